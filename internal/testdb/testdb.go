@@ -3,6 +3,7 @@
 package testdb
 
 import (
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +28,12 @@ type Database struct {
 
 	mu      sync.Mutex
 	holders []string // names of the tests that restored it, outermost first
+	dir     func() string
 }
+
+// File returns the path of a file about this database that goes when the
+// database's test ends.
+func (d *Database) File(name string) string { return filepath.Join(d.dir(), name) }
 
 var (
 	mu        sync.Mutex
@@ -38,6 +44,7 @@ var (
 func Set(t testing.TB, db *Database) {
 	mu.Lock()
 	defer mu.Unlock()
+	db.dir = sync.OnceValue(t.TempDir)
 	name, before := t.Name(), databases[t.Name()]
 	databases[name] = db
 	t.Cleanup(func() {

@@ -1,0 +1,100 @@
+// Package snapfile reads and writes snapshot files: an atomic, checksummed
+// container of table data. It knows no database. The layout, byte by byte, is
+// in docs/snapshot-format.md.
+//
+//	header    16 bytes   magic, version, CRC-32C
+//	frames    …          for each table its COPY output, cut and compressed
+//	manifest  JSON       what the file holds and where
+//	trailer   56 bytes   where the manifest is, CRC-32C, SHA-256, end mark
+package snapfile
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"hash/crc32"
+	"time"
+
+	"github.com/groundhogdb/groundhog/internal/schema"
+)
+
+// Version is the version of the format that this package writes. It reads
+// every version from 1 on.
+const Version = 1
+
+const (
+	// magic starts a file. The byte above 127, the CR LF, the control-Z and
+	// the lone LF are broken by any transfer that takes the file for text.
+	magic = "\x89GHD\r\n\x1a\n"
+	// endMark ends a file, so that a file that was cut is known at once.
+	endMark = "\nGHDEND\n"
+
+	headerSize  = 16
+	frameHeader = 20
+	trailerSize = 8 + 4 + 4 + 32 + 8
+
+	// maxFrame is the most raw bytes of one frame. Together with maxManifest
+	// it bounds what a damaged length can make a reader allocate.
+	maxFrame    = 1 << 20
+	maxManifest = 64 << 20
+)
+
+var (
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	order      = binary.LittleEndian
+)
+
+// Manifest tells what a snapshot file holds.
+type Manifest struct {
+	Name        string            `json:"name"`
+	Description string            `json:"description,omitempty"`
+	CreatedAt   time.Time         `json:"created_at"`
+	Server      string            `json:"server"`            // "PostgreSQL 15.18"
+	Builder     string            `json:"builder,omitempty"` // the key that Ensure compares
+	Fingerprint string            `json:"fingerprint"`
+	Migration   *Migration        `json:"migration,omitempty"`
+	Schema      schema.Schema     `json:"schema"`
+	Tables      []Table           `json:"tables"` // in the order of their data
+	Sequences   []schema.Sequence `json:"sequences,omitempty"`
+}
+
+// Migration is the version that a known migration tool recorded.
+type Migration struct {
+	Table   string `json:"table"`
+	Version string `json:"version"`
+}
+
+// Table is the index entry of one table's data.
+type Table struct {
+	schema.Name
+	Columns []string `json:"columns"` // of the COPY data, in its order
+	Rows    int64    `json:"rows"`
+	Raw     int64    `json:"raw_bytes"` // of COPY data
+	Bytes   int64    `json:"bytes"`     // of frames in the file
+	Offset  int64    `json:"offset"`    // of the first frame
+	Frames  int64    `json:"frames"`
+}
+
+func header() []byte {
+	b := make([]byte, headerSize)
+	copy(b, magic)
+	order.PutUint32(b[8:], Version)
+	order.PutUint32(b[12:], crc32.Checksum(b[:12], castagnoli))
+	return b
+}
+
+// putFrameHeader fills the 20 bytes before a frame's payload. The checksum
+// covers the table's number and the frame's number in it, so that a frame in
+// another's place is damage too.
+func putFrameHeader(h []byte, table, frame, raw uint32, payload []byte) {
+	order.PutUint32(h[0:], table)
+	order.PutUint32(h[4:], frame)
+	order.PutUint32(h[8:], raw)
+	order.PutUint32(h[12:], uint32(len(payload)))
+	order.PutUint32(h[16:], frameSum(h, payload))
+}
+
+func frameSum(h, payload []byte) uint32 {
+	return crc32.Update(crc32.Checksum(h[:16], castagnoli), castagnoli, payload)
+}
+
+func (m *Manifest) marshal() ([]byte, error) { return json.Marshal(m) }

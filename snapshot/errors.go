@@ -1,0 +1,67 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+)
+
+// The errors of this package, for errors.Is.
+var (
+	ErrNotFound        = errs.ErrNotFound
+	ErrExists          = errs.ErrExists
+	ErrCorrupt         = errs.ErrCorrupt
+	ErrSchemaMismatch  = errs.ErrSchemaMismatch
+	ErrDiskSpace       = errs.ErrDiskSpace
+	ErrLocked          = errs.ErrLocked
+	ErrInvalidName     = errs.ErrInvalidName
+	ErrInvalidArgument = errs.ErrInvalidArgument
+	ErrUnsafeDatabase  = errs.ErrUnsafeDatabase
+	ErrConnection      = errs.ErrConnection
+)
+
+// explain gives an error of an operation on a snapshot its class and says what
+// was being done. An error that has both already passes through.
+func (c *storeConfig) explain(err error, text msg.Text, args ...any) error {
+	var ours *errs.Error
+	if err == nil || errors.As(err, &ours) {
+		return err
+	}
+	return errs.New(errs.Class(err), text.In(c.lang, args...), err)
+}
+
+// locked adds to an error about a lock who holds one, asked over a connection
+// of its own since that of the error is in a failed transaction.
+func (s *Store) locked(ctx context.Context, c *storeConfig, err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || errs.Class(pg) != errs.ErrLocked {
+		return err
+	}
+	who := s.holders(ctx, c)
+	return errs.New(errs.ErrLocked, msg.SnapshotLocked.In(c.lang, lockWait.String(), who), err)
+}
+
+func (s *Store) holders(ctx context.Context, c *storeConfig) string {
+	var holders []catalog.Holder
+	err := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
+		holders, err = catalog.Holders(ctx, conn)
+		return err
+	})
+	if err != nil || len(holders) == 0 {
+		return msg.NobodyHolds.In(c.lang)
+	}
+	lines := make([]string, 0, len(holders))
+	for _, h := range holders {
+		lines = append(lines, "  "+msg.Holder.In(c.lang, fmt.Sprint(h.PID), h.Application, h.State, h.Since, h.Relation,
+			strings.Join(strings.Fields(h.Query), " ")))
+	}
+	return strings.Join(lines, "\n")
+}

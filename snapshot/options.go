@@ -1,0 +1,148 @@
+package snapshot
+
+import (
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/groundhogdb/groundhog/internal/msg"
+)
+
+// Language is a language that groundhog's texts come in.
+type Language = msg.Lang
+
+// The languages of texts.
+const (
+	English  = msg.English
+	Japanese = msg.Japanese
+)
+
+// The options of the single functions. Each function takes only its own type,
+// so that an option in the wrong place does not compile.
+type (
+	// StoreOption is an option of [NewStore].
+	StoreOption interface{ store(*storeConfig) }
+	// CreateOption is an option of [Create] and [Store.Create].
+	CreateOption interface{ create(*createConfig) }
+	// RestoreOption is an option of [Restore] and [Store.Restore].
+	RestoreOption interface{ restore(*restoreConfig) }
+	// EnsureOption is an option of [Ensure] and [Store.Ensure].
+	EnsureOption interface{ ensure(*ensureConfig) }
+	// CleanOption is an option of [Clean] and [Store.Clean].
+	CleanOption interface{ clean(*cleanConfig) }
+)
+
+// Option is an option of every function of this package.
+type Option interface {
+	StoreOption
+	CreateOption
+	RestoreOption
+	EnsureOption
+	CleanOption
+}
+
+type storeConfig struct {
+	dir     string
+	allowed []string
+	logger  *slog.Logger
+	lang    msg.Lang
+}
+
+type createConfig struct {
+	storeConfig
+	description string
+	replace     bool
+	builder     string
+}
+
+type restoreConfig struct{ storeConfig }
+
+type ensureConfig struct {
+	createConfig
+	version string
+	maxAge  time.Duration
+}
+
+type cleanConfig struct{ storeConfig }
+
+type storeOption func(*storeConfig)
+
+func (o storeOption) store(c *storeConfig)     { o(c) }
+func (o storeOption) create(c *createConfig)   { o(&c.storeConfig) }
+func (o storeOption) restore(c *restoreConfig) { o(&c.storeConfig) }
+func (o storeOption) ensure(c *ensureConfig)   { o(&c.storeConfig) }
+func (o storeOption) clean(c *cleanConfig)     { o(&c.storeConfig) }
+
+// WithDir keeps the snapshots in dir. Without it they are in the folder that
+// the environment variable GROUNDHOG_DIR names, else in testdata/snapshots of
+// the package under test, else, where that can't be written, in the user's
+// cache folder. Packages that share a folder share their snapshots.
+func WithDir(dir string) Option { return storeOption(func(c *storeConfig) { c.dir = dir }) }
+
+// AllowDatabase lets the database with exactly this name be changed although no
+// word of its name says that it is for tests. A name with one of the words prod,
+// production, live or staging stays refused.
+func AllowDatabase(name string) Option {
+	return storeOption(func(c *storeConfig) { c.allowed = slices.Concat(c.allowed, []string{name}) })
+}
+
+// WithLogger sends log lines to l. Without it the functions that take a
+// testing.TB log to that test, and a [Store] is silent.
+func WithLogger(l *slog.Logger) Option { return storeOption(func(c *storeConfig) { c.logger = l }) }
+
+// WithLanguage chooses the language of errors and log lines. Without it the
+// environment variable GROUNDHOG_LANG ("en" or "ja") does, else they are English.
+func WithLanguage(l Language) Option { return storeOption(func(c *storeConfig) { c.lang = l }) }
+
+// CreateEnsureOption is an option of [Create] and of [Ensure].
+type CreateEnsureOption interface {
+	CreateOption
+	EnsureOption
+}
+
+type describe string
+
+func (o describe) create(c *createConfig) { c.description = string(o) }
+func (o describe) ensure(c *ensureConfig) { c.description = string(o) }
+
+// Description keeps a text for people in the snapshot; see [Info].
+func Description(text string) CreateEnsureOption { return describe(text) }
+
+type createOption func(*createConfig)
+
+func (o createOption) create(c *createConfig) { o(c) }
+
+// Replace lets [Create] replace a snapshot of the same name. The former file
+// stands until the new one is whole.
+func Replace() CreateOption { return createOption(func(c *createConfig) { c.replace = true }) }
+
+type ensureOption func(*ensureConfig)
+
+func (o ensureOption) ensure(c *ensureConfig) { o(c) }
+
+// Version says which version of the builder made the snapshot: [Ensure] builds
+// again when it changes. Without it, [Ensure] builds again whenever a Go file of
+// the package under test changes.
+func Version(v string) EnsureOption {
+	return ensureOption(func(c *ensureConfig) { c.version = v })
+}
+
+// MaxAge makes [Ensure] build again when the snapshot is older than d. Without
+// it that is 24 hours, since seeds speak of today. d must be positive; for
+// snapshots that never age there is [Forever].
+func MaxAge(d time.Duration) EnsureOption {
+	return ensureOption(func(c *ensureConfig) { c.maxAge = d })
+}
+
+// Forever makes [Ensure] take the snapshot at any age. It suits committed
+// snapshots whose builder uses a fixed clock.
+const Forever = forever(0)
+
+type forever int
+
+func (forever) ensure(c *ensureConfig) { c.maxAge = noAge }
+
+const (
+	defaultMaxAge = 24 * time.Hour
+	noAge         = time.Duration(1<<63 - 1)
+)

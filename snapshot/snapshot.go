@@ -1,0 +1,116 @@
+// Package snapshot keeps the state of a test database in a file and brings the
+// database back to it.
+//
+// The functions that take a testing.TB work on the database of that test, as
+// fixtures.Open or fixtures.Use gave it, and fail the test on an error. Under
+// them stands [Store], which returns errors, for programs.
+//
+//	snapshot.Ensure(t, "baseline", func(t testing.TB) { … })  // once, in TestMain
+//	snapshot.Restore(t, "baseline")                           // in each test
+//
+// A snapshot is a file: atomic, checksummed, and described byte by byte in
+// docs/snapshot-format.md. It can be committed, cached and copied.
+package snapshot
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/groundhogdb/groundhog/internal/testdb"
+)
+
+// Create writes the snapshot called name of t's database; see [Store.Create].
+// It fails t on an error. The file stays after the test.
+func Create(t testing.TB, name string, opts ...CreateOption) Info {
+	t.Helper()
+	s, _ := storeOf(t)
+	info, err := s.Create(contextOf(t), name, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
+}
+
+// Restore brings t's database back to the snapshot called name; see
+// [Store.Restore]. It fails t on an error. It may be used in t.Cleanup too.
+//
+// Until t ends the database is t's: another test that is neither above nor below
+// t and restores it fails at once, since tests that run side by side each need a
+// database of their own.
+func Restore(t testing.TB, name string, opts ...RestoreOption) Restored {
+	t.Helper()
+	s, db := storeOf(t)
+	db.Hold(t)
+	restored, err := s.Restore(contextOf(t), name, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return restored
+}
+
+// Ensure brings t's database to the snapshot called name, and has build make it
+// first where there is none to use; see [Store.Ensure]. It fails t on an error.
+// A build that fails t, in whatever way, makes no snapshot. Like [Restore], it
+// makes the database t's until t ends; in the set-up of fixtures.Main it is
+// nobody's afterwards.
+func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureOption) Restored {
+	t.Helper()
+	s, db := storeOf(t)
+	db.Hold(t)
+	var run func(context.Context) error
+	if build != nil {
+		failed := t.Failed()
+		run = func(context.Context) error {
+			build(t)
+			if t.Failed() && !failed {
+				return fmt.Errorf("%s failed", t.Name())
+			}
+			return nil
+		}
+	}
+	restored, err := s.Ensure(contextOf(t), name, run, opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return restored
+}
+
+// Clean empties the tables of t's database; see [Store.Clean]. It fails t on an
+// error. Like [Restore], it makes the database t's until t ends.
+func Clean(t testing.TB, opts ...CleanOption) {
+	t.Helper()
+	s, db := storeOf(t)
+	db.Hold(t)
+	if err := s.Clean(contextOf(t), opts...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// storeOf returns the store of t's database, which logs to t.
+func storeOf(t testing.TB) (*Store, *testdb.Database) {
+	t.Helper()
+	db := testdb.Of(t)
+	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	s, err := NewStore(db.Pool, WithLogger(logger))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !db.Given {
+		s.origin = db.File("origin" + extension)
+	}
+	return s, db
+}
+
+// withoutTime leaves out what a test's log says elsewhere.
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+// contextOf returns a context for work that may run in t.Cleanup, where
+// t.Context is already cancelled.
+func contextOf(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
