@@ -5,7 +5,6 @@ var (
 	ServerNotFound = Define(
 		"no PostgreSQL server to be had. Looked at:\n%s\nAny one of these mends it:\n%s",
 		"使える PostgreSQL サーバーがありません。調べた場所:\n%s\n次のいずれかで解決します:\n%s")
-	PlaceSkipped = Define("  - %s: %s", "  - %s：%s")
 
 	MendDebian   = Define("  - Debian, Ubuntu: apt-get install postgresql", "  - Debian、Ubuntu の場合: apt-get install postgresql")
 	MendRedHat   = Define("  - Red Hat, Fedora: dnf install postgresql-server", "  - Red Hat、Fedora の場合: dnf install postgresql-server")
@@ -28,6 +27,7 @@ var (
 	AddressFails = Define(
 		"the server at %s, given by %s, can't be used; correct the address, or take it away to have a server started from the programs on this machine",
 		"%[2]s で指定されたサーバー %[1]s を使えません。アドレスを直すか、指定を外してこのマシンのプログラムからサーバーを起動させてください")
+	PrivateFails = Define("the private server does not answer any more", "起動したサーバーが応答しなくなりました")
 	ServerTooOld = Define(
 		"the server at %s is PostgreSQL %s, but %s or newer is needed",
 		"サーバー %s は PostgreSQL %s です。%s 以降が必要です")
