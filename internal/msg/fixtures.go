@@ -21,6 +21,8 @@ var (
 	ProgramsTooOld    = Define("PostgreSQL %s, but %s or newer is needed", "PostgreSQL %s です。%s 以降が必要です")
 	ProgramsNoVersion = Define("postgres --version says %q, which is no version", "postgres --version の出力 %q からバージョンを読み取れません")
 
+	SearchGivenUp = Define("the search for a server was given up", "サーバーの探索を中止しました")
+
 	AddressUnreadable = Define(
 		"the address of the server, given by %s, can't be read: it must look like postgres://user:password@host:5432/postgres or host=… user=… dbname=…",
 		"%s で指定されたサーバーのアドレスを読み取れません。postgres://user:password@host:5432/postgres または host=… user=… dbname=… の形で書いてください")
@@ -79,8 +81,8 @@ var (
 
 	DatabaseNotMade = Define("database %s can't be made", "データベース %s を作れません")
 	MayNotCreate    = Define(
-		"the role %s may not create databases: run ALTER ROLE %[2]s CREATEDB on the server, or use another role",
-		"ロール %s にはデータベースを作る権限がありません。サーバーで ALTER ROLE %[2]s CREATEDB を実行するか、別のロールを使ってください")
+		"the role %s may not create databases: run ALTER ROLE %[1]s CREATEDB on the server, or use another role",
+		"ロール %s にはデータベースを作る権限がありません。サーバーで ALTER ROLE %[1]s CREATEDB を実行するか、別のロールを使ってください")
 	DatabaseNotOpened  = Define("database %s can't be connected to", "データベース %s に接続できません")
 	DatabaseNotDropped = Define("database %s can't be dropped", "データベース %s を削除できません")
 	PoolLeadsAway      = Define(
