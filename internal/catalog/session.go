@@ -31,7 +31,7 @@ func SetLocal(ctx context.Context, q Querier, settings map[string]string) error 
 		names, values = append(names, name), append(values, value)
 	}
 	var n int
-	return q.QueryRow(ctx, `SELECT count(pg_catalog.set_config(n, v, true)) FROM pg_catalog.unnest($1::text[], $2::text[]) AS s(n, v)`,
+	return q.QueryRow(ctx, `SELECT pg_catalog.count(pg_catalog.set_config(($1::text[])[i], ($2::text[])[i], true)) FROM pg_catalog.generate_subscripts($1::text[], 1) AS i`,
 		names, values).Scan(&n)
 }
 
@@ -103,8 +103,9 @@ func SetSequences(ctx context.Context, q Querier, states []schema.Sequence) erro
 		values, called = append(values, s.LastValue), append(called, s.IsCalled)
 	}
 	var n int
-	err := q.QueryRow(ctx, `SELECT count(pg_catalog.setval(pg_catalog.format('%I.%I', s, n)::pg_catalog.regclass, v, c))
-		FROM pg_catalog.unnest($1::text[], $2::text[], $3::bigint[], $4::boolean[]) AS x(s, n, v, c)`,
+	err := q.QueryRow(ctx, `
+		SELECT pg_catalog.count(pg_catalog.setval(pg_catalog.format('%I.%I', ($1::text[])[i], ($2::text[])[i])::pg_catalog.regclass, ($3::bigint[])[i], ($4::boolean[])[i]))
+		FROM pg_catalog.generate_subscripts($1::text[], 1) AS i`,
 		schemas, names, values, called).Scan(&n)
 	if err != nil {
 		return fmt.Errorf("set the sequences: %w", err)
