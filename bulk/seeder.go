@@ -1,0 +1,199 @@
+package bulk
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/groundhogdb/groundhog/internal/msg"
+)
+
+// Seeder makes the rows of the welfare domain and returns errors: the form of
+// the factories for programs. It is safe for concurrent use as far as its DB is.
+type Seeder struct {
+	db  DB
+	set settings
+}
+
+// NewSeeder returns a Seeder that works in db, with options. What is wrong with
+// either is reported by its methods.
+func NewSeeder(db DB, opts ...Option) *Seeder {
+	inner, set := unwrap(With(db, opts...))
+	return &Seeder{db: inner, set: set}
+}
+
+// Offices makes n offices and returns them. Their creator is the staff
+// system@test-example.com, which is made when there is none.
+//
+// Each edit function is called for each row, in order, with the row's position
+// in the result, before anything is sent: what it sets is stored. It must not
+// use db, which is in a transaction and holds the factories' lock.
+//
+// On an error nothing is stored. A second call adds offices: their numbers go on
+// after the highest there is, also when processes call at once, since each call
+// holds an advisory lock until its transaction ends. In a transaction of the
+// caller's that is the caller's commit, and it must be read committed.
+func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Office)) ([]Office, error) {
+	if err := s.check(count{"n", n}, edits(edit)); err != nil {
+		return nil, err
+	}
+	var out []Office
+	err := run(ctx, s.db, s.set, []string{tableStaffs, tableOffices}, func(w *work) (err error) {
+		_, out, err = w.offices(n, edit)
+		return err
+	})
+	return done(out, err)
+}
+
+// Staffs makes perOffice staffs for each office, with their office_staffs rows,
+// and returns them, those of one office after those of the one before. For edit
+// functions, errors and second calls see [Seeder.Offices].
+func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, s *Staff)) ([]Staff, error) {
+	if err := s.check(count{"perOffice", perOffice}, edits(edit), officeIDs(offices)); err != nil {
+		return nil, err
+	}
+	var out []Staff
+	err := run(ctx, s.db, s.set, []string{tableStaffs, tableOfficeStaffs}, func(w *work) (err error) {
+		out, err = w.staffs(offices, perOffice, edit)
+		return err
+	})
+	return done(out, err)
+}
+
+// WelfareRecipients makes perOffice recipients for each office, with their
+// office_welfare_recipients rows, and returns them, those of one office after
+// those of the one before. For edit functions, errors and second calls see
+// [Seeder.Offices].
+func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, r *WelfareRecipient)) ([]WelfareRecipient, error) {
+	if err := s.check(count{"perOffice", perOffice}, edits(edit), officeIDs(offices)); err != nil {
+		return nil, err
+	}
+	var out []WelfareRecipient
+	err := run(ctx, s.db, s.set, []string{tableRecipients, tableOfficeRecipients}, func(w *work) (err error) {
+		out, err = w.recipients(offices, perOffice, edit)
+		return err
+	})
+	return done(out, err)
+}
+
+// SupportPlanCycles makes one plan cycle for each recipient, which begins today
+// and is to be renewed in 25 days, and returns them with their ids, in the order
+// of the recipients. The cycle's number goes on after the recipient's highest;
+// earlier cycles stay as they are. A recipient without OfficeID, one that was
+// read from the database, is looked up; to have no office or several is an
+// error. For edit functions, errors and second calls see [Seeder.Offices].
+func (s *Seeder) SupportPlanCycles(ctx context.Context, recipients []WelfareRecipient, edit ...func(i int, c *SupportPlanCycle)) ([]SupportPlanCycle, error) {
+	if err := s.check(edits(edit), recipientIDs(recipients)); err != nil {
+		return nil, err
+	}
+	var out []SupportPlanCycle
+	err := run(ctx, s.db, s.set, []string{tableCycles, tableOfficeRecipients}, func(w *work) (err error) {
+		out, err = w.cycles(recipients, edit)
+		return err
+	})
+	return done(out, err)
+}
+
+// Welfare makes a whole data set in one transaction: as many offices as scale
+// says, each with 10 staffs and with 100 recipients that have one plan cycle.
+// Medium comes to 32,101 rows with the creator and the association rows.
+func (s *Seeder) Welfare(ctx context.Context, scale Scale) (Dataset, error) {
+	if err := s.check(count{"scale", int(scale)}); err != nil {
+		return Dataset{}, err
+	}
+	tables := []string{tableStaffs, tableOffices, tableOfficeStaffs, tableRecipients, tableOfficeRecipients, tableCycles}
+	var d Dataset
+	err := run(ctx, s.db, s.set, tables, func(w *work) (err error) {
+		if d.Creator, d.Offices, err = w.offices(int(scale), nil); err != nil {
+			return err
+		}
+		if d.Staffs, err = w.staffs(d.Offices, staffsPerOffice, nil); err != nil {
+			return err
+		}
+		if d.Recipients, err = w.recipients(d.Offices, recipientsPerOffice, nil); err != nil {
+			return err
+		}
+		d.Cycles, err = w.cycles(d.Recipients, nil)
+		return err
+	})
+	if err != nil {
+		return Dataset{}, err
+	}
+	return d, nil
+}
+
+func done[T any](rows []T, err error) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// argument refuses an argument of a call, or returns nil.
+type argument interface{ refuse(settings) error }
+
+// check refuses what is wrong before anything is done.
+func (s *Seeder) check(args ...argument) error {
+	if err := s.set.check(s.db); err != nil {
+		return err
+	}
+	for _, a := range args {
+		if err := a.refuse(s.set); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type count struct {
+	name string
+	n    int
+}
+
+func (c count) refuse(s settings) error {
+	if c.n < 0 {
+		return s.refuse(msg.BulkNegative, c.name, c.n)
+	}
+	return nil
+}
+
+type nils[T any] []func(int, *T)
+
+func edits[T any](functions []func(int, *T)) argument { return nils[T](functions) }
+
+func (f nils[T]) refuse(s settings) error {
+	for i, edit := range f {
+		if edit == nil {
+			return s.refuse(msg.BulkNilEdit, fmt.Sprintf("edit[%d]", i))
+		}
+	}
+	return nil
+}
+
+type officeIDs []Office
+
+func (o officeIDs) refuse(s settings) error {
+	for i := range o {
+		if o[i].ID == uuid.Nil {
+			return s.refuse(msg.BulkZeroID, fmt.Sprintf("offices[%d]", i))
+		}
+	}
+	return nil
+}
+
+type recipientIDs []WelfareRecipient
+
+func (r recipientIDs) refuse(s settings) error {
+	for i := range r {
+		if r[i].ID == uuid.Nil {
+			return s.refuse(msg.BulkZeroID, fmt.Sprintf("recipients[%d]", i))
+		}
+	}
+	return nil
+}
+
+// background is the context of a call of the testing layer: one that also lives
+// in t.Cleanup, where t's own is over.
+func background(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
