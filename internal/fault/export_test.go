@@ -1,0 +1,4 @@
+package fault
+
+// NoLeftoversWithin is NoLeftovers for the impatient.
+var NoLeftoversWithin = noLeftovers
