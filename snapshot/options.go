@@ -8,15 +8,6 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
-// Language is a language that groundhog's texts come in.
-type Language = msg.Lang
-
-// The languages of texts.
-const (
-	English  = msg.English
-	Japanese = msg.Japanese
-)
-
 // The options of the single functions. Each function takes only its own type,
 // so that an option in the wrong place does not compile.
 type (
@@ -91,8 +82,11 @@ func AllowDatabase(name string) Option {
 func WithLogger(l *slog.Logger) Option { return storeOption(func(c *storeConfig) { c.logger = l }) }
 
 // WithLanguage chooses the language of errors and log lines. Without it the
-// environment variable GROUNDHOG_LANG ("en" or "ja") does, else they are English.
-func WithLanguage(l Language) Option { return storeOption(func(c *storeConfig) { c.lang = l }) }
+// environment variable GROUNDHOG_LANG does, else they are English. There are "en"
+// and "ja"; any other is [ErrInvalidArgument].
+func WithLanguage(lang string) Option {
+	return storeOption(func(c *storeConfig) { c.lang = msg.Lang(lang) })
+}
 
 // CreateEnsureOption is an option of [Create] and of [Ensure].
 type CreateEnsureOption interface {

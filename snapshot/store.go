@@ -56,9 +56,11 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 // check proves options and settles what they left open.
 func (c *storeConfig) check() error {
 	if c.lang != "" {
-		if _, ok := msg.Parse(string(c.lang)); !ok {
-			return errs.New(ErrInvalidArgument, msg.UnknownLanguage.In(msg.English, string(c.lang)), nil)
+		lang, ok := msg.Parse(string(c.lang))
+		if !ok {
+			return errs.New(ErrInvalidArgument, msg.UnknownLanguage.In("", string(c.lang)), nil)
 		}
+		c.lang = lang
 	}
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)

@@ -339,7 +339,7 @@ func TestAFailedRestoreChangesNothing(t *testing.T) {
 func TestJapaneseTexts(t *testing.T) {
 	t.Parallel()
 	b := setupSmall(t)
-	store, err := snapshot.NewStore(b.pool, snapshot.WithDir(b.dir), snapshot.WithLanguage(snapshot.Japanese))
+	store, err := snapshot.NewStore(b.pool, snapshot.WithDir(b.dir), snapshot.WithLanguage("ja"))
 	require.NoError(t, err)
 	_, err = store.Restore(t.Context(), "基準")
 	require.ErrorIs(t, err, snapshot.ErrNotFound)
