@@ -44,7 +44,7 @@ func TempPath(path string) string {
 
 // Create begins a snapshot file for path. The caller holds the snapshot's lock.
 func Create(fs FS, path string) (*Writer, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
 		return nil, fmt.Errorf("prepare compression: %w", err)
 	}
