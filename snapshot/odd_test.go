@@ -69,6 +69,8 @@ CREATE TRIGGER disabled BEFORE INSERT ON egg FOR EACH ROW EXECUTE FUNCTION spoil
 CREATE TRIGGER on_part AFTER INSERT OR DELETE ON part FOR EACH ROW EXECUTE FUNCTION spoil();
 CREATE TRIGGER at_truncate BEFORE TRUNCATE ON late FOR EACH STATEMENT EXECUTE FUNCTION spoil();
 CREATE RULE keep AS ON DELETE TO parent DO INSTEAD NOTHING;
+CREATE RULE really_keep AS ON DELETE TO t DO INSTEAD NOTHING;
+ALTER TABLE t ENABLE ALWAYS RULE really_keep;
 ALTER TABLE guarded DISABLE TRIGGER "spoil it";
 ALTER TABLE nokey DISABLE TRIGGER always;
 ALTER TABLE hen DISABLE TRIGGER replica;
@@ -128,6 +130,7 @@ var oddChanges = []string{
 	`ALTER TABLE nokey DISABLE TRIGGER always; INSERT INTO nokey VALUES (3, 'new'); DELETE FROM nokey WHERE a = 1; ALTER TABLE nokey ENABLE ALWAYS TRIGGER always`,
 	`UPDATE nokey SET b = 'changed'`,
 	`TRUNCATE t`,
+	`INSERT INTO t VALUES (7, 'new')`,
 	`DELETE FROM "Second Schema".node WHERE id = 2`,
 	`INSERT INTO "Second Schema".node (parent, v) SELECT 100, 'new' || i FROM generate_series(1, 40) i`,
 	`UPDATE "Second Schema".node SET parent = NULL`,

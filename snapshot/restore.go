@@ -250,7 +250,7 @@ const truncateFrom = 256 << 10
 func (l *loader) empty() error {
 	truncate := map[schema.Name]bool{}
 	for _, t := range l.cat.Tables {
-		truncate[t.Name] = !l.replica || t.Bytes >= truncateFrom
+		truncate[t.Name] = !l.replica || t.Rules || t.Bytes >= truncateFrom
 	}
 	for again := true; again; {
 		again = false

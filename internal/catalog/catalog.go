@@ -43,10 +43,9 @@ type Table struct {
 	Columns     []string // that COPY takes, in the table's own order
 	OrderBy     []string // the columns of its best key; none: the whole row
 	Bytes       int64    // of its heap, partitions included
-	HasChildren bool     // by plain inheritance
+	Rules       bool     // a rule may turn a DELETE into something else
 	Cycle       int      // number of its component: see schema.LoadOrder
 	Triggers    []Trigger
-	Owned       bool // the role may do what its owner may
 	ForeignKeys []ForeignKey
 }
 
@@ -129,30 +128,29 @@ func (r *reader) each(sql string, scan []any, row func() error, args ...any) err
 
 func (r *reader) relations() error {
 	var (
-		oid, root              uint32
-		name                   schema.Name
-		kind, partKey, bound   string
-		partition, owned, subs bool
-		bytes                  int64
-		parents                []uint32
+		oid, root            uint32
+		name                 schema.Name
+		kind, partKey, bound string
+		partition, rules     bool
+		bytes                int64
+		parents              []uint32
 	)
 	err := r.each(`
 		SELECT c.oid, coalesce(pg_catalog.pg_partition_root(c.oid), c.oid)::pg_catalog.oid, n.nspname, c.relname, c.relkind::text, c.relispartition,
 			coalesce(pg_catalog.pg_get_partkeydef(c.oid), ''), coalesce(pg_catalog.pg_get_expr(c.relpartbound, c.oid), ''),
-			pg_catalog.pg_relation_size(c.oid), pg_catalog.pg_has_role(c.relowner, 'USAGE'),
-			c.relkind = 'r' AND EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = c.oid),
+			pg_catalog.pg_relation_size(c.oid), c.relhasrules,
 			ARRAY(SELECT i.inhparent FROM pg_catalog.pg_inherits i WHERE i.inhrelid = c.oid ORDER BY i.inhseqno)
 		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 		WHERE (c.relkind IN ('r', 'p') OR c.relkind = 'f' AND c.relispartition) AND `+tracked+`
 		ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"`,
-		[]any{&oid, &root, &name.Schema, &name.Name, &kind, &partition, &partKey, &bound, &bytes, &owned, &subs, &parents},
+		[]any{&oid, &root, &name.Schema, &name.Name, &kind, &partition, &partKey, &bound, &bytes, &rules, &parents},
 		func() error {
 			if kind == "f" {
 				return errs.New(nil, msg.ForeignPartition.In(r.lang, name.String()), nil)
 			}
 			rel := &relation{oid: oid, root: root, partition: partition, parents: slices.Clone(parents)}
 			rel.table = schema.Table{Name: name, Kind: schema.Ordinary, PartitionKey: partKey, Bound: bound}
-			rel.live = Table{Name: name, Partitioned: kind == "p", Bytes: bytes, Owned: owned, HasChildren: subs}
+			rel.live = Table{Name: name, Partitioned: kind == "p", Bytes: bytes, Rules: rules}
 			if rel.live.Partitioned {
 				rel.table.Kind = schema.Partitioned
 			}

@@ -22,16 +22,19 @@ var CopySettings = map[string]string{
 	"row_security":                        "off", // an error rather than hidden rows
 	"statement_timeout":                   "0",
 	"idle_in_transaction_session_timeout": "0",
+	"transaction_timeout":                 "0", // from PostgreSQL 17 on
 }
 
-// SetLocal sets parameters until the end of the transaction.
+// SetLocal sets parameters until the end of the transaction. Those that the
+// server does not know are left out.
 func SetLocal(ctx context.Context, q Querier, settings map[string]string) error {
 	names, values := make([]string, 0, len(settings)), make([]string, 0, len(settings))
 	for name, value := range settings {
 		names, values = append(names, name), append(values, value)
 	}
 	var n int
-	return q.QueryRow(ctx, `SELECT pg_catalog.count(pg_catalog.set_config(($1::text[])[i], ($2::text[])[i], true)) FROM pg_catalog.generate_subscripts($1::text[], 1) AS i`,
+	return q.QueryRow(ctx, `SELECT pg_catalog.count(pg_catalog.set_config(($1::text[])[i], ($2::text[])[i], true)) FROM pg_catalog.generate_subscripts($1::text[], 1) AS i
+		WHERE pg_catalog.current_setting(($1::text[])[i], true) IS NOT NULL`,
 		names, values).Scan(&n)
 }
 
