@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -21,39 +22,46 @@ import (
 // encodeTypes are the types that a connection can write.
 type encodeTypes struct {
 	codecs *pgtype.Map
+	oids   []uint32        // those that codecs was made for
 	unable map[uint32]bool // those without a codec: only text goes
 }
 
 // typesKey is where a connection keeps the types that were read for it.
 const typesKey = "github.com/groundhogdb/groundhog/bulk.types"
 
-// typesFor returns types that have codecs for the columns. Enums, domains,
-// composites and arrays of them are read from the catalog once per connection.
-func typesFor(ctx context.Context, conn *pgx.Conn, columns []column) (encodeTypes, error) {
-	standard := encodeTypes{codecs: conn.TypeMap()}
-	if standard.know(columns) {
-		return standard, nil
+// typesOf returns types that have codecs for the columns of the tables. Enums,
+// domains, composites and arrays of them are read from the catalog once per
+// connection.
+func typesOf(ctx context.Context, conn *pgx.Conn, tables []catalog.InsertTarget) (encodeTypes, error) {
+	var oids []uint32
+	for _, t := range tables {
+		for _, c := range t.Columns {
+			oids = append(oids, c.TypeOID)
+		}
 	}
-	kept := conn.PgConn().CustomData()
-	if types, ok := kept[typesKey].(encodeTypes); ok && types.know(columns) {
+	types := encodeTypes{codecs: conn.TypeMap()}
+	if types.know(oids) {
 		return types, nil
 	}
-	oids := make([]uint32, len(columns))
-	for i, c := range columns {
-		oids[i] = c.TypeOID
+	data := conn.PgConn().CustomData()
+	kept, _ := data[typesKey].(encodeTypes)
+	if kept.codecs != nil && kept.know(oids) {
+		return kept, nil
 	}
-	codecs, unable, err := catalog.EncodeTypes(ctx, conn, oids)
-	if err != nil {
+	oids = append(oids, kept.oids...)
+	slices.Sort(oids)
+	types.oids = slices.Compact(oids)
+	var err error
+	if types.codecs, types.unable, err = catalog.EncodeTypes(ctx, conn, types.oids); err != nil {
 		return encodeTypes{}, err
 	}
-	types := encodeTypes{codecs: codecs, unable: unable}
-	kept[typesKey] = types
+	data[typesKey] = types
 	return types, nil
 }
 
-func (t encodeTypes) know(columns []column) bool {
-	for _, c := range columns {
-		if _, ok := t.codecs.TypeForOID(c.TypeOID); !ok && !t.unable[c.TypeOID] {
+func (t encodeTypes) know(oids []uint32) bool {
+	for _, oid := range oids {
+		if _, ok := t.codecs.TypeForOID(oid); !ok && !t.unable[oid] {
 			return false
 		}
 	}
@@ -86,11 +94,7 @@ func (e *valueError) Unwrap() error { return e.cause }
 
 // copyRows sends the columns of the rows and returns how many rows the server
 // stored.
-func copyRows[T any](ctx context.Context, conn *pgx.Conn, table string, columns []column, rows []T) (int64, error) {
-	types, err := typesFor(ctx, conn, columns)
-	if err != nil {
-		return 0, err
-	}
+func copyRows[T any](ctx context.Context, conn *pgx.Conn, types encodeTypes, table string, columns []column, rows []T) (int64, error) {
 	source := newCopySource(types, columns, rows)
 	names := make([]string, len(columns))
 	for i, c := range columns {

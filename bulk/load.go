@@ -60,7 +60,7 @@ func (l *loader[T]) load(rows []T, fill bool) (int64, error) {
 		}
 		columns = append(columns, c)
 	}
-	n, err := copyRows(l.w.ctx, l.w.tx.Conn(), catalog.Ident(l.table.Name), columns, rows)
+	n, err := copyRows(l.w.ctx, l.w.tx.Conn(), l.w.types, catalog.Ident(l.table.Name), columns, rows)
 	if err != nil {
 		return 0, l.rowError(err)
 	}

@@ -20,6 +20,7 @@ type work struct {
 	tx     pgx.Tx
 	set    settings
 	tables map[string]*catalog.InsertTarget
+	types  encodeTypes
 }
 
 // rollbackTime bounds a rollback, which must also work when the call's own
@@ -57,7 +58,7 @@ func run(ctx context.Context, db DB, set settings, tables []string, do func(*wor
 	return nil
 }
 
-// look checks the name of the database, and finds the tables.
+// look checks the name of the database, and finds the tables and their types.
 func (w *work) look(names []string) error {
 	var database string
 	var targets []catalog.InsertTarget
@@ -82,6 +83,9 @@ func (w *work) look(names []string) error {
 			return w.set.refuse(msg.BulkNotATable, targets[i].String())
 		}
 		w.tables[name] = &targets[i]
+	}
+	if w.types, err = typesOf(w.ctx, w.tx.Conn(), targets); err != nil {
+		return w.failed(msg.BulkLook.In(w.set.lang), err)
 	}
 	return nil
 }

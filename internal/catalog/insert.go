@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -183,46 +184,54 @@ func (c InsertColumn) Advance(ctx context.Context, q Querier, used int64) error 
 // another format from then on, and whoever owns the connection did not ask
 // for that.
 func EncodeTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (*pgtype.Map, map[uint32]bool, error) {
-	rows, err := conn.Query(ctx, `
-		WITH RECURSIVE need(oid) AS (
-			SELECT pg_catalog.unnest($1::oid[])
-			UNION
-			SELECT part.oid FROM need JOIN pg_catalog.pg_type t ON t.oid = need.oid CROSS JOIN LATERAL (
-				SELECT t.typbasetype WHERE t.typtype = 'd'
-				UNION ALL SELECT t.typelem WHERE t.typcategory = 'A' AND t.typelem <> 0
-				UNION ALL SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid
-				UNION ALL SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid
-				UNION ALL SELECT a.atttypid FROM pg_catalog.pg_attribute a
-					WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) part(oid))
-		SELECT t.oid, t.typname, pg_catalog.format_type(t.oid, NULL), t.typtype::text, t.typcategory = 'A' AND t.typelem <> 0, t.typdelim::text,
-			coalesce(nullif(t.typbasetype, 0), nullif(t.typelem, 0),
-				(SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid),
-				(SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid), 0),
-			ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
-				WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
-			ARRAY(SELECT a.atttypid FROM pg_catalog.pg_attribute a
-				WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
-		FROM need JOIN pg_catalog.pg_type t ON t.oid = need.oid`, oids)
-	if err != nil {
-		return nil, nil, err
-	}
 	r := registrar{known: conn.TypeMap(), types: pgtype.NewMap(), byOID: map[uint32]pgType{},
 		done: map[uint32]*pgtype.Type{}, unable: map[uint32]bool{}}
 	r.types.TryWrapEncodePlanFuncs = r.known.TryWrapEncodePlanFuncs
 	r.types.TryWrapScanPlanFuncs = r.known.TryWrapScanPlanFuncs
-	var t pgType
-	_, err = pgx.ForEachRow(rows, []any{&t.oid, &t.name, &t.label, &t.kind, &t.array, &t.delimiter, &t.of, &t.fields, &t.fieldTypes}, func() error {
-		r.byOID[t.oid] = t
-		t.fields, t.fieldTypes = nil, nil
-		return nil
-	})
-	if err != nil {
-		return nil, nil, err
+	for need := oids; len(need) > 0; {
+		parts, err := r.read(ctx, conn, need)
+		if err != nil {
+			return nil, nil, err
+		}
+		need = parts
 	}
 	for _, oid := range oids {
 		r.register(oid)
 	}
 	return r.types, r.unable, nil
+}
+
+// read asks for types, and returns those that they are made of and that are
+// still to be asked for. That is a query for each level, which is cheap: a
+// recursive one is planned badly.
+func (r *registrar) read(ctx context.Context, conn *pgx.Conn, oids []uint32) (parts []uint32, err error) {
+	rows, err := conn.Query(ctx, `
+		SELECT t.oid, t.typname, pg_catalog.format_type(t.oid, NULL), t.typtype::text, t.typcategory = 'A' AND t.typelem <> 0, t.typdelim::text,
+			CASE t.typtype
+				WHEN 'd' THEN t.typbasetype
+				WHEN 'b' THEN CASE WHEN t.typcategory = 'A' THEN t.typelem ELSE 0 END
+				WHEN 'r' THEN (SELECT r.rngsubtype FROM pg_catalog.pg_range r WHERE r.rngtypid = t.oid)
+				WHEN 'm' THEN (SELECT r.rngtypid FROM pg_catalog.pg_range r WHERE r.rngmultitypid = t.oid)
+				ELSE 0 END,
+			ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+				WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum),
+			ARRAY(SELECT a.atttypid FROM pg_catalog.pg_attribute a
+				WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum)
+		FROM pg_catalog.pg_type t WHERE t.oid = ANY($1)`, oids)
+	if err != nil {
+		return nil, err
+	}
+	var t pgType
+	_, err = pgx.ForEachRow(rows, []any{&t.oid, &t.name, &t.label, &t.kind, &t.array, &t.delimiter, &t.of, &t.fields, &t.fieldTypes}, func() error {
+		r.byOID[t.oid] = t
+		parts = append(append(parts, t.of), t.fieldTypes...)
+		t.fields, t.fieldTypes = nil, nil
+		return nil
+	})
+	return slices.DeleteFunc(parts, func(oid uint32) bool {
+		_, have := r.byOID[oid]
+		return oid == 0 || have
+	}), err
 }
 
 type pgType struct {
@@ -249,7 +258,11 @@ func (r *registrar) register(oid uint32) *pgtype.Type {
 	if done, ok := r.done[oid]; ok {
 		return done
 	}
-	t := r.byOID[oid]
+	t, ok := r.byOID[oid]
+	if !ok { // a type that was dropped meanwhile, or none
+		r.unable[oid] = true
+		return nil
+	}
 	codec := r.codec(t)
 	if known, ok := r.known.TypeForOID(oid); ok {
 		codec = known.Codec
