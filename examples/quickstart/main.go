@@ -28,7 +28,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second interrupt does not wait for the tidying up
+	context.AfterFunc(ctx, stop)   // a second interrupt does not wait for the tidying up
 	signal.Ignore(syscall.SIGPIPE) // a reader that has seen enough (| head) does not keep us from tidying up either
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -227,9 +227,7 @@ func requireAligned(t *testing.T, out string) {
 		line = strings.TrimSuffix(line, "\n")
 		switch {
 		case strings.HasPrefix(line, "+"):
-			if width == 0 {
-				width = len(line)
-			}
+			width = len(line)
 		case strings.HasPrefix(line, "|"):
 			wide := 0
 			for _, r := range line {
@@ -239,10 +237,7 @@ func requireAligned(t *testing.T, out string) {
 				}
 			}
 			require.Equal(t, width, wide, line)
-			continue
-		}
-		if !strings.HasPrefix(line, "+") {
-			width = 0
 		}
 	}
+	require.Positive(t, width)
 }
