@@ -41,6 +41,14 @@ func recipientsOf(recipients []WelfareRecipient) (all, lost []pgtype.UUID) {
 	return all, lost
 }
 
+// collectOne reads a single number.
+func collectOne(into *int64) func(pgx.Rows) error {
+	return func(rows pgx.Rows) (err error) {
+		*into, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
+		return err
+	}
+}
+
 // collectNumbers reads rows of an id and a number.
 func collectNumbers(into map[uuid.UUID]int64) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {

@@ -53,13 +53,24 @@ const (
 // factoryLock is the advisory lock under which numbers are given: "ghogbulk".
 const factoryLock = 0x67686f6762756c6b
 
-// lookup takes the factories' lock, and then asks for what a factory has to
-// know, in one round trip.
-func (w *work) lookup(table string, queue func(*pgx.Batch)) error {
-	var batch pgx.Batch
-	batch.Queue("SELECT pg_catalog.pg_advisory_xact_lock($1)", int64(factoryLock))
-	queue(&batch)
-	if err := w.tx.SendBatch(w.ctx, &batch).Close(); err != nil {
+// lock makes this call the only one that gives numbers, until the transaction
+// ends.
+func (w *work) lock() error {
+	if _, err := w.tx.Exec(w.ctx, "SELECT pg_catalog.pg_advisory_xact_lock($1)", int64(factoryLock)); err != nil {
+		return w.failed(msg.BulkLock.In(w.set.lang), err)
+	}
+	return nil
+}
+
+// ask reads what a factory has to know of rows that are there. The query is
+// planned afresh each time: these tables grow from nothing to many thousands of
+// rows, and a plan that was kept from when they were empty takes seconds.
+func (w *work) ask(table string, collect func(pgx.Rows) error, sql string, args ...any) error {
+	rows, err := w.tx.Query(w.ctx, sql, append([]any{pgx.QueryExecModeDescribeExec}, args...)...)
+	if err == nil {
+		err = collect(rows)
+	}
+	if err != nil {
 		return w.failed(msg.BulkNumbers.In(w.set.lang, w.tables[table].String()), err)
 	}
 	return nil
@@ -77,28 +88,22 @@ func (w *work) room(table string, next int64, n int) error {
 }
 
 func (w *work) offices(n int, edits []func(int, *Office)) (Staff, []Office, error) {
+	if err := w.lock(); err != nil {
+		return Staff{}, nil, err
+	}
 	var next int64
-	var found []Staff
-	err := w.lookup(tableOffices, func(b *pgx.Batch) {
-		b.Queue("SELECT coalesce(max(greatest(substring(name from $1)::bigint, substring(email from $2)::bigint)), -1) + 1 FROM "+w.ident(tableOffices),
-			officePattern, officeMailbox).QueryRow(func(row pgx.Row) error { return row.Scan(&next) })
-		b.Queue("SELECT "+columnNames[Staff]()+" FROM "+w.ident(tableStaffs)+" WHERE email = $1", systemEmail).
-			Query(func(rows pgx.Rows) (err error) {
-				found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Staff])
-				return err
-			})
-	})
+	err := w.ask(tableOffices, collectOne(&next),
+		"SELECT coalesce(max(greatest(substring(name from $1)::bigint, substring(email from $2)::bigint)), -1) + 1 FROM "+w.ident(tableOffices),
+		officePattern, officeMailbox)
 	if err != nil {
 		return Staff{}, nil, err
 	}
 	if err := w.room(tableOffices, next, n); err != nil {
 		return Staff{}, nil, err
 	}
-	if len(found) == 0 {
-		found = []Staff{w.systemStaff()}
-		if err := load(w, tableStaffs, found); err != nil {
-			return Staff{}, nil, err
-		}
+	creator, err := w.creator()
+	if err != nil {
+		return Staff{}, nil, err
 	}
 	out := make([]Office, n)
 	now := w.set.now()
@@ -109,22 +114,32 @@ func (w *work) offices(n int, edits []func(int, *Office)) (Staff, []Office, erro
 			Address:     new(fmt.Sprintf(officeAddress, number)),
 			PhoneNumber: new(fmt.Sprintf("03-%04d-%04d", number/10_000, number%10_000)),
 			Email:       new(fmt.Sprintf(officeEmail, number)),
-			CreatedBy:   found[0].ID, LastModifiedBy: found[0].ID,
+			CreatedBy:   creator.ID, LastModifiedBy: creator.ID,
 			CreatedAt: now, UpdatedAt: now, IsTestData: true,
 		}
 		edit(i, &out[i], edits)
 		keepID(&out[i].ID)
 	}
-	return found[0], out, load(w, tableOffices, out)
+	return creator, out, load(w, tableOffices, out)
 }
 
-func (w *work) systemStaff() Staff {
+// creator finds or makes the staff that creates offices.
+func (w *work) creator() (Staff, error) {
+	var found []Staff
+	err := w.ask(tableStaffs, func(rows pgx.Rows) (err error) {
+		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Staff])
+		return err
+	}, "SELECT "+columnNames[Staff]()+" FROM "+w.ident(tableStaffs)+" WHERE email = $1", systemEmail)
+	if err != nil || len(found) > 0 {
+		return append(found, Staff{})[0], err
+	}
 	now := w.set.now()
-	return Staff{
+	made := []Staff{{
 		ID: newID(), Email: systemEmail, HashedPassword: passwordHash, Role: RoleAppAdmin,
 		LastName: new(systemName), LastNameFurigana: new(systemName), FullName: systemName,
 		NotificationPreferences: defaultPreferences, CreatedAt: now, UpdatedAt: now, IsTestData: true,
-	}
+	}}
+	return made[0], load(w, tableStaffs, made)
 }
 
 // defaultPreferences are the column's own default.
@@ -133,16 +148,20 @@ var defaultPreferences = NotificationPreferences{
 }
 
 func (w *work) staffs(offices []Office, perOffice int, edits []func(int, *Staff)) ([]Staff, error) {
-	var email int64
-	numbers := map[uuid.UUID]int64{}
 	n := len(offices) * perOffice
-	err := w.lookup(tableStaffs, func(b *pgx.Batch) {
-		b.Queue("SELECT coalesce(max(substring(email from $1)::bigint), -1) + 1 FROM "+w.ident(tableStaffs), staffMailbox).
-			QueryRow(func(row pgx.Row) error { return row.Scan(&email) })
-		b.Queue("SELECT o.office_id, max(substring(s.first_name from $1)::bigint) + 1 FROM "+w.ident(tableOfficeStaffs)+" o JOIN "+
-			w.ident(tableStaffs)+" s ON s.id = o.staff_id WHERE o.office_id = ANY($2) AND s.first_name ~ $1 GROUP BY 1", staffPattern, officesOf(offices)).
-			Query(collectNumbers(numbers))
-	})
+	if err := w.lock(); err != nil {
+		return nil, err
+	}
+	var email int64
+	err := w.ask(tableStaffs, collectOne(&email),
+		"SELECT coalesce(max(substring(email from $1)::bigint), -1) + 1 FROM "+w.ident(tableStaffs), staffMailbox)
+	if err != nil {
+		return nil, err
+	}
+	numbers := map[uuid.UUID]int64{}
+	err = w.ask(tableStaffs, collectNumbers(numbers),
+		"SELECT o.office_id, coalesce(max(substring(s.first_name from $1)::bigint) + 1, 0) FROM "+w.ident(tableOfficeStaffs)+" o JOIN "+
+			w.ident(tableStaffs)+" s ON s.id = o.staff_id WHERE o.office_id = ANY($2) GROUP BY 1", staffPattern, officesOf(offices))
 	if err != nil {
 		return nil, err
 	}
@@ -184,12 +203,13 @@ func (w *work) staffs(offices []Office, perOffice int, edits []func(int, *Staff)
 }
 
 func (w *work) recipients(offices []Office, perOffice int, edits []func(int, *WelfareRecipient)) ([]WelfareRecipient, error) {
+	if err := w.lock(); err != nil {
+		return nil, err
+	}
 	numbers := map[uuid.UUID]int64{}
-	err := w.lookup(tableRecipients, func(b *pgx.Batch) {
-		b.Queue("SELECT o.office_id, max(substring(r.first_name from $1)::bigint) + 1 FROM "+w.ident(tableOfficeRecipients)+" o JOIN "+
-			w.ident(tableRecipients)+" r ON r.id = o.welfare_recipient_id WHERE o.office_id = ANY($2) AND r.first_name ~ $1 GROUP BY 1",
-			recipientMatch, officesOf(offices)).Query(collectNumbers(numbers))
-	})
+	err := w.ask(tableRecipients, collectNumbers(numbers),
+		"SELECT o.office_id, coalesce(max(substring(r.first_name from $1)::bigint) + 1, 0) FROM "+w.ident(tableOfficeRecipients)+" o JOIN "+
+			w.ident(tableRecipients)+" r ON r.id = o.welfare_recipient_id WHERE o.office_id = ANY($2) GROUP BY 1", recipientMatch, officesOf(offices))
 	if err != nil {
 		return nil, err
 	}
@@ -227,19 +247,23 @@ func (w *work) recipients(offices []Office, perOffice int, edits []func(int, *We
 }
 
 func (w *work) cycles(recipients []WelfareRecipient, edits []func(int, *SupportPlanCycle)) ([]SupportPlanCycle, error) {
-	numbers := map[uuid.UUID]int64{}
-	homes := map[uuid.UUID]home{}
+	if err := w.lock(); err != nil {
+		return nil, err
+	}
 	all, lost := recipientsOf(recipients)
-	err := w.lookup(tableCycles, func(b *pgx.Batch) {
-		b.Queue("SELECT welfare_recipient_id, max(cycle_number) FROM "+w.ident(tableCycles)+
-			" WHERE welfare_recipient_id = ANY($1) AND cycle_number < 2147483647 GROUP BY 1", all).Query(collectNumbers(numbers))
-		if len(lost) > 0 {
-			b.Queue("SELECT DISTINCT welfare_recipient_id, office_id FROM "+w.ident(tableOfficeRecipients)+
-				" WHERE welfare_recipient_id = ANY($1)", lost).Query(collectHomes(homes))
-		}
-	})
+	numbers := map[uuid.UUID]int64{}
+	err := w.ask(tableCycles, collectNumbers(numbers), "SELECT welfare_recipient_id, max(cycle_number) FROM "+w.ident(tableCycles)+
+		" WHERE welfare_recipient_id = ANY($1) AND cycle_number < 2147483647 GROUP BY 1", all)
 	if err != nil {
 		return nil, err
+	}
+	homes := map[uuid.UUID]home{}
+	if len(lost) > 0 {
+		err := w.ask(tableOfficeRecipients, collectHomes(homes), "SELECT DISTINCT welfare_recipient_id, office_id FROM "+
+			w.ident(tableOfficeRecipients)+" WHERE welfare_recipient_id = ANY($1)", lost)
+		if err != nil {
+			return nil, err
+		}
 	}
 	out := make([]SupportPlanCycle, len(recipients))
 	now, today := w.set.now(), w.set.today()

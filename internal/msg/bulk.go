@@ -34,6 +34,7 @@ var (
 	BulkCommit     = Define("commit; nothing was stored", "コミットできません。何も保存されていません")
 	BulkCommitLost = Define("the connection was lost during the commit: the rows may be stored or not. Look for them before loading them again", "コミット中に接続が失われました。行は保存されたかもしれません。もう一度入れる前に確認してください")
 	BulkLook       = Define("read the catalog; nothing was stored", "カタログを読めません。何も保存されていません")
+	BulkLock       = Define("wait for other calls that make rows; nothing was stored", "行を作っている他の呼び出しを待てません。何も保存されていません")
 	BulkNumbers    = Define("look up the rows of %s; nothing was stored", "%s の行を調べられません。何も保存されていません")
 	BulkDraw       = Define("%s: let the server make values of column %s for field %s; nothing was stored", "%s: 列 %s の値をサーバーに作らせてフィールド %s に入れられません。何も保存されていません")
 	BulkSequence   = Define("%s: put the sequence of column %s past the values that were given; nothing was stored", "%s: 列 %s のシーケンスを指定された値の先に進められません。何も保存されていません")
