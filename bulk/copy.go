@@ -98,7 +98,7 @@ func copyRows[T any](ctx context.Context, conn *pgx.Conn, types encodeTypes, tab
 	source := newCopySource(types, columns, rows)
 	names := make([]string, len(columns))
 	for i, c := range columns {
-		names[i] = pgx.Identifier{c.InsertColumn.Name}.Sanitize()
+		names[i] = pgx.Identifier{c.Name}.Sanitize()
 	}
 	sql := "COPY " + table + " (" + strings.Join(names, ", ") + ") FROM STDIN"
 	if source.format == pgtype.BinaryFormatCode {

@@ -72,7 +72,8 @@ func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64
 // *pgconn.PgError is beneath.
 //
 // A call costs a begin, one look at the catalog, one query for each column that
-// the server fills in, the COPY and a commit.
+// the server fills in, the COPY and a commit; the first one on a connection also
+// reads the types. A pgx.CopyFromTracer does not see the COPY.
 func InsertRows[T any](ctx context.Context, db DB, table string, rows []T) ([]T, error) {
 	out := make([]T, len(rows))
 	copy(out, rows)

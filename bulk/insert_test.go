@@ -59,31 +59,30 @@ type everything struct {
 	ID int64 `db:"id"`
 	address
 	audited
-	Flag       bool
-	Small      int16
-	Big        int64
-	Real       float32
-	Double     float64
-	Amount     pgtype.Numeric
-	Words      []string
-	Matrix     [][]int32
-	Raw        []byte
-	Born       time.Time
-	At         time.Time
-	Wall       pgtype.Time
-	Host       netip.Addr
-	Settings   map[string]any
-	Mood       string
-	Moods      []string
-	Size       positive
-	Maybe      sql.Null[string]
-	Text       pgtype.Text
-	Guid       uuid.UUID //nolint:revive // the column's name
-	Guids      []uuid.UUID
-	Span       pgtype.Range[pgtype.Int4]
-	Untouched  *string
-	unexported int
-	Ignored    string `db:"-"`
+	Flag      bool
+	Small     int16
+	Big       int64
+	Real      float32
+	Double    float64
+	Amount    pgtype.Numeric
+	Words     []string
+	Matrix    [][]int32
+	Raw       []byte
+	Born      time.Time
+	At        time.Time
+	Wall      pgtype.Time
+	Host      netip.Addr
+	Settings  map[string]any
+	Mood      string
+	Moods     []string
+	Size      positive
+	Maybe     sql.Null[string]
+	Text      pgtype.Text
+	Guid      uuid.UUID //nolint:revive // the column's name
+	Guids     []uuid.UUID
+	Span      pgtype.Range[pgtype.Int4]
+	Untouched *string
+	Ignored   string `db:"-"`
 }
 
 type positive int32
@@ -488,7 +487,7 @@ func TestColumnTypesMayChangeBetweenCalls(t *testing.T) {
 	type row struct{ A int64 }
 	conn, err := pgx.Connect(t.Context(), fixtures.URL(t))
 	require.NoError(t, err)
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	defer conn.Close(context.Background())
 	bulk.Insert(t, conn, "t", []row{{1}})
 	execSQL(t, pool, "ALTER TABLE t ALTER a TYPE bigint")
 	bulk.Insert(t, conn, "t", []row{{1 << 40}})
@@ -504,7 +503,7 @@ func TestTemporaryTableOfATransaction(t *testing.T) {
 	db := tablesOf(t, "SELECT 1")
 	tx, err := db.Begin(t.Context())
 	require.NoError(t, err)
-	defer tx.Rollback(context.Background()) //nolint:errcheck // the test is over
+	defer tx.Rollback(context.Background())
 	_, err = tx.Exec(t.Context(), "CREATE TEMP TABLE scratch (id serial PRIMARY KEY, v text)")
 	require.NoError(t, err)
 	type row struct {

@@ -94,7 +94,7 @@ func (l *loader[T]) draw(rows []T, c column, n int) error {
 		return err
 	})
 	if err != nil {
-		return l.w.failed(msg.BulkDraw.In(l.w.set.lang, l.table.String(), c.InsertColumn.Name, c.name), err)
+		return l.w.failed(msg.BulkDraw.In(l.w.set.lang, l.table.String(), c.Name, c.name), err)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (l *loader[T]) advance(rows []T, c column) error {
 		return nil
 	}
 	if err := c.Advance(l.w.ctx, l.w.tx, used); err != nil {
-		return l.w.failed(msg.BulkSequence.In(l.w.set.lang, l.table.String(), c.InsertColumn.Name), err)
+		return l.w.failed(msg.BulkSequence.In(l.w.set.lang, l.table.String(), c.Name), err)
 	}
 	return nil
 }
@@ -127,7 +127,7 @@ func (l *loader[T]) rowError(err error) error {
 	var value *valueError
 	if errors.As(err, &value) {
 		row := strconv.Itoa(l.loaded + value.row)
-		return errs.New(nil, msg.BulkValue.In(lang, table, row, value.column.InsertColumn.Name, value.column.Type, value.column.name, value.typ), value.cause)
+		return errs.New(nil, msg.BulkValue.In(lang, table, row, value.column.Name, value.column.Type, value.column.name, value.typ), value.cause)
 	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {

@@ -196,4 +196,7 @@ func (r recipientIDs) refuse(s settings) error {
 
 // background is the context of a call of the testing layer: one that also lives
 // in t.Cleanup, where t's own is over.
-func background(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
+func background(t testing.TB) context.Context {
+	t.Helper()
+	return context.WithoutCancel(t.Context())
+}

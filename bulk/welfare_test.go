@@ -229,7 +229,7 @@ func TestEditFunctions(t *testing.T) {
 	})
 	require.Equal(t, id, one[uuid.UUID](t, db, "SELECT office_id FROM office_staffs WHERE staff_id = $1 AND NOT is_test_data", staffs[1].ID))
 
-	recipients := bulk.WelfareRecipients(t, db, offices[:1], 3, func(i int, r *bulk.WelfareRecipient) { r.Gender = bulk.GenderOther })
+	recipients := bulk.WelfareRecipients(t, db, offices[:1], 3, func(_ int, r *bulk.WelfareRecipient) { r.Gender = bulk.GenderOther })
 	cycles := bulk.SupportPlanCycles(t, db, recipients, func(i int, c *bulk.SupportPlanCycle) {
 		if i != 1 {
 			c.ID = int32(5 * (i + 1))
@@ -319,13 +319,17 @@ func TestBadParametersAreRefusedBeforeAnyWork(t *testing.T) {
 		require.ErrorIs(t, err, bulk.ErrInvalidArgument, want)
 		require.ErrorContains(t, err, want)
 	}
-	require.Contains(t, fatal(t, func(t testing.TB) { bulk.Offices(t, good, -1) }), "n is -1")
-	require.Contains(t, fatal(t, func(t testing.TB) { bulk.Staffs(t, good, nil, -1) }), "perOffice is -1")
-	require.Contains(t, fatal(t, func(t testing.TB) { bulk.WelfareRecipients(t, good, nil, -1) }), "perOffice is -1")
-	require.Contains(t, fatal(t, func(t testing.TB) { bulk.SupportPlanCycles(t, good, nil, nil) }), "edit[0] is nil")
-	require.Contains(t, fatal(t, func(t testing.TB) { bulk.Welfare(t, good, -1) }), "scale is -1")
-	require.Contains(t, fatal(t, func(t testing.TB) { bulk.Insert(t, good, "", []bulk.Office{}) }), "table is empty")
-	require.Contains(t, fatal(t, func(t testing.TB) { bulk.InsertSeq(t, good, "", slices.Values([]bulk.Office{})) }), "table is empty")
+	for want, call := range map[string]func(testing.TB){
+		"n is -1":         func(tb testing.TB) { tb.Helper(); bulk.Offices(tb, good, -1) },
+		"perOffice is -1": func(tb testing.TB) { tb.Helper(); bulk.Staffs(tb, good, nil, -1) },
+		"perOffice is -2": func(tb testing.TB) { tb.Helper(); bulk.WelfareRecipients(tb, good, nil, -2) },
+		"edit[0] is nil":  func(tb testing.TB) { tb.Helper(); bulk.SupportPlanCycles(tb, good, nil, nil) },
+		"scale is -1":     func(tb testing.TB) { tb.Helper(); bulk.Welfare(tb, good, -1) },
+		"table is empty":  func(tb testing.TB) { tb.Helper(); bulk.Insert(tb, good, "", []bulk.Office{}) },
+		"table is empty:": func(tb testing.TB) { tb.Helper(); bulk.InsertSeq(tb, good, "", slices.Values([]bulk.Office{})) },
+	} {
+		require.Contains(t, fatal(t, call), want)
+	}
 }
 
 // untouchable is a DB that no call may reach.
@@ -342,10 +346,10 @@ func TestInsideATransactionOfTheCaller(t *testing.T) {
 	ctx := t.Context()
 	tx, err := db.Begin(ctx)
 	require.NoError(t, err)
-	defer tx.Rollback(context.Background()) //nolint:errcheck // after the commit it has nothing to do
+	defer tx.Rollback(context.Background())
 	offices := bulk.Offices(t, tx, 2)
 	require.Zero(t, one[int](t, db, "SELECT count(*) FROM offices"), "not committed")
-	_, err = seeder(tx).Staffs(ctx, offices, 2, func(i int, s *bulk.Staff) { s.Email = "same" })
+	_, err = seeder(tx).Staffs(ctx, offices, 2, func(_ int, s *bulk.Staff) { s.Email = "same" })
 	require.Error(t, err)
 	bulk.WelfareRecipients(t, bulk.With(tx, bulk.Clock(clock)), offices, 2)
 	require.NoError(t, tx.Commit(ctx))
@@ -357,7 +361,7 @@ func TestOnASingleConnection(t *testing.T) {
 	db := welfare(t)
 	conn, err := pgx.Connect(t.Context(), fixtures.URL(t))
 	require.NoError(t, err)
-	defer conn.Close(context.Background()) //nolint:errcheck // the test is over
+	defer conn.Close(context.Background())
 	bulk.Welfare(t, conn, 2)
 	require.Equal(t, []int{21, 2, 20, 200, 200, 200}, counts(t, db))
 	_, known := conn.TypeMap().TypeForName("officetype")
@@ -386,7 +390,7 @@ func TestFailureInTheMiddleLeavesNothing(t *testing.T) {
 	require.Equal(t, "office_welfare_recipients_office_id_fkey", pg.ConstraintName)
 	require.ErrorContains(t, err, "public.office_welfare_recipients was refused: office_welfare_recipients_office_id_fkey: Key (office_id)=")
 
-	_, err = seeder(db).SupportPlanCycles(ctx, recipients, func(i int, c *bulk.SupportPlanCycle) {
+	_, err = seeder(db).SupportPlanCycles(ctx, recipients, func(_ int, c *bulk.SupportPlanCycle) {
 		c.NextRenewalDeadline = nil
 		c.ID = 7
 	})
@@ -461,7 +465,6 @@ func TestGuard(t *testing.T) {
 				c.opts[i] = bulk.AllowDatabase(name)
 			}
 		}
-		before := one[string](t, db, "SELECT pg_current_wal_insert_lsn()::text")
 		_, err := seeder(db, c.opts...).Offices(t.Context(), 1)
 		require.ErrorIs(t, err, bulk.ErrUnsafeDatabase)
 		require.ErrorContains(t, err, c.text)
@@ -469,7 +472,6 @@ func TestGuard(t *testing.T) {
 		require.ErrorIs(t, err, bulk.ErrUnsafeDatabase)
 		_, err = bulk.InsertRows(t.Context(), bulk.With(db, c.opts...), "no.such.table.at.all", []bulk.Office{{}})
 		require.ErrorIs(t, err, bulk.ErrUnsafeDatabase, "said before anything else")
-		require.NotEmpty(t, before)
 		require.Equal(t, []int{0, 0, 0, 0, 0, 0}, counts(t, db))
 	}
 	name := fmt.Sprintf("gh_allowed_%d", os.Getpid())

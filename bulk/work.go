@@ -99,7 +99,7 @@ func (w *work) failed(text string, err error) error {
 // stored, from one whose answer was lost.
 func (w *work) commitFailed(err error) error {
 	var pg *pgconn.PgError
-	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.As(err, &pg) && errs.Class(err) != errs.ErrConnection {
+	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.As(err, &pg) && !errors.Is(errs.Class(err), errs.ErrConnection) {
 		return w.failed(msg.BulkCommit.In(w.set.lang), err)
 	}
 	return errs.New(errs.ErrCommitUnknown, msg.BulkCommitLost.In(w.set.lang), err)
