@@ -28,7 +28,7 @@ type outcome struct {
 	stdout, stderr string
 }
 
-func start(t *testing.T, ctx context.Context, args ...string) outcome { //nolint:revive // t comes first in tests
+func start(t *testing.T, ctx context.Context, args ...string) outcome {
 	t.Helper()
 	t.Setenv(envLang, os.Getenv(envLang)) // put back what run sets
 	var stdout, stderr bytes.Buffer
@@ -43,7 +43,7 @@ func ownTemp(t *testing.T) string {
 	dir, err := os.MkdirTemp("", "qs") // short enough for a socket
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o711)) //nolint:gosec // as root the server runs as another user
+	require.NoError(t, os.Chmod(dir, 0o711)) // as root the server runs as another user
 	t.Setenv("TMPDIR", dir)
 	fault.NoLeftovers(t, dir)
 	return dir
