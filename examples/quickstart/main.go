@@ -6,7 +6,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -14,8 +13,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
 // The exit codes.
@@ -27,7 +29,7 @@ const (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	context.AfterFunc(ctx, stop)   // a second interrupt does not wait for the tidying up
 	signal.Ignore(syscall.SIGPIPE) // a reader that has seen enough (| head) does not keep us from tidying up either
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
@@ -40,20 +42,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	say := textsIn(opts.lang)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		usage(stdout, opts.lang)
+		usage(stdout, say)
 		return exitOK
 	case err != nil:
 		fmt.Fprintf(stderr, "quickstart: %v %s\n", err, say.seeHelp)
 		return exitUsage
 	}
 	// What the library itself has to say comes in the same language.
-	if err := os.Setenv(envLang, opts.lang); err != nil {
+	if err := os.Setenv(msg.EnvLang, string(opts.lang)); err != nil {
 		fmt.Fprintln(stderr, "quickstart:", err)
 		return exitFailed
 	}
-	err = demo{options: opts, say: say, stdin: stdin, out: stdout}.run(ctx)
-	switch {
-	case ctx.Err() != nil:
+	d := demo{options: opts, say: say, stdin: stdin, attended: isTerminal(stdin), out: stdout, report: newReport(say)}
+	err = d.run(ctx)
+	switch left := (leftover{}); {
+	case ctx.Err() != nil && !errors.As(err, &left):
 		fmt.Fprintln(stderr, "quickstart:", say.interrupted)
 		return exitInterrupted
 	case err != nil:
@@ -63,75 +66,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	return exitOK
 }
 
-// options are what the flags say.
-type options struct {
-	offices int
-	dir     string
-	url     string
-	lang    string
-	keep    bool
-}
-
-// maxOffices keeps the rows, which are made in memory, within that of a laptop.
-const maxOffices = 2000
-
-// envLang names the environment variable that chooses groundhog's language.
-const envLang = "GROUNDHOG_LANG"
-
-func parse(args []string) (options, error) {
-	opts := options{lang: envLanguage()}
-	flags := flagSet(&opts)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	err := flags.Parse(args)
-	chosen := opts.lang
-	if !isLanguage(chosen) {
-		opts.lang = envLanguage() // for the texts about it
-	}
-	say := textsIn(opts.lang)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return opts, err
-	case err != nil:
-		return opts, fmt.Errorf(say.badFlag, err)
-	case !isLanguage(chosen):
-		return opts, fmt.Errorf(say.badLang, chosen)
-	case flags.NArg() > 0:
-		return opts, fmt.Errorf(say.strayArgument, flags.Arg(0))
-	case opts.offices < 1 || opts.offices > maxOffices:
-		return opts, fmt.Errorf(say.badOffices, opts.offices, maxOffices)
-	}
-	return opts, nil
-}
-
-func flagSet(opts *options) *flag.FlagSet {
-	say := textsIn(opts.lang)
-	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	flags.IntVar(&opts.offices, "offices", 100, fmt.Sprintf(say.flagOffices, maxOffices))
-	flags.StringVar(&opts.dir, "dir", "", say.flagDir)
-	flags.StringVar(&opts.url, "url", "", say.flagURL)
-	flags.StringVar(&opts.lang, "lang", opts.lang, say.flagLang)
-	flags.BoolVar(&opts.keep, "keep", false, say.flagKeep)
-	return flags
-}
-
-func usage(w io.Writer, lang string) {
-	opts := options{lang: lang}
-	fmt.Fprintln(w, textsIn(lang).usage)
-	flags := flagSet(&opts)
-	flags.SetOutput(w)
-	flags.PrintDefaults()
-}
-
-func isLanguage(lang string) bool { return lang == "en" || lang == "ja" }
-
-// envLanguage is the language that the environment asks for, such as "ja" or
-// "ja_JP.UTF-8"; else English.
-func envLanguage() string {
-	lang := strings.ToLower(os.Getenv(envLang))
-	lang = lang[:min(len(lang), 2)]
-	if !isLanguage(lang) {
-		lang = ""
-	}
-	return cmp.Or(lang, "en")
+// isTerminal tells whether somebody can press Enter there.
+func isTerminal(r io.Reader) bool {
+	f, ok := r.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
