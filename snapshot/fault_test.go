@@ -248,11 +248,11 @@ func TestFullDisk(t *testing.T) {
 func TestEveryFileOperationOfCreateMayFail(t *testing.T) {
 	t.Parallel()
 	b := setupSmall(t)
-	want, err := b.store.Create(t.Context(), "a")
+	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	files := fault.FailAt(0, nil)
 	b.store.SetFS(files)
-	want, err = b.store.Create(t.Context(), "a", snapshot.Replace())
+	want, err := b.store.Create(t.Context(), "a", snapshot.Replace())
 	require.NoError(t, err)
 	for n := 1; n < files.Count(); n++ { // the last one syncs the folder: the new file is there
 		b.store.SetFS(fault.FailAt(n, fault.ErrInjected))

@@ -77,7 +77,7 @@ func writable(dir string) bool {
 				return false
 			}
 			f.Close()
-			os.Remove(f.Name())
+			_ = os.Remove(f.Name())
 			return true
 		}
 		parent := filepath.Dir(dir)
@@ -146,7 +146,7 @@ func (c *storeConfig) sweep() {
 		if ok, err := l.TryLock(); err != nil || !ok {
 			continue
 		}
-		os.Remove(snapfile.TempPath(path))
+		_ = os.Remove(snapfile.TempPath(path))
 		l.Unlock()
 	}
 }

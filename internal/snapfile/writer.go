@@ -154,7 +154,7 @@ func (w *Writer) Commit(m *Manifest) error {
 	if err != nil {
 		return errors.Join(err, w.Abort())
 	}
-	w.encoder.Close()
+	_ = w.encoder.Close()
 	w.temp = ""
 	return w.fs.SyncDir(filepath.Dir(w.path))
 }
@@ -164,7 +164,7 @@ func (w *Writer) Abort() error {
 	if w.temp == "" {
 		return nil
 	}
-	w.encoder.Close()
+	_ = w.encoder.Close()
 	var err error
 	if w.file != nil {
 		err = w.file.Close()
