@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -115,9 +117,24 @@ func languageOf(args []string) msg.Lang {
 	return chosen.Or()
 }
 
+// mayBeFolder tells whether files can be made in path, or path itself in the
+// nearest folder above it that exists.
 func mayBeFolder(path string) bool {
-	info, err := os.Stat(path)
-	return path != "" && (err != nil || info.IsDir())
+	if path == "" {
+		return false
+	}
+	for {
+		_, err := os.Stat(path)
+		if err == nil {
+			made, err := os.MkdirTemp(path, ".groundhog-*")
+			return err == nil && os.Remove(made) == nil
+		}
+		parent := filepath.Dir(path)
+		if !errors.Is(err, fs.ErrNotExist) || parent == path {
+			return false
+		}
+		path = parent
+	}
 }
 
 // scheme is how an address begins that is no list of keyword=value pairs.

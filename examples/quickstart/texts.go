@@ -39,7 +39,7 @@ var english = texts{
 	flagKeep:    "keep the snapshot file, and the database too: for good on a server that was there already, on a private one until Enter is pressed in a terminal",
 
 	badOffices:    "-offices must be a whole number from 1 to %[2]d, not %[1]q",
-	badDir:        "-dir must be a folder, not %q",
+	badDir:        "-dir must be a folder that can be written, not %q",
 	badURL:        "-url must be an address like postgres://user:password@host:5432/postgres or host=… user=… dbname=…",
 	badLang:       "-lang must be en or ja, not %q",
 	badKeep:       "-keep takes no value but true or false",
@@ -79,7 +79,7 @@ var japanese = texts{
 	flagKeep:    "スナップショットファイルとデータベースを残す。既存のサーバーではそのまま残り、専用サーバーでは端末で Enter が押されるまで残る",
 
 	badOffices:    "-offices には 1 から %[2]d までの整数を指定してください。%[1]q は使えません",
-	badDir:        "-dir にはフォルダーを指定してください。%q は使えません",
+	badDir:        "-dir には書き込めるフォルダーを指定してください。%q は使えません",
 	badURL:        "-url には postgres://user:password@host:5432/postgres または host=… user=… dbname=… の形のアドレスを指定してください",
 	badLang:       "-lang には en か ja を指定してください。%q は使えません",
 	badKeep:       "-keep に指定できる値は true か false だけです",
