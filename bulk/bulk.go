@@ -11,6 +11,37 @@
 // panic of an edit function too, no row of it stays. In a transaction of the
 // caller's it is a savepoint, and the transaction goes on.
 //
+// # Speed
+//
+// Rows go through COPY, binary where pgx makes the binary form of all their Go types.
+// Much of the time of a load is the server's, for the foreign keys, which it checks row by
+// row. From some hundred rows on they are checked afterwards instead, by one
+// query for each key, with the triggers switched off meanwhile
+// (session_replication_role) and the earlier parents locked FOR KEY SHARE: the same
+// guarantee for less. That needs a superuser or GRANT SET ON PARAMETER
+// session_replication_role, and SELECT and UPDATE on the referenced tables;
+// without, for tables with triggers of the user's own, deferrable unique constraints
+// or a reference to a table with row security, and in transactions that are not read
+// committed, rows are loaded in the ordinary way, with the same result. In a
+// transaction of the caller's the setting is put back.
+//
+// # Errors
+//
+// A row that was refused is a [ConstraintError] or a [RowError]: with its table,
+// number, key, column and a hint at what to do. The number comes from the server
+// where it tells it, else from the key in its message, else rows of a slice are
+// loaded once more by halves, in 5 seconds and 2·log₂ n loads at most, and rolled
+// back. Other errors have one of the classes below where one fits; what the server
+// says else, of missing rights say, is wrapped as it is.
+//
+// # Lost connections
+//
+// A call on a *pgxpool.Pool is made again when the connection is lost; see [Retry].
+// Its rows are never stored twice: when the answer to the commit is lost, the
+// server is asked on another connection what became of the transaction
+// (pg_xact_status); if it started anew meanwhile, the first and the last key are
+// looked for. Where nobody knows, the error is [ErrCommitUnknown].
+//
 // Only test databases are changed: those whose name has the word test, tests,
 // testing, testdb or dbtest, or that are named in [AllowDatabase].
 //
@@ -30,10 +61,11 @@ var (
 	ErrUnsafeDatabase = errs.ErrUnsafeDatabase
 	// ErrConnection: the connection could not be made, or was lost.
 	ErrConnection = errs.ErrConnection
-	// ErrCommitUnknown: the connection was lost during the commit, so the rows
-	// may be stored or not.
+	// ErrCommitUnknown: the connection was lost during the commit, and nobody can
+	// tell whether the rows are stored.
 	ErrCommitUnknown = errs.ErrCommitUnknown
-	// ErrLocked: somebody else holds a lock, or a deadlock was broken.
+	// ErrLocked: somebody else holds a lock, a deadlock was broken, or somebody
+	// took a factory's numbers while a lost connection was made anew.
 	ErrLocked = errs.ErrLocked
 	// ErrDiskSpace: the server's disk is full.
 	ErrDiskSpace = errs.ErrDiskSpace

@@ -4,19 +4,23 @@ import (
 	"context"
 	"database/sql/driver"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/progress"
 )
 
 // encodeTypes are the types that a connection can write.
@@ -51,11 +55,14 @@ func typesOf(ctx context.Context, conn *pgx.Conn, tables []catalog.InsertTarget)
 	oids = append(oids, kept.oids...)
 	slices.Sort(oids)
 	types.oids = slices.Compact(oids)
-	var err error
-	if types.codecs, types.unable, err = catalog.EncodeTypes(ctx, conn, types.oids); err != nil {
+	read, err := catalog.ReadEncodeTypes(ctx, conn, types.oids)
+	if err != nil {
 		return encodeTypes{}, err
 	}
-	data[typesKey] = types
+	types.codecs, types.unable = read.Codecs, read.Unable
+	if !read.Alterable {
+		data[typesKey] = types
+	}
 	return types, nil
 }
 
@@ -68,16 +75,44 @@ func (t encodeTypes) know(oids []uint32) bool {
 	return true
 }
 
-// formatFor returns COPY's format for the columns: binary, unless one of the
-// types has none that we could write.
+// formatFor returns COPY's format for the columns: binary, where pgx makes the
+// binary form of each column of the Go type of its field; else text, of which the
+// server takes all that it takes in SQL.
 func (t encodeTypes) formatFor(columns []column) int16 {
 	for _, c := range columns {
-		known, ok := t.codecs.TypeForOID(c.TypeOID)
-		if !ok || !known.Codec.FormatSupported(pgtype.BinaryFormatCode) {
+		if !t.binary(c.TypeOID, writtenAs(c.typ)) {
 			return pgtype.TextFormatCode
 		}
 	}
 	return pgtype.BinaryFormatCode
+}
+
+// binary tells whether pgx makes the binary form of a type of all values of a Go
+// type: not of those that turn out to be a text only once they are there.
+func (t encodeTypes) binary(oid uint32, from reflect.Type) bool {
+	known, ok := t.codecs.TypeForOID(oid)
+	if !ok || !known.Codec.FormatSupported(pgtype.BinaryFormatCode) {
+		return false
+	}
+	switch codec := known.Codec.(type) {
+	case *pgtype.CompositeCodec:
+		return false
+	case *pgtype.ArrayCodec:
+		if from.Kind() == reflect.Slice || from.Kind() == reflect.Array {
+			element := writtenAs(from.Elem())
+			return t.binary(codec.ElementType.OID, element) || element.Kind() == reflect.Slice && t.binary(oid, element)
+		}
+	case *pgtype.UUIDCodec, pgtype.UUIDCodec:
+		if from == uuidType {
+			return true
+		}
+	}
+	if from.Kind() == reflect.Interface {
+		return false
+	}
+	zero := reflect.Zero(from).Interface()
+	return known.Codec.PlanEncode(t.codecs, oid, pgtype.BinaryFormatCode, zero) != nil ||
+		!from.Implements(valuerType) && t.codecs.PlanEncode(oid, pgtype.BinaryFormatCode, zero) != nil
 }
 
 // valueError is a value that could not be encoded.
@@ -92,49 +127,118 @@ func (e *valueError) Error() string { return e.cause.Error() }
 
 func (e *valueError) Unwrap() error { return e.cause }
 
-// copyRows sends the columns of the rows and returns how many rows the server
-// stored.
-func copyRows[T any](ctx context.Context, conn *pgx.Conn, types encodeTypes, table string, columns []column, rows []T) (int64, error) {
-	source := newCopySource(types, columns, rows)
+// beginCopy starts a COPY into a table. The rows are encoded in the caller's
+// goroutine, so that whatever happens there, also a panic or the end of the
+// goroutine, happens to the caller; the COPY itself runs beside it, until
+// [stream.end], which must be called.
+func beginCopy(w *work, table string, columns []column) *stream {
+	s := newStream(w.types, columns, w.meter)
 	names := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = pgx.Identifier{c.Name}.Sanitize()
 	}
 	sql := "COPY " + table + " (" + strings.Join(names, ", ") + ") FROM STDIN"
-	if source.format == pgtype.BinaryFormatCode {
+	if s.format == pgtype.BinaryFormatCode {
 		sql += " (FORMAT binary)"
 	}
-	tag, err := conn.PgConn().CopyFrom(ctx, source, sql)
-	source.close()
-	if source.panicked != nil {
-		panic(source.panicked)
-	}
-	if source.failed != nil {
-		return 0, source.failed // what the server says is only an echo of it
-	}
-	return tag.RowsAffected(), err
+	ctx, conn := w.ctx, w.tx.Conn().PgConn()
+	go func() {
+		defer close(s.pipe.over)
+		s.tag, s.refused = conn.CopyFrom(ctx, s.pipe, sql)
+	}()
+	return s
 }
 
-// copySource encodes rows as COPY data while the connection reads them. The
-// connection reads in a goroutine of its own, which may still be there when a
-// connection was lost; after close no row is touched any more.
-type copySource[T any] struct {
-	mu       sync.Mutex
-	closed   bool
-	rows     []T
-	next     int
-	columns  []encoder
-	format   int16
-	buf      []byte // encoded and not yet read
-	start    int
-	failed   error
-	panicked any
+// end finishes the COPY, or has the server drop it when the writer failed, and
+// returns how many rows the server stored. A second call does nothing.
+func (s *stream) end(err error) (int64, error) {
+	if s.ended {
+		return 0, nil
+	}
+	s.ended = true
+	if err == nil {
+		err = s.flush()
+	}
+	if errors.Is(err, errOver) {
+		err = nil // the server ended it, and says why
+	}
+	s.pipe.err = err
+	close(s.pipe.blocks)
+	<-s.pipe.over
+	if err != nil {
+		return 0, err // what the server says is only an echo of it
+	}
+	return s.tag.RowsAffected(), s.refused
+}
+
+// blockSize is how much is encoded before it is handed to the connection: what
+// pgx sends in one message.
+const blockSize = 65536 - 5
+
+var (
+	errAbandoned = errors.New("the rows were abandoned")
+	errOver      = errors.New("the COPY is over")
+)
+
+// pipe hands blocks of COPY data to the connection, which reads in a goroutine
+// of its own that may still be there when a connection was lost. It holds no
+// row, so the caller's rows are the caller's again at once.
+type pipe struct {
+	blocks chan []byte
+	free   chan []byte
+	over   chan struct{} // closed when the COPY has ended
+	err    error         // what the reader gets once blocks is closed; nil: the end of the data
+	block  []byte        // being read
+	start  int
+}
+
+func (p *pipe) Read(to []byte) (int, error) {
+	for p.start == len(p.block) {
+		if p.block != nil {
+			select {
+			case p.free <- p.block[:0]:
+			default:
+			}
+		}
+		p.block, p.start = nil, 0
+		select {
+		case block, more := <-p.blocks:
+			if !more {
+				if p.err != nil {
+					return 0, p.err
+				}
+				return 0, io.EOF
+			}
+			p.block = block
+		case <-p.over:
+			return 0, io.ErrClosedPipe
+		}
+	}
+	n := copy(to, p.block[p.start:])
+	p.start += n
+	return n, nil
+}
+
+// stream encodes rows as COPY data.
+type stream struct {
+	columns []encoder
+	format  int16
+	buf     []byte
+	pipe    *pipe
+	meter   *progress.Meter
+	rows    int // in buf
+
+	tag     pgconn.CommandTag
+	refused error
+	ended   bool
 }
 
 var binaryHeader = append([]byte("PGCOPY\n\xff\r\n\x00"), 0, 0, 0, 0, 0, 0, 0, 0)
 
-func newCopySource[T any](types encodeTypes, columns []column, rows []T) *copySource[T] {
-	s := &copySource[T]{rows: rows, format: types.formatFor(columns), columns: make([]encoder, len(columns))}
+func newStream(types encodeTypes, columns []column, meter *progress.Meter) *stream {
+	const blocks = 4 // enough that neither side waits for the other
+	s := &stream{format: types.formatFor(columns), columns: make([]encoder, len(columns)), meter: meter,
+		pipe: &pipe{blocks: make(chan []byte, blocks), free: make(chan []byte, blocks), over: make(chan struct{})}}
 	for i, c := range columns {
 		s.columns[i] = newEncoder(c, types.codecs, s.format)
 	}
@@ -144,45 +248,30 @@ func newCopySource[T any](types encodeTypes, columns []column, rows []T) *copySo
 	return s
 }
 
-// Read fills p as long as there are rows, so that packets are full.
-func (s *copySource[T]) Read(p []byte) (n int, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return 0, io.ErrClosedPipe
+// flush hands what is encoded to the connection.
+func (s *stream) flush() error {
+	if len(s.buf) == 0 {
+		return nil
 	}
-	defer func() {
-		// A value's own method may panic: the caller's goroutine is where that
-		// belongs.
-		if r := recover(); r != nil {
-			s.panicked = r
-			n, err = 0, errors.New("panic")
-		}
-	}()
-	s.buf, s.start = append(s.buf[:0], s.buf[s.start:]...), 0
-	for len(s.buf) < len(p) && s.next < len(s.rows) {
-		if s.buf, err = s.appendRow(s.buf); err != nil {
-			s.failed = err
-			return 0, err
-		}
-		s.next++
+	select {
+	case s.pipe.blocks <- s.buf:
+	case <-s.pipe.over:
+		return errOver
 	}
-	n = copy(p, s.buf)
-	s.start = n
-	if n == 0 {
-		return 0, io.EOF
+	s.meter.Add(s.rows)
+	s.rows = 0
+	select {
+	case s.buf = <-s.pipe.free:
+	default:
+		s.buf = nil
 	}
-	return n, nil
+	return nil
 }
 
-func (s *copySource[T]) close() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.closed = true
-}
-
-func (s *copySource[T]) appendRow(buf []byte) ([]byte, error) {
-	row := reflect.ValueOf(s.rows[s.next]) // a copy, whose fields need none of their own
+// row encodes a row, whose number is told in an error. It is a struct that is
+// nobody else's, so that its fields need no copies of their own.
+func (s *stream) row(row reflect.Value, number int) error {
+	buf := s.buf
 	if s.format == pgtype.BinaryFormatCode {
 		buf = binary.BigEndian.AppendUint16(buf, uint16(len(s.columns))) //nolint:gosec // a table has at most 1,600 columns
 	}
@@ -194,14 +283,19 @@ func (s *copySource[T]) appendRow(buf []byte) ([]byte, error) {
 		v := row.FieldByIndex(c.index)
 		out, err := c.appendValue(buf, v)
 		if err != nil {
-			return nil, &valueError{row: s.next, column: c.column, typ: goType(v), cause: err}
+			return &valueError{row: number, column: c.column, typ: goType(v), cause: err}
 		}
 		buf = out
 	}
 	if s.format == pgtype.TextFormatCode {
 		buf = append(buf, '\n')
 	}
-	return buf, nil
+	s.buf = buf
+	s.rows++
+	if len(buf) >= blockSize {
+		return s.flush()
+	}
+	return nil
 }
 
 func goType(v reflect.Value) string {
@@ -217,30 +311,54 @@ type encoder struct {
 	codecs *pgtype.Map
 	format int16
 	isUUID bool
+	isTime bool // a time.Time for the binary form of timestamptz
 	deref  bool // the field is a pointer to what is written
+	refer  bool // what is written is a pointer to the field
 
 	// plan is how the field's type is written, where that is the same for all
 	// its values; else pgx decides value by value.
 	plan pgtype.EncodePlan
+	// exact refuses what pgx would write as another value; nil: nothing.
+	exact func(any) error
+	text  []byte // the value, before it is escaped
 }
 
 var (
 	uuidType   = reflect.TypeFor[uuid.UUID]()
+	bytesType  = reflect.TypeFor[[]byte]()
+	timeType   = reflect.TypeFor[time.Time]()
 	valuerType = reflect.TypeFor[driver.Valuer]()
+
+	// speaking are the interfaces by which a value tells how it is written.
+	speaking = []reflect.Type{valuerType, reflect.TypeFor[fmt.Stringer](), reflect.TypeFor[json.Marshaler]()}
 )
+
+// writtenAs returns the type that is written for a field of a type: what a
+// pointer points to, unless only the pointer has the methods by which it tells how
+// it is written.
+func writtenAs(t reflect.Type) reflect.Type {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	pointer := reflect.PointerTo(t)
+	if slices.ContainsFunc(speaking, func(how reflect.Type) bool { return pointer.Implements(how) && !t.Implements(how) }) {
+		return pointer
+	}
+	return t
+}
 
 func newEncoder(c column, codecs *pgtype.Map, format int16) encoder {
 	e := encoder{column: c, codecs: codecs, format: format}
-	t := c.typ
-	if t.Kind() == reflect.Pointer && (!t.Implements(valuerType) || t.Elem() == uuidType) {
-		e.deref = true
-		t = t.Elem()
-	}
-	if known, ok := codecs.TypeForOID(c.TypeOID); ok && t == uuidType {
-		_, e.isUUID = known.Codec.(*pgtype.UUIDCodec)
-		if !e.isUUID {
-			_, e.isUUID = known.Codec.(pgtype.UUIDCodec)
+	t := writtenAs(c.typ)
+	e.deref, e.refer = c.typ == reflect.PointerTo(t), t == reflect.PointerTo(c.typ)
+	if known, ok := codecs.TypeForOID(c.TypeOID); ok {
+		switch known.Codec.(type) {
+		case *pgtype.UUIDCodec, pgtype.UUIDCodec:
+			e.isUUID = t == uuidType || t == bytesType
+		case *pgtype.TimestamptzCodec:
+			e.isTime = t == timeType && format == pgtype.BinaryFormatCode
 		}
+		e.exact = exactFor(known.Codec, t)
 	}
 	switch t.Kind() {
 	case reflect.Interface, reflect.Pointer, reflect.Slice, reflect.Map, reflect.Chan, reflect.Func, reflect.UnsafePointer:
@@ -254,13 +372,63 @@ func newEncoder(c column, codecs *pgtype.Map, format int16) encoder {
 	return e
 }
 
+// exactFor returns what refuses the values of a Go type that pgx would cut to fit
+// the codec: a fraction, NaN or infinity for an integer, a number too large for a
+// real, a time whose microseconds are more than 64 bits.
+func exactFor(codec pgtype.Codec, from reflect.Type) func(any) error {
+	kind := from.Kind()
+	number := kind == reflect.Float32 || kind == reflect.Float64 || kind == reflect.Interface
+	switch codec.(type) {
+	case pgtype.Int2Codec, pgtype.Int4Codec, pgtype.Int8Codec, pgtype.Uint32Codec, pgtype.Uint64Codec:
+		if number {
+			return exactInteger
+		}
+	case pgtype.Float4Codec:
+		if number {
+			return exactReal
+		}
+	case pgtype.DateCodec, *pgtype.TimestampCodec, *pgtype.TimestamptzCodec:
+		if kind == reflect.Interface || from == timeType {
+			return exactTime
+		}
+	}
+	return nil
+}
+
+func exactInteger(value any) error {
+	f := reflect.ValueOf(value)
+	if f.CanFloat() && (f.Float() != math.Trunc(f.Float()) || math.Abs(f.Float()) >= 1<<63) {
+		return fmt.Errorf("%v is not an integer of 64 bits", value)
+	}
+	return nil
+}
+
+func exactReal(value any) error {
+	f := reflect.ValueOf(value)
+	if f.CanFloat() && !math.IsInf(f.Float(), 0) && math.IsInf(float64(float32(f.Float())), 0) {
+		return fmt.Errorf("%v is out of range", value)
+	}
+	return nil
+}
+
+func exactTime(value any) error {
+	const seconds = 292_000 * 365 * 24 * 60 * 60 // their microseconds are within 64 bits
+	if t, ok := value.(time.Time); ok && (t.Unix() > seconds || t.Unix() < -seconds) {
+		return fmt.Errorf("the year %d is out of range", t.Year())
+	}
+	return nil
+}
+
 // appendValue writes a value as COPY wants it.
 func (e *encoder) appendValue(buf []byte, v reflect.Value) ([]byte, error) {
 	start := len(buf)
 	if e.format == pgtype.TextFormatCode {
-		out, err := e.encode(nil, v)
+		out, err := e.encode(e.text[:0], v)
 		if err != nil {
 			return nil, err
+		}
+		if out != nil {
+			e.text = out
 		}
 		return appendEscaped(buf, out), nil
 	}
@@ -284,59 +452,53 @@ func (e *encoder) encode(buf []byte, v reflect.Value) ([]byte, error) {
 	if e.optional && !e.Server() && v.IsZero() {
 		return nil, nil
 	}
-	if e.deref {
+	switch {
+	case e.deref:
 		if v.IsNil() {
 			return nil, nil
 		}
 		v = v.Elem()
+	case e.refer:
+		pointer := reflect.New(v.Type())
+		pointer.Elem().Set(v)
+		v = pointer
 	}
 	if buf == nil {
 		buf = []byte{}
 	}
 	value := v.Interface()
-	if id, ok := value.(uuid.UUID); ok && e.isUUID {
-		value = pgtype.UUID{Bytes: id, Valid: true} // uuid.UUID's own way is through text
+	if e.isUUID {
+		value = asUUID(value)
 	}
-	out, err := e.once(buf, value)
-	if err == nil {
-		return out, nil
+	if e.exact != nil {
+		if err := e.exact(value); err != nil {
+			return nil, err
+		}
 	}
-	if out, ok := e.viaText(buf, value); ok {
-		return out, nil
+	if e.isTime { // as pgx does it, without an allocation for each
+		return binary.BigEndian.AppendUint64(buf, uint64(value.(time.Time).UnixMicro()-epoch)), nil //nolint:gosec // two's complement
 	}
-	return nil, err
-}
-
-func (e *encoder) once(buf []byte, value any) ([]byte, error) {
 	if e.plan != nil {
 		return e.plan.Encode(value, buf)
 	}
 	return e.codecs.Encode(e.TypeOID, e.format, value, buf)
 }
 
-// viaText encodes a value that has only a text form for this type, a string
-// for a number say, by reading that text as the type.
-func (e *encoder) viaText(buf []byte, value any) ([]byte, bool) {
-	if e.format != pgtype.BinaryFormatCode {
-		return nil, false
-	}
-	text, err := e.codecs.Encode(e.TypeOID, pgtype.TextFormatCode, value, nil)
-	if err != nil || text == nil {
-		return nil, false
-	}
-	var read any
-	known, _ := e.codecs.TypeForOID(e.TypeOID)
-	if _, ok := known.Codec.(*pgtype.ArrayCodec); ok {
-		var array pgtype.Array[any] // keeps the dimensions
-		if e.codecs.Scan(e.TypeOID, pgtype.TextFormatCode, text, &array) != nil {
-			return nil, false
+// epoch is PostgreSQL's, 2000-01-01, in microseconds since 1970.
+const epoch = 946_684_800_000_000
+
+// asUUID returns an id in the form that pgx writes at once: a uuid.UUID would go
+// through text, and bytes would be taken for one.
+func asUUID(value any) any {
+	switch id := value.(type) {
+	case uuid.UUID:
+		return pgtype.UUID{Bytes: id, Valid: true}
+	case []byte:
+		if len(id) == len(uuid.UUID{}) {
+			return pgtype.UUID{Bytes: uuid.UUID(id), Valid: true}
 		}
-		read = array
-	} else if e.codecs.Scan(e.TypeOID, pgtype.TextFormatCode, text, &read) != nil {
-		return nil, false
 	}
-	out, err := e.codecs.Encode(e.TypeOID, pgtype.BinaryFormatCode, read, buf)
-	return out, err == nil
+	return value
 }
 
 // appendEscaped writes a value in COPY's text format.

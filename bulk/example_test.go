@@ -2,9 +2,9 @@ package bulk_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -69,13 +69,15 @@ func ExampleInsertRows() {
 		}
 		fmt.Println(books)
 		_, err = bulk.InsertRows(ctx, db, "books", []Book{{Title: "Sanshirō"}, {Title: "Kokoro"}})
-		what, _, _ := strings.Cut(err.Error(), ";")
-		fmt.Println(what)
+		var refused *bulk.ConstraintError
+		if errors.As(err, &refused) {
+			fmt.Println(refused.Table, refused.Row, refused.Kind, refused.Columns, refused.Detail)
+		}
 		return nil
 	})
 	// Output:
 	// [{1 Kokoro new} {2 Botchan used}]
-	// groundhog: public.books, row 1 was refused: books_title_key: Key (title)=(Kokoro) already exists.
+	// public.books 1 unique [title] Key (title)=(Kokoro) already exists.
 }
 
 func ExampleInsertRowsSeq() {

@@ -3,6 +3,9 @@ package bulk
 import (
 	"reflect"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/agnivade/levenshtein"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -16,6 +19,7 @@ type field struct {
 	name      string // as Go writes it
 	column    string
 	tagged    bool
+	hidden    bool // not exported
 	byDefault bool // db:"column,default"
 	index     []int
 	typ       reflect.Type
@@ -32,18 +36,15 @@ func appendFields(out []field, t reflect.Type, path []int, prefix string) []fiel
 			out = appendFields(out, sf.Type, index, prefix+sf.Name+".")
 			continue
 		}
-		if !sf.IsExported() {
-			continue
-		}
 		tag, tagged := sf.Tag.Lookup("db")
 		column, flags, _ := strings.Cut(tag, ",")
-		if column == "-" {
+		if column == "-" || !sf.IsExported() && !tagged {
 			continue
 		}
 		if !tagged {
 			column = sf.Name
 		}
-		out = append(out, field{name: prefix + sf.Name, column: column, tagged: tagged,
+		out = append(out, field{name: prefix + sf.Name, column: column, tagged: tagged, hidden: !sf.IsExported(),
 			byDefault: hasFlag(flags, "default"), index: index, typ: sf.Type})
 	}
 	return out
@@ -99,9 +100,13 @@ func (w *work) columnsFor(t reflect.Type, table *catalog.InsertTarget) ([]column
 	var out []column
 	var wrong []string
 	for _, f := range fields {
+		if f.hidden {
+			wrong = append(wrong, msg.BulkUnexported.In(w.set.lang, f.name, f.column))
+			continue
+		}
 		at := f.find(table.Columns)
 		if at < 0 {
-			wrong = append(wrong, msg.BulkNoColumn.In(w.set.lang, f.name, f.column))
+			wrong = append(wrong, msg.BulkNoColumn.In(w.set.lang, f.name, f.column)+w.set.meant(f.column, table.Names()))
 			continue
 		}
 		c := table.Columns[at]
@@ -131,6 +136,20 @@ func (w *work) columnsFor(t reflect.Type, table *catalog.InsertTarget) ([]column
 			fieldList(fields), strings.Join(table.Names(), ", "))
 	}
 	return out, nil
+}
+
+// meant names the nearest spelling, where one is near: " (did you mean …?)".
+func (s settings) meant(name string, names []string) string {
+	best, least := "", max(2, utf8.RuneCountInString(name)/3)+1
+	for _, n := range names {
+		if d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(n)); d < least {
+			best, least = n, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return " (" + msg.BulkMeant.In(s.lang, best) + ")"
 }
 
 // fieldList writes fields with the columns that they stand for.

@@ -21,7 +21,7 @@ import (
 // row is stored and the test ends; see [InsertRows] for all the rest.
 func Insert[T any](t testing.TB, db DB, table string, rows []T) []T {
 	t.Helper()
-	out, err := InsertRows(background(t), db, table, rows)
+	out, err := InsertRows(background(t), inTest(t, db), table, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func Insert[T any](t testing.TB, db DB, table string, rows []T) []T {
 // and the test ends; see [InsertRowsSeq] for all the rest.
 func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64 {
 	t.Helper()
-	n, err := InsertRowsSeq(background(t), db, table, rows)
+	n, err := InsertRowsSeq(background(t), inTest(t, db), table, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,8 @@ func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64
 //
 // The table is named as in SQL: "users", "app.users", `app."Users"`; a name that
 // is a table's own letter by letter needs no quotes. It may be partitioned,
-// foreign or temporary, but no view.
+// foreign or temporary, but no view, nor a table with row security that applies to
+// the role. Triggers fire, and what they change is not read back; rules don't apply.
 //
 // T is a struct. Its exported fields stand for columns by the rules of
 // pgx.RowToStructByName, so that one struct writes and reads: `db:"name"` names
@@ -61,24 +62,29 @@ func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64
 //     the identity is generated always, and the column's sequence is put past it;
 //   - generated columns are never sent; their fields are left as they are.
 //
-// Values are whatever pgx can encode; enums, domains, composites and arrays of
-// them need no registration. Types that only have a text form take it.
+// Values are whatever pgx can encode; enums, domains, composites, arrays of them,
+// citext, ltree and hstore need no registration. Structs and maps go into json;
+// pointers, sql.Null and the types of pgtype stand for null. A string, or what has a
+// Value or String method that gives one, on its pointer too, is read by the server as
+// the column's type: "infinity" is a timestamp. Numbers and times are stored as they
+// are or refused: no fraction is cut off for an integer.
 //
-// On an error no row is stored, and the connection can be used further. What
-// can be known beforehand (no such table or column, two fields for one column,
-// a column that must not be null and has neither field nor default) is an
-// [ErrInvalidArgument], before a row is sent. When the server refuses a row, the
-// error tells the row's number, from 0, where the server tells it; the
-// *pgconn.PgError is beneath.
+// On an error no row is stored, and the connection can be used further, unless it
+// was lost or the context ended, upon which pgx closes it. What can be known
+// beforehand (no such table or column, two fields for one column, a column that
+// must not be null and has neither field nor default) is an [ErrInvalidArgument],
+// before a row is sent. A row that is refused is a [*ConstraintError] or a
+// [*RowError]. On a pool, lost connections are retried; see [Retry].
 //
 // A call costs a begin, one look at the catalog, one query for each column that
-// the server fills in, the COPY and a commit; the first one on a connection also
-// reads the types. A pgx.CopyFromTracer does not see the COPY.
+// the server fills in, the COPY and a commit; from some hundred rows on, two more
+// looks at the catalog and the checks of foreign keys. The first one on a
+// connection also reads the types. A pgx.CopyFromTracer does not see the COPY.
 func InsertRows[T any](ctx context.Context, db DB, table string, rows []T) ([]T, error) {
 	out := make([]T, len(rows))
 	copy(out, rows)
-	err := insert(ctx, db, table, func(l *loader[T]) error {
-		_, err := l.load(out, true)
+	err := insert(ctx, db, table, len(rows), func(l *loader[T]) error {
+		_, err := l.load(out)
 		return err
 	})
 	if err != nil {
@@ -89,15 +95,22 @@ func InsertRows[T any](ctx context.Context, db DB, table string, rows []T) ([]T,
 
 // InsertRowsSeq loads the rows that a sequence yields, by the rules of
 // [InsertRows], and returns how many were stored. Memory does not grow with
-// their number. The sequence is ranged over once, inside the transaction. When it
-// panics, nothing is stored.
+// their number: rows are encoded as they come. The sequence runs in the caller's
+// goroutine, inside the transaction, and must not use db when that is a single
+// connection; when it panics, or ends its goroutine, nothing is stored.
+//
+// After a lost connection the sequence is ranged over to its end, to count its rows,
+// and then again, and must yield the same rows. One that yields fewer than before, since it can be ranged over only
+// once, is an [ErrInvalidArgument], and nothing is stored; with [Retry](1) it is
+// never tried. Rows that were sent are not kept, so an error that the server gives
+// without a line has no row number, and none has a key.
 func InsertRowsSeq[T any](ctx context.Context, db DB, table string, rows iter.Seq[T]) (int64, error) {
 	if rows == nil {
 		_, set := unwrap(db)
 		return 0, set.refuse(msg.BulkNilSeq)
 	}
 	var n int64
-	err := insert(ctx, db, table, func(l *loader[T]) (err error) {
+	err := insert(ctx, db, table, 0, func(l *loader[T]) (err error) {
 		n, err = l.loadSeq(rows)
 		return err
 	})
@@ -108,7 +121,7 @@ func InsertRowsSeq[T any](ctx context.Context, db DB, table string, rows iter.Se
 }
 
 // insert runs load in a transaction, with a loader for the table.
-func insert[T any](ctx context.Context, db DB, table string, load func(*loader[T]) error) error {
+func insert[T any](ctx context.Context, db DB, table string, rows int, load func(*loader[T]) error) error {
 	db, set := unwrap(db)
 	if err := set.check(db); err != nil {
 		return err
@@ -116,7 +129,7 @@ func insert[T any](ctx context.Context, db DB, table string, load func(*loader[T
 	if strings.TrimSpace(table) == "" {
 		return set.refuse(msg.BulkEmptyTable)
 	}
-	return run(ctx, db, set, []string{table}, func(w *work) error {
+	return run(ctx, db, set, spec{what: table, tables: []string{table}, rows: rows}, func(w *work) error {
 		l, err := newLoader[T](w, table)
 		if err != nil {
 			return err
@@ -125,26 +138,31 @@ func insert[T any](ctx context.Context, db DB, table string, load func(*loader[T
 	})
 }
 
-// tablesShown bounds the list of tables in an error.
-const tablesShown = 40
+// tablesShown bounds the list of tables in an error; among tablesRead the nearest
+// spelling is looked for.
+const (
+	tablesShown = 40
+	tablesRead  = 10_000
+)
 
 // noSuchTable tells which tables there are.
 func (w *work) noSuchTable(name string) error {
-	tables, err := catalog.TableNames(w.ctx, w.tx, tablesShown+1)
+	tables, err := catalog.TableNames(w.ctx, w.tx, tablesRead)
 	if err != nil {
 		return w.failed(msg.BulkLook.In(w.set.lang), err)
 	}
+	meant := w.set.meant(name, tables)
 	if len(tables) > tablesShown {
 		tables = append(tables[:tablesShown], "…")
 	}
-	return w.set.refuse(msg.BulkNoTable, name, strings.Join(tables, ", "))
+	return w.set.refuse(msg.BulkNoTable, name, meant, strings.Join(tables, ", "))
 }
 
 // lookFailed wraps an error of the look at the catalog. The server refuses a
 // name that no table can have.
 func (w *work) lookFailed(names []string, err error) error {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && slices.Contains([]string{"42601", "42602", "0A000", "22023"}, pg.Code) {
+	if errors.As(err, &pg) && slices.Contains([]string{"42601", "42602", "0A000", "22021", "22023"}, pg.Code) {
 		return errs.New(errs.ErrInvalidArgument, msg.BulkTableName.In(w.set.lang, strconv.Quote(strings.Join(names, ", "))), err)
 	}
 	return w.failed(msg.BulkLook.In(w.set.lang), err)

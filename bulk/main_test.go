@@ -30,6 +30,23 @@ func welfare(t testing.TB) *pgxpool.Pool {
 	return fixtures.Open(t, fixtures.WithSchema(fixtures.WelfareSchema))
 }
 
+// superuser skips what an ordinary role can't show (see fixtures/internal/asrole).
+func superuser(t testing.TB, db querier) {
+	t.Helper()
+	if !one[bool](t, db, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") {
+		t.Skip("only a superuser may do this")
+	}
+}
+
+// several skips a test of more than one database where the role may not create
+// them.
+func several(t testing.TB, db querier) {
+	t.Helper()
+	if !one[bool](t, db, "SELECT rolsuper OR rolcreatedb FROM pg_roles WHERE rolname = current_user") {
+		t.Skip("needs more than one database")
+	}
+}
+
 // one reads a single value.
 func one[T any](t testing.TB, db querier, sql string, args ...any) T {
 	t.Helper()

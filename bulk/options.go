@@ -2,13 +2,17 @@ package bulk
 
 import (
 	"context"
+	"log/slog"
 	"reflect"
+	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/retry"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
 // DB is where rows are loaded: a *pgxpool.Pool, a *pgx.Conn, or a pgx.Tx, in
@@ -30,6 +34,11 @@ type settings struct {
 	allowed []string
 	lang    msg.Lang
 	wrong   string // an option's argument that was refused
+	logger  *slog.Logger
+	logs    bool // the logger was chosen, be it nil
+	silent  bool // no progress
+	retry   retry.Policy
+	seed    *int64 // nil: plain rows
 }
 
 // Clock fixes the present: created_at and updated_at of rows that a factory
@@ -56,6 +65,53 @@ func Language(lang string) Option {
 		s.lang = l
 	})
 }
+
+// Retry sets how often a call is tried when the connection is lost, and the
+// waits in between; the last one is for all that follow. Without it a call is
+// tried 3 times, with waits of 2 s and 4 s, then of 8 s and of 10 s at most; waits
+// that are not given are these too. Retry(1) tries once.
+//
+// Only connection faults are retried (SQLSTATE class 08, 57P01 to 57P03, broken
+// sockets, refused connections), and only on a *pgxpool.Pool: a *pgx.Conn or a
+// pgx.Tx is dead once it is cut. The whole transaction is made again, with the
+// same rows: edit functions run once. Each retry is a line in the log. A context
+// that ends, ends the waiting.
+func Retry(attempts int, waits ...time.Duration) Option {
+	return option(func(s *settings) {
+		if attempts < 1 {
+			s.wrong = msg.BulkAttempts.In(s.lang, attempts)
+		}
+		for _, wait := range waits {
+			if wait < 0 {
+				s.wrong = msg.BulkWait.In(s.lang, wait.String())
+			}
+		}
+		s.retry.Attempts, s.retry.Waits = attempts, waits
+	})
+}
+
+// Progress tells whether work that takes longer than about a second shows how far
+// it is, as it does without this option: on a terminal with a bar on standard
+// error, elsewhere with a line in the log every few seconds.
+func Progress(show bool) Option { return option(func(s *settings) { s.silent = !show }) }
+
+// Logger sends log lines to l; nil: nowhere. Without it the functions that take
+// a testing.TB log to that test, and the others are silent.
+func Logger(l *slog.Logger) Option {
+	return option(func(s *settings) { s.logger, s.logs = l, true })
+}
+
+// Realistic makes the factories' rows look like those of a running application:
+// Japanese names with the furigana that belongs to them, birth dates, all
+// genders, office types and roles, deadlines spread over the year, and several
+// plan cycles for each recipient, the last of which is the latest: so
+// SupportPlanCycles returns more cycles than there are recipients.
+//
+// The same seed makes the same rows in an empty database, with [Clock] the same
+// bytes. Ids and unique texts come from the seed, the table and a running number
+// that goes on after the highest there is, so that a second call, also of another
+// process, never collides.
+func Realistic(seed int64) Option { return option(func(s *settings) { s.seed = &seed }) }
 
 // With returns a DB that carries options, for every call of this package. A db
 // that carries some already keeps them; where two say different things, the
@@ -87,6 +143,24 @@ func unwrap(db DB) (DB, settings) {
 		return c.db, c.set
 	}
 	return db, settings{}
+}
+
+// inTest returns db with the log lines going to t, unless a logger was chosen.
+func inTest(t testing.TB, db DB) DB {
+	if _, set := unwrap(db); set.logs {
+		return db
+	}
+	return With(db, Logger(testdb.Logger(t)))
+}
+
+// policy is how a call is retried.
+func (s settings) policy(what string) retry.Policy {
+	p := s.retry
+	if p.Attempts == 0 {
+		p.Attempts = retry.Attempts
+	}
+	p.Logger, p.Lang, p.What = s.logger, s.lang, what
+	return p
 }
 
 // check refuses what no call can work with.

@@ -31,7 +31,8 @@ func NewSeeder(db DB, opts ...Option) *Seeder {
 // in the result, before anything is sent: what it sets is stored. It must not
 // use db, which is in a transaction and holds the factories' lock.
 //
-// On an error nothing is stored. A second call adds offices: their numbers go on
+// On an error nothing is stored. After a lost connection the rows are sent again as
+// they were made; edit functions are not called a second time. A second call adds offices: their numbers go on
 // after the highest there is, also when processes call at once, since each call
 // holds an advisory lock until its transaction ends. In a transaction of the
 // caller's that is the caller's commit, and it must be read committed.
@@ -40,7 +41,7 @@ func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Offi
 		return nil, err
 	}
 	var out []Office
-	err := run(ctx, s.db, s.set, []string{tableStaffs, tableOffices}, func(w *work) (err error) {
+	err := run(ctx, s.db, s.set, spec{what: tableOffices, tables: []string{tableStaffs, tableOffices}, rows: n}, func(w *work) (err error) {
 		_, out, err = w.offices(n, edit)
 		return err
 	})
@@ -48,14 +49,15 @@ func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Offi
 }
 
 // Staffs makes perOffice staffs for each office, with their office_staffs rows,
-// and returns them, those of one office after those of the one before. For edit
+// and returns them, those of one office after those of the one before. Offices
+// that are not in the database are refused before any row is made. For edit
 // functions, errors and second calls see [Seeder.Offices].
 func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, s *Staff)) ([]Staff, error) {
 	if err := s.check(count{"perOffice", perOffice}, edits(edit), officeIDs(offices)); err != nil {
 		return nil, err
 	}
 	var out []Staff
-	err := run(ctx, s.db, s.set, []string{tableStaffs, tableOfficeStaffs}, func(w *work) (err error) {
+	err := run(ctx, s.db, s.set, spec{what: tableStaffs, tables: []string{tableStaffs, tableOfficeStaffs, tableOffices}, rows: 2 * len(offices) * perOffice}, func(w *work) (err error) {
 		out, err = w.staffs(offices, perOffice, edit)
 		return err
 	})
@@ -71,7 +73,7 @@ func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOff
 		return nil, err
 	}
 	var out []WelfareRecipient
-	err := run(ctx, s.db, s.set, []string{tableRecipients, tableOfficeRecipients}, func(w *work) (err error) {
+	err := run(ctx, s.db, s.set, spec{what: tableRecipients, tables: []string{tableRecipients, tableOfficeRecipients, tableOffices}, rows: 2 * len(offices) * perOffice}, func(w *work) (err error) {
 		out, err = w.recipients(offices, perOffice, edit)
 		return err
 	})
@@ -80,7 +82,7 @@ func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOff
 
 // SupportPlanCycles makes one plan cycle for each recipient, which begins today
 // and is to be renewed in 25 days, and returns them with their ids, in the order
-// of the recipients. The cycle's number goes on after the recipient's highest;
+// of the recipients; with [Realistic] it makes several for each. The cycle's number goes on after the recipient's highest;
 // earlier cycles stay as they are. A recipient without OfficeID, one that was
 // read from the database, is looked up; to have no office or several is an
 // error. For edit functions, errors and second calls see [Seeder.Offices].
@@ -89,7 +91,7 @@ func (s *Seeder) SupportPlanCycles(ctx context.Context, recipients []WelfareReci
 		return nil, err
 	}
 	var out []SupportPlanCycle
-	err := run(ctx, s.db, s.set, []string{tableCycles, tableOfficeRecipients}, func(w *work) (err error) {
+	err := run(ctx, s.db, s.set, spec{what: tableCycles, tables: []string{tableCycles, tableOfficeRecipients}, rows: s.set.cyclesOf(len(recipients))}, func(w *work) (err error) {
 		out, err = w.cycles(recipients, edit)
 		return err
 	})
@@ -105,17 +107,10 @@ func (s *Seeder) Welfare(ctx context.Context, scale Scale) (Dataset, error) {
 	}
 	tables := []string{tableStaffs, tableOffices, tableOfficeStaffs, tableRecipients, tableOfficeRecipients, tableCycles}
 	var d Dataset
-	err := run(ctx, s.db, s.set, tables, func(w *work) (err error) {
-		if d.Creator, d.Offices, err = w.offices(int(scale), nil); err != nil {
-			return err
-		}
-		if d.Staffs, err = w.staffs(d.Offices, staffsPerOffice, nil); err != nil {
-			return err
-		}
-		if d.Recipients, err = w.recipients(d.Offices, recipientsPerOffice, nil); err != nil {
-			return err
-		}
-		d.Cycles, err = w.cycles(d.Recipients, nil)
+	n := int(scale)
+	rows := n + 2*n*staffsPerOffice + 2*n*recipientsPerOffice + s.set.cyclesOf(n*recipientsPerOffice)
+	err := run(ctx, s.db, s.set, spec{what: "Welfare", tables: tables, rows: rows}, func(w *work) (err error) {
+		d, err = w.welfare(n)
 		return err
 	})
 	if err != nil {

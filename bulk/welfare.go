@@ -2,10 +2,14 @@ package bulk
 
 import (
 	"fmt"
-	"strings"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -76,6 +80,12 @@ func (w *work) ask(table string, collect func(pgx.Rows) error, sql string, args 
 	return nil
 }
 
+// idsOf is a table of the ids in a parameter, each once. To join it is planned by
+// their number; a comparison with ANY takes the planner longer than the server.
+func idsOf(parameter string) string {
+	return "(SELECT DISTINCT pg_catalog.unnest(" + parameter + "::uuid[])) i(id)"
+}
+
 // ident quotes a table that look found.
 func (w *work) ident(table string) string { return catalog.Ident(w.tables[table].Name) }
 
@@ -85,6 +95,39 @@ func (w *work) room(table string, next int64, n int) error {
 		return w.set.refuse(msg.BulkTooFar, n, w.tables[table].String(), fmt.Sprint(next-1))
 	}
 	return nil
+}
+
+// next returns the number with which the rows of a factory go on: after the
+// highest that texts of theirs tell and, with a seed, that ids of the tables do.
+func (w *work) next(after int64, n int, tables ...string) (int64, error) {
+	for _, table := range tables {
+		number, err := w.nextID(w.set.seeded(table), table)
+		if err != nil {
+			return 0, err
+		}
+		after = max(after, number)
+	}
+	if err := w.room(tables[0], after, n); err != nil {
+		return 0, err
+	}
+	return same(w, after)
+}
+
+// nextID returns the number after that of the highest id of a seed in a table.
+func (w *work) nextID(s *seeded, table string) (int64, error) {
+	if s == nil {
+		return 0, nil
+	}
+	var found []pgtype.UUID
+	err := w.ask(table, func(rows pgx.Rows) (err error) {
+		found, err = pgx.CollectRows(rows, pgx.RowTo[pgtype.UUID])
+		return err
+	}, "SELECT id FROM "+w.ident(table)+" WHERE id BETWEEN $1 AND $2 ORDER BY id DESC LIMIT 1",
+		pgtype.UUID{Bytes: s.id(0), Valid: true}, pgtype.UUID{Bytes: s.id(idNumbers - 1), Valid: true})
+	if err != nil || len(found) == 0 {
+		return 0, err
+	}
+	return numberOf(found[0].Bytes) + 1, nil
 }
 
 func (w *work) offices(n int, edits []func(int, *Office)) (Staff, []Office, error) {
@@ -98,29 +141,40 @@ func (w *work) offices(n int, edits []func(int, *Office)) (Staff, []Office, erro
 	if err != nil {
 		return Staff{}, nil, err
 	}
-	if err := w.room(tableOffices, next, n); err != nil {
+	if next, err = w.next(next, n, tableOffices); err != nil {
 		return Staff{}, nil, err
 	}
 	creator, err := w.creator()
 	if err != nil {
 		return Staff{}, nil, err
 	}
-	out := make([]Office, n)
-	now := w.set.now()
-	for i := range out {
-		number := next + int64(i)
-		out[i] = Office{
-			ID: newID(), Name: fmt.Sprintf(officeName+"%04d", number), Type: TypeBOffice,
-			Address:     new(fmt.Sprintf(officeAddress, number)),
-			PhoneNumber: new(fmt.Sprintf("03-%04d-%04d", number/10_000, number%10_000)),
-			Email:       new(fmt.Sprintf(officeEmail, number)),
-			CreatedBy:   creator.ID, LastModifiedBy: creator.ID,
-			CreatedAt: now, UpdatedAt: now, IsTestData: true,
+	out, err := once(w, func() ([]Office, error) {
+		out := make([]Office, n)
+		texts := make([]struct{ address, phone, email string }, n) // one allocation for the texts that fields point to
+		now, real := w.set.now(), w.set.seeded(tableOffices)
+		for i := range out {
+			number := next + int64(i)
+			text := &texts[i]
+			text.address = fmt.Sprintf(officeAddress, number)
+			text.phone = fmt.Sprintf("03-%04d-%04d", number/10_000, number%10_000)
+			text.email = fmt.Sprintf(officeEmail, number)
+			out[i] = Office{
+				Name: fmt.Sprintf(officeName+"%04d", number), Type: TypeBOffice,
+				Address: &text.address, PhoneNumber: &text.phone, Email: &text.email,
+				CreatedBy: creator.ID, LastModifiedBy: creator.ID,
+				CreatedAt: now, UpdatedAt: now, IsTestData: true,
+			}
+			out[i].ID = real.makeID(number)
+			real.office(&out[i], number)
+			edit(i, &out[i], edits)
+			keepID(&out[i].ID)
 		}
-		edit(i, &out[i], edits)
-		keepID(&out[i].ID)
+		return out, nil
+	})
+	if err != nil {
+		return Staff{}, nil, err
 	}
-	return creator, out, load(w, tableOffices, out)
+	return creator, out, store(w, tableOffices, out)
 }
 
 // creator finds or makes the staff that creates offices.
@@ -130,16 +184,27 @@ func (w *work) creator() (Staff, error) {
 		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Staff])
 		return err
 	}, "SELECT "+columnNames[Staff]()+" FROM "+w.ident(tableStaffs)+" WHERE email = $1", systemEmail)
-	if err != nil || len(found) > 0 {
-		return append(found, Staff{})[0], err
+	if err != nil {
+		return Staff{}, err
 	}
-	now := w.set.now()
-	made := []Staff{{
-		ID: newID(), Email: systemEmail, HashedPassword: passwordHash, Role: RoleAppAdmin,
-		LastName: new(systemName), LastNameFurigana: new(systemName), FullName: systemName,
-		NotificationPreferences: defaultPreferences, CreatedAt: now, UpdatedAt: now, IsTestData: true,
-	}}
-	return made[0], load(w, tableStaffs, made)
+	there := append(found, Staff{})[0]
+	if _, err := same(w, there.ID); err != nil || len(found) > 0 {
+		return there, err
+	}
+	made, err := once(w, func() ([]Staff, error) {
+		real := w.set.seeded(tableStaffs + " " + systemEmail)
+		number, err := w.nextID(real, tableStaffs)
+		now := w.set.now()
+		return []Staff{{
+			ID: real.makeID(number), Email: systemEmail, HashedPassword: passwordHash, Role: RoleAppAdmin,
+			LastName: new(systemName), LastNameFurigana: new(systemName), FullName: systemName,
+			NotificationPreferences: defaultPreferences, CreatedAt: now, UpdatedAt: now, IsTestData: true,
+		}}, err
+	})
+	if err != nil {
+		return Staff{}, err
+	}
+	return made[0], store(w, tableStaffs, made)
 }
 
 // defaultPreferences are the column's own default.
@@ -147,103 +212,95 @@ var defaultPreferences = NotificationPreferences{
 	InAppNotification: true, EmailNotification: true, EmailThresholdDays: 30, PushThresholdDays: 10,
 }
 
+// belong refuses offices that are not in this database.
+func (w *work) belong(offices []Office) error {
+	var strangers []pgtype.UUID
+	err := w.ask(tableOffices, func(rows pgx.Rows) (err error) {
+		strangers, err = pgx.CollectRows(rows, pgx.RowTo[pgtype.UUID])
+		return err
+	}, "SELECT i.id FROM "+idsOf("$1")+" WHERE NOT EXISTS (SELECT FROM "+w.ident(tableOffices)+" o WHERE o.id = i.id)", officesOf(offices))
+	if err != nil || len(strangers) == 0 {
+		return err
+	}
+	for i := range offices {
+		if slices.Contains(strangers, pgtype.UUID{Bytes: offices[i].ID, Valid: true}) {
+			return w.set.refuse(msg.BulkStranger, fmt.Sprintf("offices[%d]", i), offices[i].Name, offices[i].ID.String(), w.session.Database)
+		}
+	}
+	return nil
+}
+
 func (w *work) staffs(offices []Office, perOffice int, edits []func(int, *Staff)) ([]Staff, error) {
 	n := len(offices) * perOffice
+	if err := w.belong(offices); err != nil {
+		return nil, err
+	}
 	if err := w.lock(); err != nil {
 		return nil, err
 	}
-	var email int64
-	err := w.ask(tableStaffs, collectOne(&email),
-		"SELECT coalesce(max(substring(email from $1)::bigint), -1) + 1 FROM "+w.ident(tableStaffs), staffMailbox)
+	next, err := w.nextStaff(n)
 	if err != nil {
 		return nil, err
 	}
 	numbers := map[uuid.UUID]int64{}
-	err = w.ask(tableStaffs, collectNumbers(numbers),
+	err = w.ask(tableOfficeStaffs, collectNumbers(numbers),
 		"SELECT o.office_id, coalesce(max(substring(s.first_name from $1)::bigint) + 1, 0) FROM "+w.ident(tableOfficeStaffs)+" o JOIN "+
-			w.ident(tableStaffs)+" s ON s.id = o.staff_id WHERE o.office_id = ANY($2) GROUP BY 1", staffPattern, officesOf(offices))
+			w.ident(tableStaffs)+" s ON s.id = o.staff_id JOIN "+idsOf("$2")+" ON o.office_id = i.id GROUP BY 1", staffPattern, officesOf(offices))
 	if err != nil {
 		return nil, err
 	}
-	if err := w.room(tableStaffs, email, n); err != nil {
+	if _, err := same(w, maps.Clone(numbers)); err != nil {
 		return nil, err
 	}
-	out, joins := make([]Staff, 0, n), make([]officeStaff, 0, n)
-	now := w.set.now()
-	for o := range offices {
-		office := &offices[o]
-		if err := w.room(tableStaffs, numbers[office.ID], perOffice); err != nil {
-			return nil, err
-		}
-		last, kana := familyName(office.Name, 50)
-		for range perOffice {
-			i := len(out)
-			first := fmt.Sprintf(staffName+"%03d", numbers[office.ID])
-			numbers[office.ID]++
-			out = append(out, Staff{
-				ID: newID(), Email: fmt.Sprintf(staffEmail, email+int64(i)), HashedPassword: passwordHash, Role: RoleEmployee,
-				LastName: new(last), FirstName: new(first), LastNameFurigana: new(kana), FirstNameFurigana: new(first),
-				FullName: last + " " + first, NotificationPreferences: defaultPreferences,
-				CreatedAt: now, UpdatedAt: now, IsTestData: true, OfficeID: office.ID,
-			})
-			s := &out[i]
-			edit(i, s, edits)
-			keepID(&s.ID)
-			if s.OfficeID == uuid.Nil {
-				return nil, w.set.refuse(msg.BulkNoOfficeID, fmt.Sprintf("staffs[%d]", i))
-			}
-			joins = append(joins, officeStaff{ID: newID(), StaffID: s.ID, OfficeID: s.OfficeID, IsPrimary: true,
-				CreatedAt: s.CreatedAt, UpdatedAt: s.UpdatedAt, IsTestData: s.IsTestData})
-		}
-	}
-	if err := load(w, tableStaffs, out); err != nil {
+	made, err := once(w, func() (staffed, error) { return w.makeStaffs(offices, perOffice, next, numbers, edits) })
+	if err != nil {
 		return nil, err
 	}
-	return out, load(w, tableOfficeStaffs, joins)
+	if err := store(w, tableStaffs, made.staffs); err != nil {
+		return nil, err
+	}
+	return made.staffs, store(w, tableOfficeStaffs, made.joins)
+}
+
+// nextStaff returns the number with which staffs go on.
+func (w *work) nextStaff(n int) (next int64, err error) {
+	err = w.ask(tableStaffs, collectOne(&next),
+		"SELECT coalesce(max(substring(email from $1)::bigint), -1) + 1 FROM "+w.ident(tableStaffs), staffMailbox)
+	if err != nil {
+		return 0, err
+	}
+	return w.next(next, n, tableStaffs, tableOfficeStaffs)
 }
 
 func (w *work) recipients(offices []Office, perOffice int, edits []func(int, *WelfareRecipient)) ([]WelfareRecipient, error) {
+	if err := w.belong(offices); err != nil {
+		return nil, err
+	}
 	if err := w.lock(); err != nil {
 		return nil, err
 	}
-	numbers := map[uuid.UUID]int64{}
-	err := w.ask(tableRecipients, collectNumbers(numbers),
-		"SELECT o.office_id, coalesce(max(substring(r.first_name from $1)::bigint) + 1, 0) FROM "+w.ident(tableOfficeRecipients)+" o JOIN "+
-			w.ident(tableRecipients)+" r ON r.id = o.welfare_recipient_id WHERE o.office_id = ANY($2) GROUP BY 1", recipientMatch, officesOf(offices))
+	next, err := w.next(0, len(offices)*perOffice, tableRecipients, tableOfficeRecipients)
 	if err != nil {
 		return nil, err
 	}
-	n := len(offices) * perOffice
-	out, joins := make([]WelfareRecipient, 0, n), make([]officeRecipient, 0, n)
-	now, born := w.set.now(), date(1990, 1, 1)
-	for o := range offices {
-		office := &offices[o]
-		if err := w.room(tableRecipients, numbers[office.ID], perOffice); err != nil {
-			return nil, err
-		}
-		last, kana := familyName(office.Name, 255)
-		for range perOffice {
-			i, number := len(out), numbers[office.ID]
-			numbers[office.ID]++
-			out = append(out, WelfareRecipient{
-				ID: newID(), LastName: last, FirstName: fmt.Sprintf(recipientName+"%03d", number),
-				LastNameFurigana: new(kana), FirstNameFurigana: new(fmt.Sprintf(recipientKana+"%03d", number)),
-				BirthDay: born, Gender: GenderMale, CreatedAt: now, UpdatedAt: now, IsTestData: true, OfficeID: office.ID,
-			})
-			r := &out[i]
-			edit(i, r, edits)
-			keepID(&r.ID)
-			if r.OfficeID == uuid.Nil {
-				return nil, w.set.refuse(msg.BulkNoOfficeID, fmt.Sprintf("recipients[%d]", i))
-			}
-			joins = append(joins, officeRecipient{ID: newID(), WelfareRecipientID: r.ID, OfficeID: r.OfficeID,
-				CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, IsTestData: r.IsTestData})
-		}
-	}
-	if err := load(w, tableRecipients, out); err != nil {
+	numbers := map[uuid.UUID]int64{}
+	err = w.ask(tableOfficeRecipients, collectNumbers(numbers),
+		"SELECT o.office_id, coalesce(max(substring(r.first_name from $1)::bigint) + 1, 0) FROM "+w.ident(tableOfficeRecipients)+" o JOIN "+
+			w.ident(tableRecipients)+" r ON r.id = o.welfare_recipient_id JOIN "+idsOf("$2")+" ON o.office_id = i.id GROUP BY 1", recipientMatch, officesOf(offices))
+	if err != nil {
 		return nil, err
 	}
-	return out, load(w, tableOfficeRecipients, joins)
+	if _, err := same(w, maps.Clone(numbers)); err != nil {
+		return nil, err
+	}
+	made, err := once(w, func() (settled, error) { return w.makeRecipients(offices, perOffice, next, numbers, edits) })
+	if err != nil {
+		return nil, err
+	}
+	if err := store(w, tableRecipients, made.recipients); err != nil {
+		return nil, err
+	}
+	return made.recipients, store(w, tableOfficeRecipients, made.joins)
 }
 
 func (w *work) cycles(recipients []WelfareRecipient, edits []func(int, *SupportPlanCycle)) ([]SupportPlanCycle, error) {
@@ -253,106 +310,105 @@ func (w *work) cycles(recipients []WelfareRecipient, edits []func(int, *SupportP
 	all, lost := recipientsOf(recipients)
 	numbers := map[uuid.UUID]int64{}
 	err := w.ask(tableCycles, collectNumbers(numbers), "SELECT welfare_recipient_id, max(cycle_number) FROM "+w.ident(tableCycles)+
-		" WHERE welfare_recipient_id = ANY($1) AND cycle_number < 2147483647 GROUP BY 1", all)
+		" JOIN "+idsOf("$1")+" ON welfare_recipient_id = i.id WHERE cycle_number < 2147483647 GROUP BY 1", all)
 	if err != nil {
 		return nil, err
 	}
 	homes := map[uuid.UUID]home{}
 	if len(lost) > 0 {
 		err := w.ask(tableOfficeRecipients, collectHomes(homes), "SELECT DISTINCT welfare_recipient_id, office_id FROM "+
-			w.ident(tableOfficeRecipients)+" WHERE welfare_recipient_id = ANY($1)", lost)
+			w.ident(tableOfficeRecipients)+" JOIN "+idsOf("$1")+" ON welfare_recipient_id = i.id", lost)
 		if err != nil {
 			return nil, err
 		}
 	}
-	out := make([]SupportPlanCycle, len(recipients))
-	now, today := w.set.now(), w.set.today()
-	deadline := today.AddDate(0, 0, renewalDays)
-	for i := range recipients {
-		r := &recipients[i]
-		office := r.OfficeID
-		if office == uuid.Nil {
-			if office, err = w.home(i, r, homes[r.ID]); err != nil {
-				return nil, err
+	if _, err := same(w, maps.Clone(numbers)); err != nil {
+		return nil, err
+	}
+	if _, err := same(w, homes); err != nil {
+		return nil, err
+	}
+	out, err := once(w, func() ([]SupportPlanCycle, error) { return w.makeCycles(recipients, homes, numbers, edits) })
+	if err != nil {
+		return nil, err
+	}
+	return out, store(w, tableCycles, out)
+}
+
+// welfare makes a whole data set. Nothing has to be asked about what belongs to
+// offices that are new, so the server loads rows while the next ones are made.
+func (w *work) welfare(scale int) (d Dataset, err error) {
+	if d.Creator, d.Offices, err = w.offices(scale, nil); err != nil {
+		return d, err
+	}
+	staff, err := w.nextStaff(scale * staffsPerOffice)
+	if err != nil {
+		return d, err
+	}
+	recipient, err := w.next(0, scale*recipientsPerOffice, tableRecipients, tableOfficeRecipients)
+	if err != nil {
+		return d, err
+	}
+	numbers := func() map[uuid.UUID]int64 { return map[uuid.UUID]int64{} }
+	loads := queue()
+	defer loads.wait() //nolint:errcheck // on a way out with another error
+	staffs, err := once(w, func() (staffed, error) { return w.makeStaffs(d.Offices, staffsPerOffice, staff, numbers(), nil) })
+	if err != nil {
+		return d, err
+	}
+	loads.add(func() error { return store(w, tableStaffs, staffs.staffs) })
+	loads.add(func() error { return store(w, tableOfficeStaffs, staffs.joins) })
+	people, err := once(w, func() (settled, error) {
+		return w.makeRecipients(d.Offices, recipientsPerOffice, recipient, numbers(), nil)
+	})
+	if err != nil {
+		return d, err
+	}
+	loads.add(func() error { return store(w, tableRecipients, people.recipients) })
+	loads.add(func() error { return store(w, tableOfficeRecipients, people.joins) })
+	d.Cycles, err = once(w, func() ([]SupportPlanCycle, error) { return w.makeCycles(people.recipients, nil, numbers(), nil) })
+	if err != nil {
+		return d, err
+	}
+	loads.add(func() error { return store(w, tableCycles, d.Cycles) })
+	d.Staffs, d.Recipients = staffs.staffs, people.recipients
+	return d, loads.wait()
+}
+
+// queued are loads that run one after the other beside the making of rows.
+type queued struct {
+	todo chan func() error
+	all  errgroup.Group
+	wait func() error
+}
+
+func queue() *queued {
+	const room = 8 // more than there are loads, so that adding never waits
+	q := &queued{todo: make(chan func() error, room)}
+	q.wait = sync.OnceValue(func() error {
+		close(q.todo)
+		return q.all.Wait()
+	})
+	q.all.Go(func() error {
+		for load := range q.todo {
+			if err := load(); err != nil {
+				return err
 			}
 		}
-		numbers[r.ID]++
-		out[i] = SupportPlanCycle{
-			WelfareRecipientID: r.ID, OfficeID: office,
-			PlanCycleStartDate: new(today), NextRenewalDeadline: new(deadline), IsLatestCycle: true,
-			CycleNumber: new(int32(numbers[r.ID])), NextPlanStartDate: new(int32(nextPlanStartDays)), //nolint:gosec // at most 2^31-1
-			CreatedAt: now, UpdatedAt: now, IsTestData: true,
-		}
-		edit(i, &out[i], edits)
-	}
-	return out, load(w, tableCycles, out)
+		return nil
+	})
+	return q
 }
 
-// home is where a recipient lives, and how many such offices there are.
-type home struct {
-	office  uuid.UUID
-	offices int
-}
+func (q *queued) add(load func() error) { q.todo <- load }
 
-func (w *work) home(i int, r *WelfareRecipient, h home) (uuid.UUID, error) {
-	name := fmt.Sprintf("recipients[%d] (%s %s, %s)", i, r.LastName, r.FirstName, r.ID)
-	switch h.offices {
-	case 0:
-		return uuid.Nil, w.set.refuse(msg.BulkNoOffice, name)
-	case 1:
-		return h.office, nil
-	}
-	return uuid.Nil, w.set.refuse(msg.BulkOffices, name, h.offices)
-}
-
-// load sends the rows of a factory. Ids that only the server can make come back
+// store sends the rows of a factory. Ids that only the server can make come back
 // in the rows.
-func load[T any](w *work, table string, rows []T) error {
+func store[T any](w *work, table string, rows []T) error {
 	l, err := newLoader[T](w, table)
 	if err != nil {
 		return err
 	}
-	_, err = l.load(rows, true)
+	_, err = l.load(rows)
 	return err
-}
-
-func edit[T any](i int, row *T, edits []func(int, *T)) {
-	for _, f := range edits {
-		f(i, row)
-	}
-}
-
-// newID makes an id. Version 7 ids that are made one after the other are near
-// each other in an index, which makes a large load cheaper.
-func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
-
-// keepID makes an id where an edit function took it away.
-func keepID(id *uuid.UUID) {
-	if *id == uuid.Nil {
-		*id = newID()
-	}
-}
-
-// familyName returns the family name, and its reading, of the people of an
-// office: of 事業所0012 for テスト事業所0012, else the office's name, cut to limit
-// letters.
-func familyName(office string, limit int) (name, kana string) {
-	if rest, ok := strings.CutPrefix(office, officeName); ok && rest != "" && strings.Trim(rest, "0123456789") == "" {
-		return cut(lastName+rest, limit), cut(lastKana+rest, limit)
-	}
-	if office == "" {
-		return lastName, lastKana
-	}
-	return cut(office, limit), cut(office, limit)
-}
-
-func cut(s string, limit int) string {
-	n := 0
-	for i := range s {
-		if n == limit {
-			return s[:i]
-		}
-		n++
-	}
-	return s
 }

@@ -129,10 +129,11 @@ func TestTodayIsTheLocalDateWithoutClock(t *testing.T) {
 func TestClockKeepsTheDateOfItsOwnLocation(t *testing.T) {
 	t.Parallel()
 	for _, zone := range []*time.Location{time.UTC, time.FixedZone("east", 14*3600), time.FixedZone("west", -12*3600)} {
-		db := bulk.With(welfare(t), bulk.Clock(time.Date(2024, 2, 28, 23, 59, 59, 0, zone)))
+		pool := welfare(t)
+		several(t, pool)
+		db := bulk.With(pool, bulk.Clock(time.Date(2024, 2, 28, 23, 59, 59, 0, zone)))
 		recipients := bulk.WelfareRecipients(t, db, bulk.Offices(t, db, 1), 1)
 		bulk.SupportPlanCycles(t, db, recipients)
-		pool := fixtures.DB(t)
 		require.Equal(t, "2024-02-28 2024-03-24", one[string](t, pool,
 			"SELECT plan_cycle_start_date || ' ' || next_renewal_deadline FROM support_plan_cycles"), zone.String())
 	}
@@ -383,12 +384,20 @@ func TestFailureInTheMiddleLeavesNothing(t *testing.T) {
 	var pg *pgconn.PgError
 	require.ErrorAs(t, err, &pg)
 	require.Equal(t, "23505", pg.Code)
-	require.ErrorContains(t, err, "public.staffs, row 7 was refused: staffs_email_key: Key (email)=(staff000003@test-example.com) already exists.")
+	var refused *bulk.ConstraintError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, 7, refused.Row)
+	require.ErrorContains(t, err, ") was refused: staffs_email_key: Key (email)=(staff000003@test-example.com) already exists.")
 
-	_, err = seeder(db).WelfareRecipients(ctx, []bulk.Office{offices[0], {ID: uuid.New()}}, 2)
+	_, err = seeder(db).WelfareRecipients(ctx, offices, 2, func(i int, r *bulk.WelfareRecipient) {
+		if i == 2 {
+			r.OfficeID = uuid.New()
+		}
+	})
 	require.ErrorAs(t, err, &pg)
 	require.Equal(t, "office_welfare_recipients_office_id_fkey", pg.ConstraintName)
-	require.ErrorContains(t, err, "public.office_welfare_recipients was refused: office_welfare_recipients_office_id_fkey: Key (office_id)=")
+	require.ErrorContains(t, err, "public.office_welfare_recipients, row 2 (id=")
+	require.ErrorContains(t, err, ") was refused: office_welfare_recipients_office_id_fkey: Key (office_id)=")
 
 	_, err = seeder(db).SupportPlanCycles(ctx, recipients, func(_ int, c *bulk.SupportPlanCycle) {
 		c.NextRenewalDeadline = nil
@@ -450,6 +459,7 @@ func TestWorksInCleanup(t *testing.T) {
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	admin := welfare(t)
+	several(t, admin)
 	for name, c := range map[string]struct {
 		opts []bulk.Option
 		text string

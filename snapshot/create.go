@@ -1,32 +1,53 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/progress"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
 // Create writes the snapshot called name: all rows of all tables and the state
-// of all sequences, as one transaction sees them. Writers are not kept waiting.
+// of all sequences, as one transaction sees them, or what a [ScopeOption] names.
+// Writers wait for some milliseconds at most, while it is marked what the snapshot sees,
+// so that the first [Store.Restore] has nothing to load.
 //
-// On error the folder is as it was. An existing snapshot is [ErrExists], unless
-// [Replace] is given; then it stands until the new one is whole. On success the
-// file is durable. The cost is that of reading every table once; memory does not
-// grow with the data.
+// On error the folder is as it was. A name that differs from that of another
+// snapshot in its case only is [ErrInvalidName], since some file systems know no
+// cases. An existing snapshot is [ErrExists], unless
+// [Replace] is given; then it stands until the new one is whole. Too little room
+// in the folder is [ErrDiskSpace], with what is needed and what is free, and is
+// looked for before a byte is written. A table that somebody has for himself for
+// more than 5 s is [ErrLocked], with who that is. When the connection is lost, the tables
+// are read again from the start into a new file, three times in all, with waits of
+// 2 s and 4 s; then it is [ErrConnection]. On success the file is durable.
 //
-// Left out are system schemas, temporary tables, foreign tables, views, and what
-// belongs to an extension; the tables of known migration tools are left alone.
-// A database with large objects is refused.
+// The cost is that of reading every table once, over two connections when there
+// are some megabytes to read; memory does not grow with the rows, but a value of
+// hundreds of megabytes is held in memory once.
+//
+// Left out are system schemas, temporary tables, foreign tables, views, what
+// belongs to an extension, and a schema called groundhog; the tables of known
+// migration tools are left alone, and the version that they tell is kept in
+// [Info]. A database with large objects is refused, and so is a role from which
+// row level security hides rows.
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
 	cfg := createConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o CreateOption) { o.create(&cfg) }); err != nil {
@@ -36,32 +57,52 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 	if err != nil {
 		return Info{}, err
 	}
-	unlock, err := cfg.lock(ctx, path, name)
-	if err != nil {
-		return Info{}, err
-	}
-	defer unlock()
-	if ok, err := cfg.exists(path, name); err != nil {
-		return Info{}, err
-	} else if ok && !cfg.replace {
-		return Info{}, errs.New(ErrExists, msg.SnapshotExists.In(cfg.lang, name, path), nil)
-	}
-	return s.write(ctx, &cfg, path, name)
+	return s.write(ctx, &cfg, path, name, func() (unlock func(), err error) {
+		if err := cfg.distinct(name); err != nil {
+			return nil, err
+		}
+		unlock, err = cfg.lock(ctx, path, name)
+		if err != nil || cfg.replace {
+			return unlock, err
+		}
+		ok, err := cfg.exists(path, name)
+		if ok {
+			err = errs.New(ErrExists, msg.SnapshotExists.In(cfg.lang, name, path), nil)
+		}
+		if err != nil {
+			unlock()
+		}
+		return unlock, err
+	})
 }
 
-// write makes the file at path. The caller holds the snapshot's lock.
-func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string) (Info, error) {
+// write makes the file at path. Once the database is known to be one for tests,
+// it calls lock, so that nobody else writes the file until what that returns is
+// called.
+func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string, lock func() (unlock func(), err error)) (Info, error) {
 	began := time.Now()
-	cfg.sweep()
 	var info Info
-	err := s.withConn(ctx, func(conn *pgx.Conn) error {
-		tx, err := conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback(ctx)
-		info, err = s.save(ctx, tx, cfg, path, name)
-		return err
+	err := cfg.repeat(ctx, name, func() error {
+		return s.withConn(ctx, func(conn *pgx.Conn) error {
+			if _, err := cfg.guarded(ctx, conn); err != nil {
+				return err
+			}
+			unlock, err := lock()
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			cfg.sweep()
+			cfg.logger.DebugContext(ctx, msg.SnapshotCreating.In(cfg.lang), "snapshot", name, "path", path)
+			v := saver{store: s, cfg: cfg, path: path, name: name}
+			info, err = v.save(ctx, conn, s.newMarker(ctx, cfg))
+			if errors.Is(errs.Class(err), ErrLocked) {
+				// Who has the lock may be waiting for the marker.
+				v = saver{store: s, cfg: cfg, path: path, name: name}
+				info, err = v.save(ctx, conn, nil)
+			}
+			return s.locked(ctx, &cfg.storeConfig, err)
+		})
 	})
 	if err != nil {
 		return Info{}, cfg.explain(err, msg.CantCreate, name)
@@ -71,59 +112,319 @@ func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string)
 	return info, nil
 }
 
-// save writes what tx sees to the file at path.
-func (s *Store) save(ctx context.Context, tx pgx.Tx, cfg *createConfig, path, name string) (info Info, err error) {
-	powers, err := cfg.guarded(ctx, tx)
+// saver writes what one transaction sees to a new file.
+type saver struct {
+	store      *Store
+	cfg        *createConfig
+	path, name string
+
+	tx    pgx.Tx
+	sel   *selection
+	file  *snapfile.Writer
+	meter *progress.Meter
+	next  atomic.Int64 // in order
+	// order is in which tables are read.
+	order []int
+}
+
+func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info Info, err error) {
+	defer marker.end(ctx)
+	v.tx, err = catalog.Begin(ctx, conn, readOnly, readSettings)
 	if err != nil {
 		return Info{}, err
 	}
-	if err := catalog.SetLocal(ctx, tx, catalog.CopySettings); err != nil {
-		return Info{}, err
-	}
-	if err := catalog.SetLocal(ctx, tx, map[string]string{"search_path": "pg_catalog"}); err != nil {
-		return Info{}, err
-	}
-	cat, err := catalog.Read(ctx, tx, cfg.lang)
+	defer func() { v.tx.Rollback(ctx) }()
+	readers := v.readers(ctx)
+	defer readers.stop()
+	powers, err := v.look(ctx)
 	if err != nil {
 		return Info{}, err
 	}
-	w, err := snapfile.Create(s.fs, path)
+	sequences, err := catalog.Sequences(ctx, v.tx, v.sel.Schema.Sequences)
 	if err != nil {
 		return Info{}, err
+	}
+	marker.mark(ctx, v.sel, powers, sequences)
+	alone := false
+	if forced := v.hidden(); len(forced) > 0 {
+		if err := v.unhide(ctx, conn, forced, powers); err != nil {
+			return Info{}, err
+		}
+		alone = true // another connection would not see what this one changed
+	}
+	if err := execAll(ctx, v.tx, v.keep("")); err != nil {
+		return Info{}, err
+	}
+	size, err := v.checkRoom()
+	if err != nil {
+		return Info{}, err
+	}
+	parts := make([]snapfile.Table, len(v.sel.Tables))
+	for i, t := range v.sel.Tables {
+		parts[i] = snapfile.Table{Name: t.Name, Columns: t.Columns}
+		if t.Portable {
+			parts[i].Format = snapfile.Binary
+		}
+		v.order = append(v.order, i)
+	}
+	v.file, err = snapfile.Create(v.store.fs, v.path, parts)
+	if err != nil {
+		return Info{}, v.full(err)
 	}
 	defer func() {
 		// After Commit there is nothing left to give up.
-		if abort := w.Abort(); err != nil {
-			err = errors.Join(err, abort)
+		if abort := v.file.Abort(); err != nil {
+			err = v.full(errors.Join(err, abort))
 		}
 	}()
-	for _, t := range cat.Tables {
-		w.Table(t.Name, t.Columns)
-		tag, err := tx.Conn().PgConn().CopyTo(ctx, w, copyOut(t))
-		if err != nil {
-			return Info{}, fmt.Errorf("%s: %w", t.Name, err)
-		}
-		w.SetRows(tag.RowsAffected())
+	v.meter = v.cfg.meter(msg.ProgressCreating.In(v.cfg.lang, v.name), v.estimatedRows())
+	defer v.meter.Done()
+	if err := v.read(readers, size, alone); err != nil {
+		return Info{}, err
 	}
-	sequences, err := catalog.Sequences(ctx, tx, cat.Schema.Sequences)
+	m := snapfile.Manifest{Name: v.name, Description: v.cfg.description, CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
+		Server: powers.Server, Builder: v.cfg.builder, Fingerprint: v.sel.Schema.Fingerprint(), Scope: v.cfg.scoped(), Schema: v.sel.Schema, Sequences: sequences}
+	if v.sel.Migration != nil {
+		m.Migration = &snapfile.Migration{Table: v.sel.Migration.Table.String(), Version: v.sel.Migration.Version}
+	}
+	if err := v.file.Commit(&m); err != nil {
+		return Info{}, err
+	}
+	rows := map[schema.Name]int64{}
+	for _, t := range m.Tables {
+		rows[t.Name] = t.Rows
+	}
+	marker.name(ctx, v.file.Sum(), rows)
+	return infoOf(&m, v.path, v.file.Size()), nil
+}
+
+// readOnly is what a snapshot is read in: one state of the database, for which
+// nobody has to wait.
+const readOnly = "REPEATABLE READ, READ ONLY"
+
+// look reads the catalog and chooses what is in scope. What the guard saw may be
+// long ago.
+func (v *saver) look(ctx context.Context) (catalog.Powers, error) {
+	powers, err := v.cfg.guarded(ctx, v.tx)
 	if err != nil {
-		return Info{}, err
+		return powers, err
 	}
-	m := snapfile.Manifest{Name: name, Description: cfg.description, CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
-		Server: powers.Server, Builder: cfg.builder, Fingerprint: cat.Schema.Fingerprint(), Schema: cat.Schema, Sequences: sequences}
-	if cat.Migration != nil {
-		m.Migration = &snapfile.Migration{Table: cat.Migration.Table.String(), Version: cat.Migration.Version}
+	cat, err := catalog.Read(ctx, v.tx, v.cfg.lang)
+	if err != nil {
+		return powers, err
 	}
-	if err := w.Commit(&m); err != nil {
-		return Info{}, err
+	v.sel, err = within(cat, v.cfg.scoped(), true, v.cfg.lang)
+	return powers, err
+}
+
+// keep is the statement that keeps the tables as they are until the end of the
+// transaction: what a TRUNCATE or an ALTER TABLE does, all transactions see.
+func (v *saver) keep(wait string) []string {
+	if len(v.sel.Tables) == 0 {
+		return nil
 	}
-	return infoOf(&m, path, w.Size()), nil
+	names := make([]string, len(v.sel.Tables))
+	for i, t := range v.sel.Tables {
+		names[i] = t.Only()
+	}
+	return []string{"LOCK TABLE " + strings.Join(names, ", ") + " IN ACCESS SHARE MODE" + wait}
+}
+
+// readSettings are those under which tables are read.
+var readSettings = func() map[string]string {
+	out := maps.Clone(catalog.CopySettings)
+	out["search_path"] = "pg_catalog" // every name in a value comes out qualified
+	out["jit"] = "off"
+	out["lock_timeout"] = fmt.Sprint(lockWait.Milliseconds())
+	return out
+}()
+
+// hidden lists the tables of which row level security hides rows from us.
+func (v *saver) hidden() (tables []catalog.Table) {
+	for _, t := range v.sel.Tables {
+		if t.Secured {
+			tables = append(tables, t)
+		}
+	}
+	return tables
+}
+
+// unhide begins the transaction anew as one that, until it is rolled back, does
+// not force row level security on the tables' owner. Where the role is not the
+// owner there is no way.
+func (v *saver) unhide(ctx context.Context, conn *pgx.Conn, tables []catalog.Table, powers catalog.Powers) error {
+	var sql []string
+	for _, t := range tables {
+		if !t.Owned || !t.Forced {
+			return errs.New(nil, msg.RowsHidden.In(v.cfg.lang, t.Name.String(), powers.Role), nil)
+		}
+		sql = append(sql, "ALTER TABLE "+t.Only()+" NO FORCE ROW LEVEL SECURITY")
+	}
+	if err := v.tx.Rollback(ctx); err != nil {
+		return err
+	}
+	tx, err := catalog.Begin(ctx, conn, "REPEATABLE READ, READ WRITE", readSettings)
+	if err != nil {
+		return err
+	}
+	v.tx = tx
+	return execAll(ctx, tx, sql)
+}
+
+// A second connection is worth its cost from this size of the tables on; up to
+// the other one the largest tables are read first, since what has to wait for
+// its place in the file fits in memory.
+const (
+	secondFrom   = 2 << 20
+	largestUntil = 16 << 20
+)
+
+// readers are the connections that tables are read over: that of the first
+// transaction, and a second one that is opened while that one reads the catalog.
+type readers struct {
+	group *errgroup.Group
+	ctx   context.Context
+	tell  func(id string) // gives the second the snapshot to read; "": there is nothing to do
+}
+
+func (v *saver) readers(ctx context.Context) readers {
+	group, ctx := errgroup.WithContext(ctx)
+	id := make(chan string, 1)
+	var once sync.Once
+	group.Go(func() error { return v.second(ctx, id) })
+	return readers{group: group, ctx: ctx, tell: func(s string) { once.Do(func() { id <- s }) }}
+}
+
+func (r readers) stop() {
+	r.tell("")
+	_ = r.group.Wait() // its error was returned by read, or there is another one
+}
+
+// read copies all tables into the file, over both connections when there is
+// enough to read and the server had a second one to spare.
+func (v *saver) read(r readers, size int64, alone bool) error {
+	if size <= largestUntil {
+		slices.SortStableFunc(v.order, func(a, b int) int { return cmp.Compare(v.sel.Tables[b].Size, v.sel.Tables[a].Size) })
+	}
+	if size >= secondFrom && !alone && len(v.order) > 1 {
+		var id string
+		if err := v.tx.QueryRow(r.ctx, "SELECT pg_catalog.pg_export_snapshot()", pgx.QueryExecModeSimpleProtocol).Scan(&id); err != nil {
+			return err
+		}
+		r.tell(id)
+	}
+	r.group.Go(func() error { return v.tables(r.ctx, v.tx.Conn().PgConn()) })
+	r.tell("")
+	return r.group.Wait()
+}
+
+// second reads tables over a connection of its own that sees the same state.
+// Without one the first does all the work.
+func (v *saver) second(ctx context.Context, ids <-chan string) error {
+	began := false
+	err := v.store.withConn(ctx, func(conn *pgx.Conn) error {
+		tx, err := catalog.Begin(ctx, conn, readOnly, readSettings)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback(ctx)
+		id := <-ids
+		if id == "" {
+			return nil
+		}
+		// Whoever waits for a table that the first has would be waited for here.
+		if err := execAll(ctx, tx, append([]string{"SET TRANSACTION SNAPSHOT " + quoteLiteral(id)}, v.keep(" NOWAIT")...)); err != nil {
+			return err
+		}
+		began = true
+		return v.tables(ctx, conn.PgConn())
+	})
+	if !began && ctx.Err() == nil && err != nil {
+		v.cfg.logger.DebugContext(ctx, msg.OneConnection.In(v.cfg.lang), "error", err.Error())
+		return nil
+	}
+	return err
+}
+
+// tables copies one table after the other until there is none left.
+func (v *saver) tables(ctx context.Context, conn *pgconn.PgConn) error {
+	for {
+		n := int(v.next.Add(1)) - 1
+		if n >= len(v.order) {
+			return nil
+		}
+		if err := v.table(ctx, conn, v.order[n]); err != nil {
+			return err
+		}
+	}
+}
+
+func (v *saver) table(ctx context.Context, conn *pgconn.PgConn, i int) error {
+	t := v.sel.Tables[i]
+	part, err := v.file.Part(i)
+	if err != nil {
+		return err
+	}
+	tag, err := conn.CopyTo(ctx, rowCounter{part, v.meter}, copyOut(t, v.sel.where[t.Name]))
+	if closed := part.Close(tag.RowsAffected()); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// estimatedRows is how many rows there are as the planner knows it; 0 when it
+// does not.
+func (v *saver) estimatedRows() (rows int64) {
+	for _, t := range v.sel.Tables {
+		if t.Rows < 0 && t.Bytes > 0 || v.sel.where[t.Name] != "" {
+			return 0
+		}
+		rows += max(t.Rows, 0)
+	}
+	return rows
+}
+
+// checkRoom compares what the file may need with what is free where it goes, and
+// returns the size of the tables. The estimate is low: a file can need more, and
+// then runs out of room on the way, but it is not refused where it would fit.
+func (v *saver) checkRoom() (size int64, err error) {
+	var need int64
+	for _, t := range v.sel.Tables {
+		size += t.Size
+		if v.sel.where[t.Name] == "" {
+			// Values out of line are mostly compressed already; other rows shrink to
+			// a tenth.
+			need += t.Bytes/16 + (t.Size-t.Bytes)/2
+		}
+	}
+	free, known := freeRoom(v.cfg.dir)
+	if known && need > free {
+		return 0, errs.New(ErrDiskSpace, msg.DiskTooSmall.In(v.cfg.lang, v.cfg.dir, need, free), nil)
+	}
+	return size, nil
+}
+
+// full says with figures that the room ran out on the way.
+func (v *saver) full(err error) error {
+	var pg *pgconn.PgError
+	if err == nil || errors.As(err, &pg) || !errors.Is(errs.Class(err), ErrDiskSpace) {
+		return err
+	}
+	var written int64
+	if v.file != nil {
+		written = v.file.Size()
+	}
+	free, _ := freeRoom(v.cfg.dir)
+	return errs.New(ErrDiskSpace, msg.DiskRanOut.In(v.cfg.lang, v.cfg.dir, written, free), err)
 }
 
 // copyOut is the statement that reads a table's own rows in the order of its
 // key. Without a key they are ordered by their whole text: rows of equal text
 // are the same row to a snapshot.
-func copyOut(t catalog.Table) string {
+func copyOut(t catalog.Table, where string) string {
 	order := identifiers(t.OrderBy)
 	if order == "" && len(t.Columns) > 0 {
 		order = "ROW(" + identifiers(t.Columns) + `)::text COLLATE "C"`
@@ -131,16 +432,14 @@ func copyOut(t catalog.Table) string {
 	if order != "" {
 		order = " ORDER BY " + order
 	}
-	return fmt.Sprintf("COPY (SELECT %s FROM %s%s) TO STDOUT", identifiers(t.Columns), t.Only(), order)
-}
-
-// copyIn is the statement that loads a table.
-func copyIn(name schema.Name, columns []string) string {
-	list := identifiers(columns)
-	if list != "" {
-		list = " (" + list + ")"
+	if where != "" {
+		where = " WHERE " + where
 	}
-	return fmt.Sprintf("COPY %s%s FROM STDIN", catalog.Ident(name), list)
+	format := ""
+	if t.Portable {
+		format = " (FORMAT binary)"
+	}
+	return fmt.Sprintf("COPY (SELECT %s FROM %s%s%s) TO STDOUT%s", identifiers(t.Columns), t.Only(), where, order, format)
 }
 
 func identifiers(names []string) string {
@@ -149,4 +448,16 @@ func identifiers(names []string) string {
 		quoted[i] = pgx.Identifier{name}.Sanitize()
 	}
 	return strings.Join(quoted, ", ")
+}
+
+// quoteLiteral quotes a text of the server's for a statement that takes no
+// parameters.
+func quoteLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// execAll sends all statements in one round trip.
+func execAll(ctx context.Context, tx pgx.Tx, sql []string) error {
+	if len(sql) == 0 {
+		return nil
+	}
+	return tx.Conn().PgConn().Exec(ctx, strings.Join(sql, ";\n")).Close()
 }

@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
@@ -29,13 +30,22 @@ const dataVersion = 1
 
 // Ensure brings the database to the snapshot called name, and makes the snapshot
 // first when there is none to use: when it is missing, damaged, of another
-// schema, of another builder or too old.
+// schema, of another scope, of another builder or too old, or when the environment
+// variable GROUNDHOG_UPDATE is 1. One log line says why.
 //
-// To make it, the database is brought to where it was at the store's first use
-// of it, then build fills it, over any connection and with any commits, and the
-// result is saved. When several processes want the same snapshot, one builds it;
-// the others wait and use it. When build fails, its error comes back, the former
-// file stands, and the rows that it committed stay too.
+// To make it, the database is brought to where it was at its first use, then
+// build fills it, over any connection and with any commits, and the result is
+// saved. When several processes want the same snapshot, one builds it; the others
+// wait and use it. When build fails, its error comes back, the former file stands,
+// and the rows that it committed stay too.
+//
+// What was in the database at its first use is kept in a file of the folder; of a
+// database that fixtures.Open made, in a temporary one. After a change of the
+// schema, the rows of that file that still have a place are the start, with those
+// of the tables that are new. When the file is gone or damaged, that is
+// [ErrNotFound] or [ErrCorrupt]: what is in the database by then may come from a
+// builder. So that this is noticed, there is a table groundhog.origin in the
+// database, where the role may make it.
 //
 // On success it costs a [Store.Restore], or build and a [Store.Create].
 func (s *Store) Ensure(ctx context.Context, name string, build func(context.Context) error, opts ...EnsureOption) (Restored, error) {
@@ -56,27 +66,61 @@ func (s *Store) Ensure(ctx context.Context, name string, build func(context.Cont
 	if cfg.builder, err = builderKey(cfg.version); err != nil {
 		return Restored{}, cfg.explain(err, msg.CantReadSources)
 	}
+	if err := s.look(ctx, &cfg); err != nil {
+		return Restored{}, err
+	}
+	unkept := s.keepOrigin(ctx, &cfg)
+	if unkept != nil && !readOnlyFolder(unkept) {
+		return Restored{}, unkept
+	}
+	r, _, err := s.usable(&cfg, path, name)
+	switch {
+	case r != nil && unkept != nil:
+		cfg.logger.WarnContext(ctx, msg.OriginUnkept.In(cfg.lang), "snapshot", name, "error", unkept)
+	case err == nil && unkept != nil:
+		err = unkept
+	case r == nil && err == nil:
+		var built *Restored
+		if r, built, err = s.buildAlone(ctx, &cfg, path, name, build); built != nil {
+			return *built, nil
+		}
+	}
+	if err != nil {
+		return Restored{}, err
+	}
+	f, err := fileOf(r, name)
+	if err != nil {
+		return Restored{}, cfg.explain(err, msg.SnapshotUnreadable, name)
+	}
+	f.remember()
+	defer f.close()
+	return s.bring(ctx, &restoreConfig{storeConfig: cfg.storeConfig}, f)
+}
+
+// buildAlone builds the snapshot, or waits for another process that builds it and
+// opens what that one made.
+func (s *Store) buildAlone(ctx context.Context, cfg *ensureConfig, path, name string, build func(context.Context) error) (*snapfile.Reader, *Restored, error) {
+	if err := cfg.distinct(name); err != nil {
+		return nil, nil, err
+	}
 	unlock, err := cfg.lock(ctx, path, name)
 	if err != nil {
-		return Restored{}, err
+		return nil, nil, err
 	}
 	defer unlock()
-	if err := s.keepOrigin(ctx, &cfg.createConfig); err != nil {
-		return Restored{}, err
+	r, why, err := s.usable(cfg, path, name)
+	if r != nil || err != nil {
+		return r, nil, err
 	}
-	r, why, err := s.usable(ctx, &cfg, path, name)
+	built, err := s.build(ctx, cfg, path, name, why, build)
 	if err != nil {
-		return Restored{}, err
+		return nil, nil, err
 	}
-	if r != nil {
-		defer r.Close()
-		return s.load(ctx, &cfg.storeConfig, r, name)
-	}
-	return s.build(ctx, &cfg, path, name, why, build)
+	return nil, &built, nil
 }
 
 // usable opens the snapshot when it may be used as it is, else says why not.
-func (s *Store) usable(ctx context.Context, cfg *ensureConfig, path, name string) (r *snapfile.Reader, why string, err error) {
+func (s *Store) usable(cfg *ensureConfig, path, name string) (r *snapfile.Reader, why string, err error) {
 	r, err = cfg.open(path, name, false)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -86,110 +130,93 @@ func (s *Store) usable(ctx context.Context, cfg *ensureConfig, path, name string
 	case err != nil:
 		return nil, "", err
 	}
-	why, err = s.unfit(ctx, cfg, &r.Manifest)
-	if why != "" || err != nil {
+	if why = cfg.unfit(&r.Manifest); why != "" {
 		r.Close()
-		return nil, why, err
+		return nil, why, nil
 	}
 	return r, "", nil
 }
 
+// EnvUpdate names the environment variable that, when it is 1, makes [Ensure]
+// build snapshots anew that were made before this process began.
+const EnvUpdate = "GROUNDHOG_UPDATE"
+
+var processBegan = time.Now()
+
 // unfit says why a whole snapshot can't be used, or nothing.
-func (s *Store) unfit(ctx context.Context, cfg *ensureConfig, m *snapfile.Manifest) (why string, err error) {
-	if m.Builder != cfg.builder {
-		return msg.WhyBuilder.In(cfg.lang), nil
+func (c *ensureConfig) unfit(m *snapfile.Manifest) (why string) {
+	update, _ := strconv.ParseBool(os.Getenv(EnvUpdate))
+	age := time.Since(m.CreatedAt)
+	switch {
+	case m.Builder != c.builder:
+		return msg.WhyBuilder.In(c.lang)
+	case !sameScope(m.Scope, c.scoped()):
+		return msg.WhyOtherScope.In(c.lang, orWhole(scopeText(m.Scope), c.lang), orWhole(scopeText(c.scoped()), c.lang))
+	case m.Fingerprint != c.fingerprint:
+		return msg.WhySchema.In(c.lang)
+	case age > c.maxAge:
+		return msg.WhyAge.In(c.lang, age.Round(time.Second).String(), c.maxAge.String())
+	case update && m.CreatedAt.Before(processBegan):
+		return msg.WhyUpdate.In(c.lang, EnvUpdate)
 	}
-	if age := time.Since(m.CreatedAt); age > cfg.maxAge {
-		return msg.WhyAge.In(cfg.lang, age.Round(time.Second).String(), cfg.maxAge.String()), nil
-	}
-	fingerprint, err := s.fingerprint(ctx, &cfg.storeConfig)
-	if err == nil && fingerprint != m.Fingerprint {
-		why = msg.WhySchema.In(cfg.lang)
-	}
-	return why, err
+	return ""
 }
 
-// fingerprint is that of the live database's schema.
-func (s *Store) fingerprint(ctx context.Context, cfg *storeConfig) (fingerprint string, err error) {
-	err = s.withConn(ctx, func(conn *pgx.Conn) error {
-		tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
-		if err != nil {
-			return err
-		}
-		defer tx.Rollback(ctx)
-		l := loader{ctx: ctx, tx: tx, lang: cfg.lang}
-		if err := l.readCatalog(); err != nil {
-			return err
-		}
-		fingerprint = l.cat.Schema.Fingerprint()
-		return nil
-	})
-	return fingerprint, cfg.explain(err, msg.CantReadSchema)
+func orWhole(scope string, lang msg.Lang) string {
+	return cmp.Or(scope, msg.WholeDatabase.In(lang))
 }
+
+// look asks the live database who it is, and for its schema as far as it is in
+// scope.
+func (s *Store) look(ctx context.Context, cfg *ensureConfig) error {
+	err := cfg.repeat(ctx, "", func() error {
+		return s.withConn(ctx, func(conn *pgx.Conn) (err error) {
+			if cfg.identity, err = catalog.ReadIdentity(ctx, conn); err != nil {
+				return err
+			}
+			tx, err := catalog.Begin(ctx, conn, readOnly, readSettings)
+			if err != nil {
+				return err
+			}
+			defer tx.Rollback(ctx)
+			if _, err := cfg.guarded(ctx, tx); err != nil {
+				return err
+			}
+			cat, err := catalog.Read(ctx, tx, cfg.lang)
+			if err != nil {
+				return s.locked(ctx, &cfg.storeConfig, err)
+			}
+			sel, err := within(cat, cfg.scoped(), true, cfg.lang)
+			if err != nil {
+				return err
+			}
+			cfg.tables, cfg.fingerprint = sel.Tables, sel.Schema.Fingerprint()
+			return nil
+		})
+	})
+	return cfg.explain(err, msg.CantReadSchema)
+}
+
+// alreadyLocked is for a file whose lock is held.
+func alreadyLocked() (unlock func(), err error) { return func() {}, nil }
 
 // build makes the snapshot anew. The caller holds its lock.
 func (s *Store) build(ctx context.Context, cfg *ensureConfig, path, name, why string, build func(context.Context) error) (Restored, error) {
 	began := time.Now()
 	cfg.logger.InfoContext(ctx, msg.Building.In(cfg.lang), "snapshot", name, "why", why)
-	if err := s.toOrigin(ctx, &cfg.storeConfig); err != nil {
+	if err := s.toOrigin(ctx, cfg); err != nil {
 		return Restored{}, err
 	}
-	if err := build(ctx); err != nil {
+	if err := build(context.WithValue(ctx, building(path), true)); err != nil {
 		return Restored{}, errs.New(nil, msg.BuilderFailed.In(cfg.lang, name), err)
 	}
-	info, err := s.write(ctx, &cfg.createConfig, path, name)
+	info, err := s.write(ctx, &cfg.createConfig, path, name, alreadyLocked)
 	if err != nil {
 		return Restored{}, err
 	}
-	return restoredOf(info, Built, why, began), nil
-}
-
-// quiet takes the log lines of work that is a step of another.
-var quiet = slog.New(slog.DiscardHandler)
-
-// originName is the snapshot of what was in a database at the first use.
-const originName = ".origin"
-
-// originPath returns where the origin of the database is kept: where fixtures
-// said, for a database that it made, else beside the snapshots.
-func (s *Store) originPath(cfg *storeConfig) string {
-	return cmp.Or(s.origin, filepath.Join(cfg.dir, originName+extension))
-}
-
-// keepOrigin saves the rows that are in the database at its first use. Those of
-// a schema that has changed since can't be loaded any more and are saved anew.
-func (s *Store) keepOrigin(ctx context.Context, cfg *createConfig) error {
-	path := s.originPath(&cfg.storeConfig)
-	r, err := snapfile.Open(path)
-	if err == nil {
-		defer r.Close()
-		fingerprint, err := s.fingerprint(ctx, &cfg.storeConfig)
-		if err != nil || fingerprint == r.Manifest.Fingerprint {
-			return err
-		}
-	}
-	own := createConfig{storeConfig: cfg.storeConfig}
-	own.dir, own.logger = filepath.Dir(path), quiet
-	unlock, err := own.lock(ctx, path, originName)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	_, err = s.write(ctx, &own, path, originName)
-	return err
-}
-
-// toOrigin brings the database to where a builder starts.
-func (s *Store) toOrigin(ctx context.Context, cfg *storeConfig) error {
-	r, err := cfg.open(s.originPath(cfg), originName, false)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	own := *cfg
-	own.logger = quiet
-	_, err = s.load(ctx, &own, r, originName)
-	return err
+	built := builtOf(info, why, began)
+	built.count()
+	return built, nil
 }
 
 // builderKey tells builders apart: by the version that the caller gave them,

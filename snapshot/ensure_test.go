@@ -56,7 +56,7 @@ func TestEnsureBuildsOnceThenRestores(t *testing.T) {
 	require.EqualValues(t, 2, first.Rows)
 	exec(t, b.pool, `DELETE FROM author`)
 	second := b.ensure(t, "a")
-	require.Equal(t, snapshot.Reloaded, second.Ways[0].Way)
+	require.Equal(t, undone(t, b.pool), second.Ways[0].Way)
 	require.EqualValues(t, 1, b.runs.Load())
 	var n int
 	require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT count(*) FROM author`).Scan(&n))
@@ -114,9 +114,42 @@ func TestABuilderThatFailsLeavesTheFormerFile(t *testing.T) {
 	require.Empty(t, b.ensure(t, "a").Why, "the lock is free again")
 }
 
+// TestABuilderThatAsksForItsOwnSnapshot does not wait for itself.
+func TestABuilderThatAsksForItsOwnSnapshot(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	for name, ask := range map[string]func(ctx context.Context) error{
+		"create": func(ctx context.Context) error { _, err := b.store.Create(ctx, "a", snapshot.Replace()); return err },
+		"delete": func(ctx context.Context) error { return b.store.Delete(ctx, "a") },
+		"ensure": func(ctx context.Context) error {
+			_, err := b.store.Ensure(ctx, "a", func(context.Context) error { panic("not reached") }, snapshot.Version("3"))
+			return err
+		},
+	} {
+		_, err := b.store.Create(t.Context(), "a", snapshot.Replace())
+		require.NoError(t, err)
+		_, err = b.store.Ensure(t.Context(), "a", ask, snapshot.Version("2"))
+		require.ErrorIs(t, err, snapshot.ErrLocked, name)
+		require.ErrorContains(t, err, "its own end")
+	}
+	_, err := b.store.Ensure(t.Context(), "a", func(ctx context.Context) error { _, err := b.store.Create(ctx, "other"); return err })
+	require.NoError(t, err)
+
+	dir := snapshot.WithDir(b.dir)
+	snapshot.Ensure(t, "outer", func(t testing.TB) {
+		snapshot.Ensure(t, "inner", func(t testing.TB) { exec(t, b.pool, `INSERT INTO author (name) VALUES ('inner')`) }, dir)
+		_, err := b.store.Create(snapshot.ContextOf(t), "outer")
+		require.ErrorIs(t, err, snapshot.ErrLocked)
+	}, dir)
+	_, err = b.store.Create(snapshot.ContextOf(t), "outer", snapshot.Replace())
+	require.NoError(t, err)
+}
+
 func TestOneBuildsAndTheOthersWait(t *testing.T) {
 	t.Parallel()
-	dir := setupSmall(t).dir
+	first := setupSmall(t)
+	several(t, first.pool)
+	dir := first.dir
 	var runs atomic.Int32
 	var wg sync.WaitGroup
 	failed := make(chan error, 8)

@@ -46,7 +46,16 @@ func (s *Store) locked(ctx context.Context, c *storeConfig, err error) error {
 		return err
 	}
 	who := s.holders(ctx, c)
+	if deadlocked(err) {
+		return errs.New(errs.ErrLocked, msg.SnapshotDeadlock.In(c.lang, who), err)
+	}
 	return errs.New(errs.ErrLocked, msg.SnapshotLocked.In(c.lang, lockWait.String(), who), err)
+}
+
+// deadlocked tells that the server gave up on us to end a deadlock.
+func deadlocked(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "40P01"
 }
 
 func (s *Store) holders(ctx context.Context, c *storeConfig) string {

@@ -1,9 +1,39 @@
 package snapshot
 
-import "github.com/groundhogdb/groundhog/internal/snapfile"
+import (
+	"context"
+	"time"
+
+	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/track"
+)
 
 // RestoreLock is the advisory lock that a restore holds until it ends.
-const RestoreLock = restoreLock
+const RestoreLock = track.Gate
+
+// TestLock is the advisory lock that a test holds on a database that was given.
+const TestLock = testLock
 
 // SetFS makes the store write through fs.
 func (s *Store) SetFS(fs snapfile.FS) { s.fs = fs }
+
+// SetWaits makes the store wait that long between attempts.
+func (s *Store) SetWaits(waits ...time.Duration) { s.waits = waits }
+
+// SetWorkDir stands for the folder of the package under test.
+func SetWorkDir(dir string) { workDir = dir }
+
+// ContextOf is the context of the functions that take a testing.TB.
+var ContextOf = contextOf
+
+// HoldAcross holds the database among processes, as the functions that take a
+// testing.TB do for one that was given.
+func (s *Store) HoldAcross(ctx context.Context) (release func(), err error) {
+	conn, err := s.holdAcross(ctx)
+	return func() { closeConn(conn) }, err
+}
+
+// Locked explains an error about a lock.
+func (s *Store) Locked(ctx context.Context, err error) error {
+	return s.locked(ctx, &s.storeConfig, err)
+}

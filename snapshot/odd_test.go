@@ -103,7 +103,7 @@ INSERT INTO parent VALUES (1, 'p'), (2, 'q'); INSERT INTO child VALUES (1, 'c', 
 INSERT INTO unlogged VALUES (1, 'u');
 INSERT INTO deferred_unique VALUES (1, 1), (2, 2);
 INSERT INTO excluded VALUES (1, '[1,3)'), (2, '[3,9)');
-INSERT INTO guarded VALUES (1, 'hidden from others');
+ALTER TABLE guarded NO FORCE ROW LEVEL SECURITY; INSERT INTO guarded VALUES (1, 'hidden from others'); ALTER TABLE guarded FORCE ROW LEVEL SECURITY;
 INSERT INTO schema_migrations VALUES (20261124, false);
 SELECT nextval('standalone'), nextval('standalone');
 `

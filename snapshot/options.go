@@ -5,7 +5,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
 // The options of the single functions. Each function takes only its own type,
@@ -33,10 +35,15 @@ type Option interface {
 }
 
 type storeConfig struct {
-	dir     string
+	dir     string // absolute
 	allowed []string
 	logger  *slog.Logger
 	lang    msg.Lang
+	scope   snapfile.Scope
+
+	dirNamed   bool // by an option
+	noProgress bool
+	waits      []time.Duration // between attempts; none: the usual ones
 }
 
 type createConfig struct {
@@ -46,12 +53,21 @@ type createConfig struct {
 	builder     string
 }
 
-type restoreConfig struct{ storeConfig }
+type restoreConfig struct {
+	storeConfig
+	mismatch    Policy
+	skipMissing bool
+	terminate   bool
+}
 
 type ensureConfig struct {
 	createConfig
-	version string
-	maxAge  time.Duration
+	version     string
+	maxAge      time.Duration
+	identity    catalog.Identity
+	origin      string          // the file of it
+	tables      []catalog.Table // the live ones that are in scope
+	fingerprint string          // of their schema
 }
 
 type cleanConfig struct{ storeConfig }
@@ -68,7 +84,9 @@ func (o storeOption) clean(c *cleanConfig)     { o(&c.storeConfig) }
 // the environment variable GROUNDHOG_DIR names, else in testdata/snapshots of
 // the package under test, else, where that can't be written, in the user's
 // cache folder. Packages that share a folder share their snapshots.
-func WithDir(dir string) Option { return storeOption(func(c *storeConfig) { c.dir = dir }) }
+func WithDir(dir string) Option {
+	return storeOption(func(c *storeConfig) { c.dir, c.dirNamed = dir, true })
+}
 
 // AllowDatabase lets the database with exactly this name be changed although no
 // word of its name says that it is for tests. A name with one of the words prod,
@@ -80,6 +98,11 @@ func AllowDatabase(name string) Option {
 // WithLogger sends log lines to l. Without it the functions that take a
 // testing.TB log to that test, and a [Store] is silent.
 func WithLogger(l *slog.Logger) Option { return storeOption(func(c *storeConfig) { c.logger = l }) }
+
+// WithProgress says whether work of more than a second shows how far it is: as a
+// bar where standard error is a terminal, else as a log line every few seconds.
+// Without it, it does.
+func WithProgress(on bool) Option { return storeOption(func(c *storeConfig) { c.noProgress = !on }) }
 
 // WithLanguage chooses the language of errors and log lines. Without it the
 // environment variable GROUNDHOG_LANG does, else they are English. There are "en"
@@ -109,6 +132,43 @@ func (o createOption) create(c *createConfig) { o(c) }
 // Replace lets [Create] replace a snapshot of the same name. The former file
 // stands until the new one is whole.
 func Replace() CreateOption { return createOption(func(c *createConfig) { c.replace = true }) }
+
+type restoreOption func(*restoreConfig)
+
+func (o restoreOption) restore(c *restoreConfig) { o(c) }
+
+// Policy says what [Restore] does with a snapshot of another schema.
+type Policy string
+
+// The policies.
+const (
+	// Fail refuses any difference: [ErrSchemaMismatch].
+	Fail Policy = "fail"
+	// Warn loads the rows, with a log line and [Restored].Differences, when every
+	// value of the file has a place and every column that must not be null gets
+	// a value. Tables that the snapshot does not know are emptied.
+	Warn Policy = "warn"
+)
+
+// OnSchemaMismatch says what [Restore] does with a snapshot of another schema.
+// Without it that is [Fail]. To have the snapshot built again there is [Ensure].
+func OnSchemaMismatch(p Policy) RestoreOption {
+	return restoreOption(func(c *restoreConfig) { c.mismatch = p })
+}
+
+// SkipMissing lets [Restore] with [Warn] leave out the values of columns, and the
+// rows of tables, that are gone from the database.
+func SkipMissing() RestoreOption {
+	return restoreOption(func(c *restoreConfig) { c.skipMissing = true })
+}
+
+// TerminateBlockers lets [Restore] end the sessions of others that hold locks on the
+// database's tables, and roll their prepared transactions back, rather than fail
+// after it has waited for them. They get a tenth of a second to end by themselves. The
+// role must be theirs, or a superuser; other restores are not ended.
+func TerminateBlockers() RestoreOption {
+	return restoreOption(func(c *restoreConfig) { c.terminate = true })
+}
 
 type ensureOption func(*ensureConfig)
 

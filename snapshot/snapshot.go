@@ -15,7 +15,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
-	"log/slog"
+	"sync"
 	"testing"
 
 	"github.com/groundhogdb/groundhog/internal/testdb"
@@ -38,11 +38,12 @@ func Create(t testing.TB, name string, opts ...CreateOption) Info {
 //
 // Until t ends the database is t's: another test that is neither above nor below
 // t and restores it fails at once, since tests that run side by side each need a
-// database of their own.
+// database of their own. A test of another process, on a database that both were
+// given (fixtures.Use), is waited for, for 5 minutes at most.
 func Restore(t testing.TB, name string, opts ...RestoreOption) Restored {
 	t.Helper()
 	s, db := storeOf(t)
-	db.Hold(t)
+	defer hold(t, s, db)()
 	restored, err := s.Restore(contextOf(t), name, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -58,11 +59,12 @@ func Restore(t testing.TB, name string, opts ...RestoreOption) Restored {
 func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureOption) Restored {
 	t.Helper()
 	s, db := storeOf(t)
-	db.Hold(t)
+	defer hold(t, s, db)()
 	var run func(context.Context) error
 	if build != nil {
 		failed := t.Failed()
-		run = func(context.Context) error {
+		run = func(ctx context.Context) error {
+			defer inBuilder(ctx, t)()
 			build(t)
 			if t.Failed() && !failed {
 				return fmt.Errorf("%s failed", t.Name())
@@ -82,7 +84,7 @@ func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureO
 func Clean(t testing.TB, opts ...CleanOption) {
 	t.Helper()
 	s, db := storeOf(t)
-	db.Hold(t)
+	defer hold(t, s, db)()
 	if err := s.Clean(contextOf(t), opts...); err != nil {
 		t.Fatal(err)
 	}
@@ -92,25 +94,37 @@ func Clean(t testing.TB, opts ...CleanOption) {
 func storeOf(t testing.TB) (*Store, *testdb.Database) {
 	t.Helper()
 	db := testdb.Of(t)
-	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{ReplaceAttr: withoutTime}))
-	s, err := NewStore(db.Pool, WithLogger(logger))
+	s, err := NewStore(db.Pool, WithLogger(testdb.Logger(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !db.Given {
-		s.origin = db.File("origin" + extension)
+		s.origin = func() (string, error) { return db.File("origin" + extension) }
 	}
 	return s, db
 }
 
-// withoutTime leaves out what a test's log says elsewhere.
-func withoutTime(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) == 0 && a.Key == slog.TimeKey {
-		return slog.Attr{}
-	}
-	return a
-}
-
 // contextOf returns a context for work that may run in t.Cleanup, where
 // t.Context is already cancelled.
-func contextOf(t testing.TB) context.Context { return context.WithoutCancel(t.Context()) }
+func contextOf(t testing.TB) context.Context {
+	if ctx, ok := builders.Load(t.Name()); ok {
+		return ctx.(context.Context)
+	}
+	return context.WithoutCancel(t.Context())
+}
+
+// builders holds the contexts of the builders that run, by the names of their
+// tests.
+var builders sync.Map
+
+// inBuilder makes ctx that of what is done for t until done is called.
+func inBuilder(ctx context.Context, t testing.TB) (done func()) {
+	before, nested := builders.Swap(t.Name(), ctx)
+	return func() {
+		if nested {
+			builders.Store(t.Name(), before)
+		} else {
+			builders.Delete(t.Name())
+		}
+	}
+}

@@ -15,12 +15,15 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/guard"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
 // Store keeps the snapshots of one database in one folder. It is the
@@ -32,8 +35,9 @@ type Store struct {
 	pool *pgxpool.Pool
 	fs   snapfile.FS
 
-	// origin is the snapshot file that a builder starts from: see Store.toOrigin.
-	origin string
+	// origin tells where the file is that a builder starts from; nil: beside the
+	// snapshots. See Store.keepOrigin.
+	origin func() (string, error)
 }
 
 // lockWait is how long an operation waits for locks that others hold.
@@ -65,10 +69,16 @@ func (c *storeConfig) check() error {
 	if c.logger == nil {
 		c.logger = slog.New(slog.DiscardHandler)
 	}
-	if c.dir == "" {
+	switch {
+	case c.dirNamed && strings.TrimSpace(c.dir) == "":
+		return errs.New(ErrInvalidArgument, msg.DirEmpty.In(c.lang), nil)
+	case c.dir == "":
 		c.dir = defaultDir(c)
 	}
-	return nil
+	if dir, err := filepath.Abs(c.dir); err == nil { // a test may change the working directory later
+		c.dir = dir
+	}
+	return c.checkScope()
 }
 
 // apply applies the options of one call to its copy c of the store's settings.
@@ -142,16 +152,39 @@ func (c *storeConfig) open(path, name string, unpack bool) (*snapfile.Reader, er
 	return nil, c.explain(err, msg.SnapshotUnreadable, name)
 }
 
+// clash returns the name of another snapshot in the folder that a file system
+// without cases, or with other rules for accents, takes for the same.
+func (c *storeConfig) clash(name string) string {
+	fold := func(s string) string { return cases.Fold().String(norm.NFC.String(s)) }
+	names := c.names()
+	i := slices.IndexFunc(names, func(other string) bool { return fold(other) == fold(name) })
+	if i < 0 || slices.Contains(names, name) {
+		return ""
+	}
+	return names[i]
+}
+
+// distinct refuses a new name that is another's in some file systems.
+func (c *storeConfig) distinct(name string) error {
+	if other := c.clash(name); other != "" {
+		return errs.New(ErrInvalidName, msg.NameClashes.In(c.lang, name, other), nil)
+	}
+	return nil
+}
+
 // known lists the names of the snapshots that are there, for a text.
 func (c *storeConfig) known() string {
+	return cmp.Or(strings.Join(c.names(), ", "), "-")
+}
+
+func (c *storeConfig) names() (names []string) {
 	entries, _ := os.ReadDir(c.dir)
-	var names []string
 	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), extension); ok && badName(name) == "" {
 			names = append(names, name)
 		}
 	}
-	return cmp.Or(strings.Join(names, ", "), "-")
+	return names
 }
 
 // Verify proves every byte of the snapshot called name and unpacks all of it,
@@ -252,25 +285,32 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 // withConn runs f over a connection of its own: a test may have taken all those
 // of the pool, and settings that we change must not stay on one that it uses.
 func (s *Store) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeConn(conn)
+	return f(conn)
+}
+
+func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 	config := s.pool.Config()
 	cc := config.ConnConfig
 	if config.BeforeConnect != nil {
 		if err := config.BeforeConnect(ctx, cc); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	cc.RuntimeParams["application_name"] = "groundhog"
-	conn, err := pgx.ConnectConfig(ctx, cc)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		// Not ctx: the server must hear of the end even after a cancelled call.
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		conn.Close(ctx)
-	}()
-	return f(conn)
+	cc.RuntimeParams["application_name"] = testdb.Application
+	return pgx.ConnectConfig(ctx, cc)
+}
+
+// closeConn does not use the context of the call: the server must hear of the end
+// even after a cancelled one.
+func closeConn(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn.Close(ctx)
 }
 
 // guarded asks the database who it is and refuses one that is not for tests.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/bulk"
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/scratch"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -44,16 +45,18 @@ func (d *demo) run(ctx context.Context) (err error) {
 			err = errors.Join(err, leftover{failed})
 		}
 	}
-	own, kept := d.dir == "", false // a folder of our own goes, unless it is kept
+	own, kept := d.dir == "", false
 	if own {
-		if d.dir, err = os.MkdirTemp("", "groundhog-quickstart-"); err != nil {
+		folder, err := scratch.New("", "groundhog-quickstart-")
+		if err != nil {
 			return fmt.Errorf(d.say.noFolder, err)
 		}
+		d.dir = folder.Path
 		defer tidy(func() error {
 			if kept {
-				return nil
+				return folder.Keep()
 			}
-			return os.RemoveAll(d.dir)
+			return folder.Remove()
 		})
 	}
 	server, db, err := d.open(ctx)

@@ -50,7 +50,7 @@ func alone(t *testing.T) (dir string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "qs") // short enough for a socket
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	fault.AtEnd(t, func() error { return os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o777|os.ModeSticky)) // as root the server runs as another user
 	t.Setenv("TMPDIR", dir)
 	t.Setenv(fixtures.EnvURL, "")
@@ -64,16 +64,18 @@ func server(t *testing.T) (address string, databases func() []string) {
 	t.Helper()
 	s, err := fixtures.Start(t.Context())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	fault.AtEnd(t, s.Close)
 	u, err := url.Parse(s.URL())
 	require.NoError(t, err)
 	u.User = url.UserPassword(u.User.Username(), "secret")
 	return u.String(), func() []string {
-		rows, err := connect(t, s.URL()).Query(t.Context(), "SELECT datname::text FROM pg_database WHERE datname ~ 'test' ORDER BY 1")
+		// Templates stay for as long as s is there to use them.
+		const names = "SELECT datname::text FROM pg_database WHERE datname ~ 'test' AND datname !~ '^groundhog_test_t_' ORDER BY 1"
+		rows, err := connect(t, s.URL()).Query(t.Context(), names)
 		require.NoError(t, err)
-		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		list, err := pgx.CollectRows(rows, pgx.RowTo[string])
 		require.NoError(t, err)
-		return names
+		return list
 	}
 }
 
@@ -81,7 +83,7 @@ func connect(t *testing.T, address string) *pgx.Conn {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), address)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, conn.Close(context.Background())) })
+	fault.AtEnd(t, func() error { return conn.Close(context.Background()) })
 	return conn
 }
 
@@ -260,6 +262,20 @@ func TestInterrupted(t *testing.T) {
 			require.Equal(t, "quickstart: interrupted; nothing was left running\n", exit.Stderr)
 		})
 	}
+}
+
+func TestKilledAtAnyMoment(t *testing.T) {
+	dir := alone(t)
+	runs := 6
+	if testing.Short() {
+		runs = 2
+	}
+	fault.KillAtRandom(t, runs, func() *fault.Process { return fault.Child(t, "main", "-offices", "3") }, func(int, fault.Exit) {
+		require.Eventually(t, func() bool {
+			left, err := os.ReadDir(dir)
+			return err == nil && len(left) == 0 && len(fault.Processes(dir)) == 0
+		}, 20*time.Second, 5*time.Millisecond)
+	})
 }
 
 func TestInterruptedBeforeItBegins(t *testing.T) {

@@ -33,7 +33,7 @@ func stateOf(ctx context.Context, pool *pgxpool.Pool) (state, error) {
 			SELECT nspname::text, relname::text
 			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = relnamespace
 			WHERE relkind IN ('r', 'p') AND NOT relispartition
-				AND nspname !~ '^pg_' AND nspname <> 'information_schema'`)
+				AND nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'groundhog')`)
 		if err != nil {
 			return err
 		}

@@ -23,6 +23,10 @@ type InsertTarget struct {
 	// BeforeRow tells that a trigger may fill columns in before a row is
 	// stored, so nothing can be said of columns that are missing.
 	BeforeRow bool
+	// Deferrable tells that a constraint may be checked only at the commit.
+	Deferrable bool
+	// RowSecurity tells that policies apply to the role, which COPY can't heed.
+	RowSecurity bool
 }
 
 // InsertColumn is a column of an InsertTarget, in the table's own order.
@@ -65,7 +69,7 @@ func QueueInsertTargets(b *pgx.Batch, names []string, use func([]InsertTarget)) 
 			c       InsertColumn
 			targets = make([]InsertTarget, len(names))
 		)
-		_, err := pgx.ForEachRow(rows, []any{&at, &t.OID, &t.Schema, &t.Name.Name, &t.Kind, &t.BeforeRow,
+		_, err := pgx.ForEachRow(rows, []any{&at, &t.OID, &t.Schema, &t.Name.Name, &t.Kind, &t.BeforeRow, &t.Deferrable, &t.RowSecurity,
 			&c.Name, &c.Type, &c.TypeOID, &c.NotNull, &c.Default, &c.Sequence, &c.Identity, &c.Generated, &c.Key}, func() error {
 			target := &targets[at-1]
 			if target.OID == 0 {
@@ -82,31 +86,37 @@ func QueueInsertTargets(b *pgx.Batch, names []string, use func([]InsertTarget)) 
 }
 
 const insertTargetsSQL = `
-	SELECT s.at, coalesce(c.oid, 0), coalesce(n.nspname, ''), coalesce(c.relname, s.name), coalesce(c.relkind::text, ''),
+	WITH s AS MATERIALIZED (SELECT s.at, s.name, c.oid, n.nspname, c.relname, c.relkind,
 		EXISTS (SELECT FROM pg_catalog.pg_trigger g
 			WHERE (g.tgrelid = c.oid OR c.relkind = 'p' AND g.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p))
-				AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 7 = 7),
+				AND NOT g.tgisinternal AND g.tgenabled <> 'D' AND g.tgtype & 7 = 7) AS before,
+		EXISTS (SELECT FROM pg_catalog.pg_trigger g
+			WHERE (g.tgrelid = c.oid OR c.relkind = 'p' AND g.tgrelid IN (SELECT p.relid FROM pg_catalog.pg_partition_tree(c.oid) p))
+				AND g.tgdeferrable AND g.tgenabled <> 'D') AS deferrable,
+		coalesce(pg_catalog.row_security_active(c.oid), false) AS secured
+		FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY s(name, at)
+			CROSS JOIN LATERAL (SELECT coalesce(pg_catalog.to_regclass(pg_catalog.quote_ident(s.name)), pg_catalog.to_regclass(s.name))::pg_catalog.oid) r(oid)
+			LEFT JOIN pg_catalog.pg_class c ON c.oid = r.oid
+			LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace)
+	SELECT s.at, coalesce(s.oid, 0), coalesce(s.nspname, ''), coalesce(s.relname, s.name), coalesce(s.relkind::text, ''), s.before, s.deferrable, s.secured,
 		coalesce(a.attname, ''), coalesce(pg_catalog.format_type(a.atttypid, a.atttypmod), ''), coalesce(a.atttypid, 0),
 		coalesce(a.attnotnull OR t.typnotnull, false), coalesce(x.expr, ''),
 		coalesce(
 			CASE WHEN a.attidentity <> '' THEN (SELECT d.objid FROM pg_catalog.pg_depend d
 				WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'i'
-					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = c.oid AND d.refobjsubid = a.attnum)
+					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = s.oid AND d.refobjsubid = a.attnum)
 			WHEN x.expr ~ '^nextval\(''[^()]*''::regclass\)$' THEN (SELECT d.refobjid FROM pg_catalog.pg_depend d
 				WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = x.oid
-					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> c.oid LIMIT 1)
+					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> s.oid LIMIT 1)
 			END, 0),
 		coalesce(a.attidentity <> '', false), coalesce(a.attgenerated <> '', false),
-		EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = c.oid AND k.contype = 'p' AND a.attnum = ANY(k.conkey))
-	FROM pg_catalog.unnest($1::text[]) WITH ORDINALITY s(name, at)
-		CROSS JOIN LATERAL (SELECT coalesce(pg_catalog.to_regclass(pg_catalog.quote_ident(s.name)), pg_catalog.to_regclass(s.name))::pg_catalog.oid) r(oid)
-		LEFT JOIN pg_catalog.pg_class c ON c.oid = r.oid
-		LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.conrelid = s.oid AND k.contype = 'p' AND a.attnum = ANY(k.conkey))
+	FROM s
+		LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = s.oid AND a.attnum > 0 AND NOT a.attisdropped
 		LEFT JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
 		LEFT JOIN LATERAL (
 			SELECT coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), CASE WHEN t.typtype = 'd' THEN pg_catalog.pg_get_expr(t.typdefaultbin, 0) END), d.oid
-			FROM (SELECT) one LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+			FROM (SELECT) one LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = s.oid AND d.adnum = a.attnum
 			WHERE a.attgenerated = '') x(expr, oid) ON true
 	ORDER BY s.at, a.attnum`
 
@@ -177,13 +187,20 @@ func (c InsertColumn) Advance(ctx context.Context, q Querier, used int64) error 
 	return rows.Err()
 }
 
-// EncodeTypes returns a type map that can encode the types, with all that they
-// are made of, and the types that it can't: base types of extensions for which
-// pgx has no codec. What the connection knows is taken from there. The
+// EncodeTypes are types that can be written, with all that they are made of.
+type EncodeTypes struct {
+	Codecs *pgtype.Map
+	Unable map[uint32]bool // base types of extensions for which pgx has no codec
+
+	// Alterable tells that ALTER TYPE may change how some of them are written.
+	Alterable bool
+}
+
+// ReadEncodeTypes reads types. What the connection knows is taken from there. The
 // connection's own map stays as it is: a type that is registered is read in
 // another format from then on, and whoever owns the connection did not ask
 // for that.
-func EncodeTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (*pgtype.Map, map[uint32]bool, error) {
+func ReadEncodeTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (EncodeTypes, error) {
 	r := registrar{known: conn.TypeMap(), types: pgtype.NewMap(), byOID: map[uint32]pgType{},
 		done: map[uint32]*pgtype.Type{}, unable: map[uint32]bool{}}
 	r.types.TryWrapEncodePlanFuncs = r.known.TryWrapEncodePlanFuncs
@@ -191,14 +208,18 @@ func EncodeTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (*pgtype.Ma
 	for need := oids; len(need) > 0; {
 		parts, err := r.read(ctx, conn, need)
 		if err != nil {
-			return nil, nil, err
+			return EncodeTypes{}, err
 		}
 		need = parts
 	}
 	for _, oid := range oids {
 		r.register(oid)
 	}
-	return r.types, r.unable, nil
+	out := EncodeTypes{Codecs: r.types, Unable: r.unable}
+	for _, t := range r.byOID {
+		out.Alterable = out.Alterable || t.kind == "c"
+	}
+	return out, nil
 }
 
 // read asks for types, and returns those that they are made of and that are

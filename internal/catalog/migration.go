@@ -55,7 +55,7 @@ func (r *reader) migration() error {
 			keep = append(keep, rel)
 			continue
 		}
-		r.left = append(r.left, rel.oid)
+		r.left[rel.oid] = true
 		delete(r.byOID, rel.oid)
 		if known.newest == "" || r.out.Migration != nil {
 			continue

@@ -2,8 +2,15 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
@@ -38,12 +45,38 @@ func SetLocal(ctx context.Context, q Querier, settings map[string]string) error 
 		names, values).Scan(&n)
 }
 
+// Begin begins a transaction in a mode ("REPEATABLE READ, READ ONLY") and under
+// settings that hold until its end, all in one round trip.
+func Begin(ctx context.Context, conn *pgx.Conn, mode string, settings map[string]string) (pgx.Tx, error) {
+	var sql strings.Builder
+	sql.WriteString("BEGIN ISOLATION LEVEL " + mode)
+	for name, value := range settings {
+		if name != "transaction_timeout" || major(conn) >= 17 {
+			fmt.Fprintf(&sql, "; SET LOCAL %s = '%s'", name, value)
+		}
+	}
+	return conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: sql.String()})
+}
+
+// major is the version of the server, or 0 when it does not tell.
+func major(conn *pgx.Conn) int {
+	version := conn.PgConn().ParameterStatus("server_version")
+	end := strings.IndexFunc(version, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(version)
+	}
+	n, _ := strconv.Atoi(version[:end])
+	return n
+}
+
 // Powers tells who the role is and what it may do.
 type Powers struct {
 	Database string
 	Server   string // "PostgreSQL 15.18"
-	Replica  bool   // may set session_replication_role
-	Objects  int64  // large objects in the database
+	Role     string
+	Super    bool
+	Replica  bool  // may set session_replication_role
+	Objects  int64 // large objects in the database
 }
 
 // ReadPowers asks for the name of the database and the rights of the role.
@@ -51,12 +84,155 @@ type Powers struct {
 func ReadPowers(ctx context.Context, q Querier) (Powers, error) {
 	var p Powers
 	err := q.QueryRow(ctx, `SELECT pg_catalog.current_database(), 'PostgreSQL ' || pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
+		current_user, pg_catalog.current_setting('is_superuser')::boolean,
 		pg_catalog.has_parameter_privilege('session_replication_role', 'SET'),
-		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata)`).Scan(&p.Database, &p.Server, &p.Replica, &p.Objects)
+		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata)`).Scan(&p.Database, &p.Server, &p.Role, &p.Super, &p.Replica, &p.Objects)
 	if err != nil {
 		return p, fmt.Errorf("ask who we are: %w", err)
 	}
 	return p, nil
+}
+
+// Identity tells a database apart from all others, those of other servers too.
+type Identity struct {
+	System   string // the server's data folder; "0": see Known
+	Database uint32
+	Others   []uint32 // the databases of the server that are there, itself among them
+}
+
+func (i Identity) String() string { return fmt.Sprintf("%s-%d", i.System, i.Database) }
+
+// Known tells whether the role may ask which server this is.
+func (i Identity) Known() bool { return i.System != "0" }
+
+// ReadIdentity asks a database who it is. The connection must not be in a
+// transaction.
+func ReadIdentity(ctx context.Context, conn *pgx.Conn) (Identity, error) {
+	var i Identity
+	ask := func(system string) error {
+		return conn.QueryRow(ctx, `SELECT oid, ARRAY(SELECT oid FROM pg_catalog.pg_database), `+system+` FROM pg_catalog.pg_database
+			WHERE datname = pg_catalog.current_database()`).Scan(&i.Database, &i.Others, &i.System)
+	}
+	err := ask(`(SELECT system_identifier::text FROM pg_catalog.pg_control_system())`)
+	if notAllowed(err) {
+		err = ask(`'0'`)
+	}
+	if err != nil {
+		return i, fmt.Errorf("ask which database this is: %w", err)
+	}
+	return i, nil
+}
+
+// notAllowed tells that the role lacks a right.
+func notAllowed(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42501"
+}
+
+// MarkOrigin notes in a database that its origin of that name is kept in a file.
+// Where the role may not, it does nothing.
+func MarkOrigin(ctx context.Context, conn *pgx.Conn, name, file string) error {
+	tx, err := Begin(ctx, conn, "READ COMMITTED, READ WRITE", map[string]string{"lock_timeout": "5s"})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(ctx)
+	// The lock is for those who would make the same schema at the same time.
+	_, err = tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('`+OwnSchema+`.origin', 0));
+		CREATE SCHEMA IF NOT EXISTS `+OwnSchema+`;
+		CREATE TABLE IF NOT EXISTS `+OwnSchema+`.origin (name text PRIMARY KEY, file text NOT NULL, kept timestamptz NOT NULL DEFAULT pg_catalog.now())`, pgx.QueryExecModeSimpleProtocol)
+	if err == nil {
+		_, err = tx.Exec(ctx, `INSERT INTO `+OwnSchema+`.origin (name, file) VALUES ($1, $2)
+			ON CONFLICT (name) DO UPDATE SET file = EXCLUDED.file, kept = EXCLUDED.kept`, name, file)
+	}
+	if notAllowed(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// OriginMark is what a database notes about its origin.
+type OriginMark int
+
+// The marks.
+const (
+	Unmarked OriginMark = iota
+	Marked
+	Unmarkable // the role may note nothing
+)
+
+// ReadMark tells whether MarkOrigin noted the origin of that name, and its file. A
+// copy of a database has the notes too, so the name must be one of this very
+// database.
+func ReadMark(ctx context.Context, conn *pgx.Conn, name string) (mark OriginMark, file string, err error) {
+	var there, may bool
+	err = conn.QueryRow(ctx, `SELECT pg_catalog.to_regclass('`+OwnSchema+`.origin') IS NOT NULL,
+		coalesce(pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace('`+OwnSchema+`'), 'CREATE'),
+			pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'))`).Scan(&there, &may)
+	if err == nil && there {
+		err = conn.QueryRow(ctx, `SELECT coalesce((SELECT file FROM `+OwnSchema+`.origin WHERE name = $1), ''),
+			pg_catalog.has_table_privilege('`+OwnSchema+`.origin', 'INSERT')`, name).Scan(&file, &may)
+	}
+	switch {
+	case notAllowed(err), err == nil && file == "" && !may:
+		return Unmarkable, "", nil
+	case err == nil && file != "":
+		return Marked, file, nil
+	}
+	return Unmarked, "", err
+}
+
+// MaterializedViews lists the user's materialised views that are populated, what
+// they are made of first.
+func MaterializedViews(ctx context.Context, q Querier) ([]schema.Name, error) {
+	rows, err := q.Query(ctx, `
+		SELECT n.nspname, c.relname, c.relkind = 'm' AND c.relispopulated, coalesce(fn.nspname, ''), coalesce(f.relname, '')
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+			LEFT JOIN (pg_catalog.pg_rewrite w
+				JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND d.objid = w.oid
+					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> w.ev_class
+				JOIN pg_catalog.pg_class f ON f.oid = d.refobjid AND f.relkind IN ('v', 'm')
+				JOIN pg_catalog.pg_namespace fn ON fn.oid = f.relnamespace) ON w.ev_class = c.oid
+		WHERE c.relkind IN ('v', 'm') AND EXISTS (SELECT FROM pg_catalog.pg_class m WHERE m.relkind = 'm') AND `+tracked)
+	if err != nil {
+		return nil, fmt.Errorf("list the materialised views: %w", err)
+	}
+	var (
+		name, from schema.Name
+		populated  bool
+		refresh    = map[schema.Name]bool{}
+		made       = map[schema.Name][]schema.Name{}
+	)
+	_, err = pgx.ForEachRow(rows, []any{&name.Schema, &name.Name, &populated, &from.Schema, &from.Name}, func() error {
+		refresh[name] = populated
+		made[name] = append(made[name], from)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the materialised views: %w", err)
+	}
+	order, _ := schema.LoadOrder(slices.Collect(maps.Keys(refresh)), made)
+	return slices.DeleteFunc(order, func(n schema.Name) bool { return !refresh[n] }), nil
+}
+
+// EventTriggers lists the event triggers that fire in replica role too.
+func EventTriggers(ctx context.Context, q Querier) ([]Trigger, error) {
+	rows, err := q.Query(ctx, `
+		SELECT e.evtname, e.evtenabled::text FROM pg_catalog.pg_event_trigger e
+			JOIN pg_catalog.pg_proc p ON p.oid = e.evtfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+		WHERE e.evtenabled IN ('A', 'R') AND n.nspname <> '`+OwnSchema+`' ORDER BY e.evtname COLLATE "C"`)
+	if err != nil {
+		return nil, fmt.Errorf("list the event triggers: %w", err)
+	}
+	var (
+		one Trigger
+		out []Trigger
+	)
+	_, err = pgx.ForEachRow(rows, []any{&one.Name, &one.Enabled}, func() error { out = append(out, one); return nil })
+	return out, err
 }
 
 // Sequences reads the state of sequences. It is not part of a transaction's
@@ -136,9 +312,10 @@ func Holders(ctx context.Context, q Querier) ([]Holder, error) {
 			JOIN pg_catalog.pg_class c ON c.oid = l.relation
 			JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 			LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
-			LEFT JOIN pg_catalog.pg_prepared_xacts p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction
+			LEFT JOIN (pg_catalog.pg_prepared_xacts p JOIN pg_catalog.pg_locks x ON x.locktype = 'transactionid' AND x.transactionid = p.transaction AND x.pid IS NULL)
+				ON l.pid IS NULL AND x.virtualtransaction = l.virtualtransaction AND p.database = pg_catalog.current_database()
 		WHERE l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-			AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() AND n.nspname !~ '^pg_'
+			AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid() AND n.nspname !~ '^pg_' AND n.nspname <> '`+OwnSchema+`'
 		GROUP BY l.pid, a.application_name, p.gid, a.state, a.query, a.xact_start, p.prepared
 		ORDER BY coalesce(a.xact_start, p.prepared) LIMIT 10`)
 	if err != nil {
@@ -154,4 +331,38 @@ func Holders(ctx context.Context, q Querier) ([]Holder, error) {
 		out = append(out, h)
 	}
 	return out, rows.Err()
+}
+
+// EndHolders ends the transactions that Holders tells of: sessions are terminated,
+// prepared transactions rolled back. Those of the application named except are
+// spared. The role must be the same as theirs, or a superuser.
+func EndHolders(ctx context.Context, conn *pgx.Conn, except string) error {
+	holders, err := Holders(ctx, conn)
+	if err != nil {
+		return err
+	}
+	for _, h := range holders {
+		switch {
+		case h.PID == 0:
+			_, err = conn.Exec(ctx, "ROLLBACK PREPARED '"+strings.ReplaceAll(h.Application, "'", "''")+"'", pgx.QueryExecModeSimpleProtocol)
+		case h.Application != except:
+			_, err = conn.Exec(ctx, `SELECT pg_catalog.pg_terminate_backend($1)`, h.PID)
+		}
+		if err != nil {
+			return fmt.Errorf("end who holds %s: %w", h.Relation, err)
+		}
+	}
+	return nil
+}
+
+// AdvisoryHolder tells in a few words who holds an advisory lock of this database,
+// or "?".
+func AdvisoryHolder(ctx context.Context, q Querier, lock int64) string {
+	who := "?"
+	_ = q.QueryRow(ctx, `
+		SELECT pg_catalog.format('pid %s, application %s, since %s', a.pid, a.application_name, a.backend_start::time(0))
+		FROM pg_catalog.pg_locks l JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1 AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+			AND (l.classid::bigint << 32) | l.objid::bigint = $1 LIMIT 1`, lock).Scan(&who) // "?" will do
+	return who
 }

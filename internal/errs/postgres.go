@@ -33,12 +33,26 @@ func Class(err error) error {
 		return nil
 	}
 	var connect *pgconn.ConnectError
-	var network net.Error
-	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, net.ErrClosed) ||
+	if errors.As(err, &connect) || ofNetwork(err) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
 		pgconn.SafeToRetry(err) { // the connection was found closed before anything was sent
 		return ErrConnection
 	}
 	return nil
+}
+
+// ofNetwork tells whether a network gave the error. A bare syscall.Errno is a
+// net.Error too, by its methods: then it is most likely a file's.
+func ofNetwork(err error) bool {
+	var op *net.OpError
+	var network net.Error
+	if errors.As(err, &op) {
+		return true
+	}
+	if !errors.As(err, &network) {
+		return false
+	}
+	_, bare := network.(syscall.Errno)
+	return !bare
 }

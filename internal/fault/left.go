@@ -14,6 +14,18 @@ import (
 	"go.uber.org/goleak"
 )
 
+// AtEnd calls f when t ends, and makes t fail with its error. That ends no
+// cleanup, as require would: where subtests ran in parallel, Go then tells neither
+// the error nor the name of the test.
+func AtEnd(t testing.TB, f func() error) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := f(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // NoGoroutines makes t fail when, at its end, a goroutine runs that did not run
 // when NoGoroutines was called. Goroutines need a moment to end and get it.
 // Tests that run beside t would be blamed on it, so t must not be parallel.
@@ -30,7 +42,7 @@ func NoGoroutines(t testing.TB) {
 // stands for TMPDIR in a [Child].
 func NoLeftovers(t testing.TB, dir string) {
 	t.Helper()
-	noLeftovers(t, dir, limit/4)
+	noLeftovers(t, dir, limit/6)
 }
 
 func noLeftovers(t testing.TB, dir string, patience time.Duration) {

@@ -1,6 +1,7 @@
 package fault_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,6 +37,17 @@ func TestTmpFSIsGone(t *testing.T) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	require.NoError(t, err)
 	require.NotContains(t, string(mounts), "groundhog-test")
+}
+
+func TestAtEnd(t *testing.T) {
+	t.Parallel()
+	var order []string
+	said := failure(t, func(t testing.TB) {
+		fault.AtEnd(t, func() error { order = append(order, "first"); return nil })
+		fault.AtEnd(t, func() error { order = append(order, "last"); return errors.New("no luck") })
+	})
+	require.Equal(t, "no luck\n", said)
+	require.Equal(t, []string{"last", "first"}, order, "an error does not end the cleanup")
 }
 
 func TestNoLeftovers(t *testing.T) {

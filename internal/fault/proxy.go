@@ -70,6 +70,7 @@ type Proxy struct {
 	network, target string // the server
 	url             string // the server's URL, for a PostgreSQL
 	addr            string // where we listen
+	leaveSeat       func() // gives the port back
 
 	mu       sync.Mutex
 	listener net.Listener // nil while refusing
@@ -91,8 +92,13 @@ type rule struct {
 // goroutine is left.
 func NewProxy(t testing.TB, network, address string) *Proxy {
 	t.Helper()
-	p := &Proxy{network: network, target: address, addr: "127.0.0.1:0"}
+	addr, leave, err := takeSeat()
+	if err != nil {
+		t.Fatalf("fault: no proxy: %v", err)
+	}
+	p := &Proxy{network: network, target: address, addr: addr, leaveSeat: leave}
 	if err := p.listen(); err != nil {
+		leave()
 		t.Fatalf("fault: no proxy: %v", err)
 	}
 	t.Cleanup(p.close)
@@ -208,8 +214,8 @@ func (p *Proxy) Traffic() Traffic {
 // listen opens the listener and its goroutine. The caller holds mu, or is the
 // only one who knows p.
 func (p *Proxy) listen() error {
-	// The port is ours, but between Refuse and Accept an outgoing connection
-	// of somebody else may sit on it for a moment.
+	// Without a seat, an outgoing connection of somebody else may sit on the
+	// port for a moment between Refuse and Accept.
 	var listener net.Listener
 	var err error
 	for range 50 {
@@ -259,6 +265,7 @@ func (p *Proxy) close() {
 		l.strike(RST)
 	}
 	p.running.Wait()
+	p.leaveSeat()
 }
 
 // due finds the rule that strikes first within the chunk, which is next to

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -110,7 +111,7 @@ func TestProxyOverUnixSocket(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "fault") // short enough for a socket
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	fault.AtEnd(t, func() error { return os.RemoveAll(dir) })
 	socket := filepath.Join(dir, ".s.PGSQL.5432")
 	echo(t, "unix", socket)
 
@@ -279,12 +280,29 @@ func TestRefuseAndAccept(t *testing.T) {
 	hear(t, again, "hello")
 }
 
+// TestRefusedPortStaysOurs takes the ports that the system gives away while a
+// proxy refuses: as many as a busy machine gives in a moment.
+func TestRefusedPortStaysOurs(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("holding a port without listening needs Linux")
+	}
+	p := proxied(t)
+	p.Refuse()
+	for range 500 {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = listener.Close() })
+		require.NotEqual(t, p.Addr(), listener.Addr().String())
+	}
+	require.NoError(t, p.Accept())
+}
+
 func TestNoServerBehind(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	require.NoError(t, listener.Close())
-	p := fault.NewProxy(t, "tcp", listener.Addr().String())
+	gone := proxied(t)
+	gone.Refuse()
+	p := fault.NewProxy(t, "tcp", gone.Addr())
 	conn, err := net.Dial("tcp", p.Addr())
 	if err == nil { // the reset may come while the connection is made
 		_, err = rest(conn)

@@ -6,9 +6,9 @@ var (
 		"no PostgreSQL server to be had. Looked at:\n%s\nAny one of these mends it:\n%s",
 		"使える PostgreSQL サーバーがありません。調べた場所:\n%s\n次のいずれかで解決します:\n%s")
 
-	MendDebian   = Define("  - Debian, Ubuntu: apt-get install postgresql", "  - Debian、Ubuntu の場合: apt-get install postgresql")
+	MendDebian   = Define("  - Debian, Ubuntu: apt-get install %s", "  - Debian、Ubuntu の場合: apt-get install %s")
 	MendRedHat   = Define("  - Red Hat, Fedora: dnf install postgresql-server", "  - Red Hat、Fedora の場合: dnf install postgresql-server")
-	MendHomebrew = Define("  - macOS: brew install postgresql@18", "  - macOS の場合: brew install postgresql@18")
+	MendHomebrew = Define("  - macOS: brew install postgresql@%s", "  - macOS の場合: brew install postgresql@%s")
 	MendURL      = Define(
 		"  - a server that is there already: set %s=postgres://user:password@host:5432/postgres",
 		"  - すでにあるサーバーを使う場合: %s=postgres://user:password@host:5432/postgres を設定する")
@@ -49,12 +49,25 @@ var (
 	NoServerFolder = Define(
 		"no folder for the server: neither %s nor /tmp can be used by user %s with a short enough path",
 		"サーバー用のフォルダーを作れません。%s も /tmp も、ユーザー %s が十分短いパスで使えません")
+	NoRoomForServer = Define(
+		"no folder has room for the server (about 60 MB): free some, or set TMPDIR to a folder on another disk",
+		"サーバーのフォルダー（約 60 MB）を置く空きがありません。空きを作るか、TMPDIR に別のディスクのフォルダーを設定してください")
+	UserUnknown = Define(
+		"user id %s has no entry in the system's list of users, and PostgreSQL's initdb refuses to work for it: add one (useradd, or a line in /etc/passwd), run the tests as another user, or set GROUNDHOG_DATABASE_URL",
+		"ユーザー ID %s がシステムのユーザー一覧にないため、PostgreSQL の initdb が動きません。useradd などで追加するか、別のユーザーでテストを実行するか、GROUNDHOG_DATABASE_URL を設定してください")
+	FolderNotOurs = Define(
+		"%s is not safe from other users of this machine, so the server is not shared with other processes",
+		"%s は他のユーザーが操作できるため、サーバーを他のプロセスと共有しません")
+	NotShared = Define(
+		"the shared server in %s could not be used in time",
+		"共有サーバー %s を時間内に使えるようになりませんでした")
 	SupervisorGone = Define(
 		"the shell that watches over the server in %s ended early",
 		"%s のサーバーを見張るシェルが途中で終了しました")
 	InitdbFailed     = Define("initdb ended with status %s:\n%s", "initdb が終了コード %s で失敗しました:\n%s")
 	PostgresEnded    = Define("postgres ended with status %s; its log ends with:\n%s", "postgres が終了コード %s で終わりました。ログの末尾:\n%s")
 	PostgresNotReady = Define("postgres takes no connection; its log ends with:\n%s", "postgres に接続できません。ログの末尾:\n%s")
+	PostgresTooSlow  = Define("no server was made and started within %s: the machine has much else to do, or its disk is slow", "%s 以内にサーバーを作成して起動できませんでした。マシンの負荷が高いか、ディスクが遅いようです")
 	ServerLeftBehind = Define(
 		"the private server in %s did not end in time; end the process and remove the folder by hand",
 		"%s のサーバーが時間内に終了しませんでした。プロセスを終了し、フォルダーを手で削除してください")
@@ -79,21 +92,81 @@ var (
 	SchemaFailed     = Define("the schema can't be made: %s", "スキーマを作れません（%s）")
 	SchemaFailedLine = Define("the schema can't be made: %s, line %s", "スキーマを作れません（%s の %s 行目）")
 
-	DatabaseNotMade = Define("database %s can't be made", "データベース %s を作れません")
-	MayNotCreate    = Define(
-		"the role %s may not create databases: run ALTER ROLE %[1]s CREATEDB on the server, or use another role",
-		"ロール %s にはデータベースを作る権限がありません。サーバーで ALTER ROLE %[1]s CREATEDB を実行するか、別のロールを使ってください")
+	DatabaseNotMade    = Define("database %s can't be made", "データベース %s を作れません")
 	DatabaseNotOpened  = Define("database %s can't be connected to", "データベース %s に接続できません")
 	DatabaseNotDropped = Define("database %s can't be dropped", "データベース %s を削除できません")
 	PoolLeadsAway      = Define(
 		"WithPoolConfig made the pool lead to database %q instead of %q; leave ConnConfig.Database as it is",
 		"WithPoolConfig により接続先が %[2]q ではなくデータベース %[1]q になりました。ConnConfig.Database は変えないでください")
+	DatabaseNotKept = Define("database %s of a failed test can't be kept, so it is dropped", "失敗したテストのデータベース %s を残せないため削除します")
+	DatabaseKept    = Define(
+		"the database of this failed test is kept as %s:\n    %s\nIt is dropped by the next run after %s, or when %s newer ones are kept",
+		"失敗したこのテストのデータベースを %s として残しました:\n    %s\n%s 経過後の次の実行時、または新しいものが %s 個残されたときに削除されます")
+	DatabaseKeptHere = Define(
+		"the database of this failed test is kept as %s:\n    %s\nIts server ends %s after the last use by tests, or at once by:\n    %s",
+		"失敗したこのテストのデータベースを %s として残しました:\n    %s\nサーバーはテストでの最後の使用から %s 後に終了します。すぐに終了するには:\n    %s")
+	LogOfTest          = Define("the server's log of database %s:", "データベース %s に関するサーバーのログ:")
+	LogOfTestCut       = Define("the server's log of database %s, the last %s of %s lines:", "データベース %s に関するサーバーのログ（%[3]s 行のうち最後の %[2]s 行）:")
+	TemplateLocked     = Define("the template with the schema was not ready within %s: another process makes it, %s", "スキーマのテンプレートが %s 以内に用意できませんでした。作成中のプロセス: %s")
+	TooManyConnections = Define(
+		"all connections of the server are in use: close pools that tests open themselves, make pools smaller (pool_max_conns, WithPoolConfig), run fewer tests at once (go test -parallel 4 -p 2), or raise max_connections of the server",
+		"サーバーの接続がすべて使用中です。テストが開いたプールを閉じる、プールを小さくする（pool_max_conns、WithPoolConfig）、同時に実行するテストを減らす（go test -parallel 4 -p 2）、サーバーの max_connections を増やす、のいずれかを行ってください")
+	Session           = Define("pid %s, application %q, %s for %s: %s", "pid %s、アプリケーション %q、%s（%s）: %s")
+	ConnectionsLeaked = Define(
+		"%s ended with %s connections to its database still open; close what the test opened (Pool.Close, DB.Close, Conn.Close):",
+		"%s の終了時、データベースへの接続が %s 本開いたままでした。テストが開いたものを閉じてください（Pool.Close、DB.Close、Conn.Close）:")
+	BadIdle      = Define("%s is %q, but must be a time such as 10s, from 0s to 24h", "%s の値 %q が正しくありません。10s のような 0s から 24h までの時間にしてください")
 	ServerClosed = Define("the server is closed already", "サーバーはすでに閉じられています")
 	PoolNotGiven = Define("fixtures.Use needs a pool, not nil", "fixtures.Use に nil は指定できません")
 	UseFails     = Define("the database handed to fixtures.Use does not answer", "fixtures.Use に渡されたデータベースが応答しません")
 	PoolLeaked   = Define(
 		"%s ended with %s of its database's connections still in use; release them (Rows.Close, Tx.Rollback, Conn.Release)",
 		"%s の終了時、データベースの接続 %s 本が使用中のままでした。解放してください（Rows.Close、Tx.Rollback、Conn.Release）")
+)
+
+// Texts of fixtures: the one database of a role that may not create others.
+var (
+	GivenNotTest = Define(
+		"the role %s may not create databases, so tests can only use the one that the address names, but the name %q does not say that it is for tests: run ALTER ROLE %[1]s CREATEDB on the server, or give the address of a database with the word test in its name, and none like prod or live",
+		"ロール %s にはデータベースを作る権限がないため、アドレスで指定されたデータベースしか使えませんが、%q はテスト用の名前ではありません。サーバーで ALTER ROLE %[1]s CREATEDB を実行するか、名前に test の語があり prod や live などの語がないデータベースのアドレスを指定してください")
+	GivenNotEmpty = Define(
+		"database %s has what tests did not make and would drop, since the role %s may not create databases of their own for them (%s): empty it, give the address of another one, hand it to fixtures.Use as it is, or run ALTER ROLE %[2]s CREATEDB",
+		"ロール %[2]s にはデータベースを作る権限がないため、テストはデータベース %[1]s 自体を使い、中身を削除します。しかしテストが作ったものではないものがあります（%[3]s）。空にするか、別のデータベースのアドレスを指定するか、fixtures.Use にそのまま渡すか、ALTER ROLE %[2]s CREATEDB を実行してください")
+	GivenNoSchema = Define(
+		"the role %s may create neither databases nor schemas: run GRANT CREATE ON DATABASE %s TO %[1]s, or ALTER ROLE %[1]s CREATEDB",
+		"ロール %s にはデータベースもスキーマも作る権限がありません。GRANT CREATE ON DATABASE %s TO %[1]s か ALTER ROLE %[1]s CREATEDB を実行してください")
+	GivenTaken = Define(
+		"database %s is in use by %q, and the role %s may not create another one: use that of the enclosing test (fixtures.DB), close it first, or run ALTER ROLE %[3]s CREATEDB",
+		"データベース %s は %q が使用中で、ロール %s には別のデータベースを作る権限がありません。外側のテストのもの（fixtures.DB）を使うか、先に閉じるか、ALTER ROLE %[3]s CREATEDB を実行してください")
+	GivenBusy = Define(
+		"database %s did not become free within %s; it is used by %s",
+		"データベース %s が %s 以内に空きませんでした。使用中: %s")
+	GivenKeeps = Define(
+		"database %s did not become free within %s; it is that of %s, which may wait for this test in turn: open it after t.Parallel, and run tests with a limit that they don't reach (go test -parallel 1000)",
+		"データベース %s が %s 以内に空きませんでした。使用中の %s がこのテストの終了を待っている可能性があります。t.Parallel の後で開き、同時実行数の上限に達しないように実行してください（go test -parallel 1000）")
+	GivenAwaited = Define(
+		"waiting for database %s, since the role %s may not create another one: it is used by %s",
+		"データベース %s が空くのを待っています。ロール %s には別のデータベースを作る権限がありません。使用中: %s")
+	GivenNotEmptied = Define("database %s can't be emptied", "データベース %s を空にできません")
+	GivenKept       = Define(
+		"database %s is left as this failed test left it:\n    %s\nThe next test that uses it empties it",
+		"データベース %s は失敗したこのテストが残したままの状態です:\n    %s\n次に使うテストが空にします")
+	StoryAlone = Define(
+		"the role %s may not create databases, so tests use %s itself, one at a time, and empty it",
+		"ロール %s にはデータベースを作る権限がないため、テストは %s 自体を一つずつ順に使い、空にします")
+	AddressPooled = Define(
+		"%s leads to a pooler in transaction mode (PgBouncer, for example), which gives one session to many clients: advisory locks and settings, by which tests are kept apart, would be lost or reach others. Give the address of PostgreSQL itself, or of a pool in session mode (pool_mode = session)",
+		"%s はトランザクションモードのプーラー（PgBouncer など）に接続しています。一つのセッションを複数のクライアントが共有するため、テストを分けるためのアドバイザリロックや設定が失われたり、他に影響したりします。PostgreSQL 本体か、セッションモード（pool_mode = session）のプールのアドレスを指定してください")
+)
+
+// Texts of fixtures: the line that says which server is used.
+var (
+	StoryGiven    = Define("groundhog: PostgreSQL %s at %s, given by %s (%s); kept on disk: nothing", "groundhog: PostgreSQL %s、%s（%s で指定、%s）。ディスクに残るもの: なし")
+	StoryAttached = Define("groundhog: attached to the shared PostgreSQL %s in %s (%s), which ends %s after its last user", "groundhog: %[2]s の共有 PostgreSQL %[1]s に接続しました（%[3]s）。最後の利用者から %[4]s 後に終了します")
+	StoryShared   = Define("groundhog: started PostgreSQL %s in %s (%s), shared with other processes; it ends %s after its last user", "groundhog: PostgreSQL %s を %s で起動しました（%s）。他のプロセスと共有し、最後の利用者から %s 後に終了します")
+	StoryOwn      = Define("groundhog: started PostgreSQL %s in %s (%s), for this process", "groundhog: このプロセス用に PostgreSQL %s を %s で起動しました（%s）")
+	StoryCache    = Define("kept on disk: data folders in %s", "ディスクに残るもの: %s のデータフォルダー")
+	StoryNoCache  = Define("kept on disk: nothing", "ディスクに残るもの: なし")
 )
 
 // Texts of fixtures.Main.
@@ -103,6 +176,8 @@ var (
 	MainSkipped  = Define("the set-up of fixtures.Main asked to skip, so no test was run", "fixtures.Main の準備がスキップを求めたため、テストは実行されませんでした")
 	MainPanicked = Define("the set-up of fixtures.Main panicked: %v\n\n%s", "fixtures.Main の準備で panic が起きました: %v\n\n%s")
 	MainTidying  = Define("%s: tidying up; once more ends at once", "%s を受信しました。後片付けをしています。もう一度送るとすぐに終了します")
+	Restores     = Define("groundhog: tables by the way in which restores brought them back: %s", "groundhog: 復元方法ごとのテーブル数: %s")
+	RestoresBy   = Define("%s %d (%d restores, %s)", "%s %d (復元 %d 回、%s)")
 	TidyFailed   = Define("tidying up after the tests failed", "テスト後の後片付けに失敗しました")
 	TidyPanicked = Define("a cleanup of fixtures.Main panicked: %v\n\n%s", "fixtures.Main の後片付けで panic が起きました: %v\n\n%s")
 	MainGoexit   = Define("the set-up of fixtures.Main ended by runtime.Goexit", "fixtures.Main の準備が runtime.Goexit で終了しました")

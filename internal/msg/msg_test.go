@@ -1,6 +1,10 @@
 package msg
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -41,6 +45,42 @@ func verbs(format string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+var publicName = regexp.MustCompile(`\b(bulk|fixtures|snapshot)\.([A-Z]\w*)`)
+
+// TestTextsNameOnlyWhatThereIs: what a person is told to call can be called.
+func TestTextsNameOnlyWhatThereIs(t *testing.T) {
+	declared := map[string]bool{}
+	for _, pkg := range []string{"bulk", "fixtures", "snapshot"} {
+		files, err := filepath.Glob("../../" + pkg + "/*.go")
+		require.NoError(t, err)
+		require.NotEmpty(t, files)
+		for _, path := range files {
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			require.NoError(t, err)
+			for _, d := range file.Decls {
+				switch d := d.(type) {
+				case *ast.FuncDecl:
+					declared[pkg+"."+d.Name.Name] = true
+				case *ast.GenDecl:
+					for _, spec := range d.Specs {
+						if v, ok := spec.(*ast.ValueSpec); ok {
+							declared[pkg+"."+v.Names[0].Name] = true
+						}
+					}
+				}
+			}
+		}
+	}
+	named := 0
+	for _, text := range all {
+		for _, m := range publicName.FindAllString(text.en+" "+text.ja, -1) {
+			named++
+			require.True(t, declared[m], "there is no %s: %q", m, text.en)
+		}
+	}
+	require.NotZero(t, named)
 }
 
 func TestLanguageIsChosenByOptionThenEnvironmentThenEnglish(t *testing.T) {

@@ -40,6 +40,56 @@ func TestBlocksCompile(t *testing.T) {
 	require.NoError(t, err, said)
 }
 
+// The Japanese page shows the same code and leads to the same places.
+func TestJapanesePageIsTheSame(t *testing.T) {
+	t.Parallel()
+	english, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	japanese, err := os.ReadFile("../../docs/README.ja.md")
+	require.NoError(t, err)
+	for what, find := range map[string]func(string) []string{
+		"code": func(text string) []string {
+			var out []string
+			for _, block := range regexp.MustCompile("(?ms)^```.*?^```").FindAllString(text, -1) {
+				// The comments are translated.
+				out = append(out, regexp.MustCompile(`[ \t]*(//|# ?).*`).ReplaceAllString(block, ""))
+			}
+			return out
+		},
+		"headings": func(text string) []string { return regexp.MustCompile(`(?m)^#+ `).FindAllString(text, -1) },
+		"code in tables": func(text string) []string {
+			var out []string
+			for _, row := range regexp.MustCompile(`(?m)^\|.*`).FindAllString(text, -1) {
+				out = append(out, regexp.MustCompile("`[^`]*`").FindAllString(row, -1)...)
+			}
+			slices.Sort(out)
+			return out
+		},
+	} {
+		of, _, found := strings.Cut(string(english), "## 日本語")
+		require.True(t, found)
+		require.NotEmpty(t, find(of))
+		require.Equal(t, find(of), find(string(japanese)), what)
+	}
+}
+
+// A link to a file of the repository that is not there helps nobody.
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, link := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			if file, _, _ := strings.Cut(link[1], "#"); file != "" && !strings.Contains(file, "://") {
+				_, err := os.Stat(filepath.Join(filepath.Dir(page), file))
+				require.NoError(t, err, page)
+			}
+		}
+	}
+}
+
 func TestVetFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct{ text, want string }{

@@ -8,13 +8,32 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
+// Difference is one difference between a saved schema and a live one.
+type Difference struct {
+	Text   string
+	Effect Effect
+}
+
+// Effect is what a difference means to the rows that were saved.
+type Effect int
+
+// The effects, each worse than the one before.
+const (
+	// Loads: every value has a place, and every column gets a value.
+	Loads Effect = iota
+	// NoPlace: there are values, or rows, that have no place any more.
+	NoPlace
+	// NoValue: there is a column that must have a value, and none for it.
+	NoValue
+)
+
 // Diff tells, difference by difference, how the live schema departs from the
 // saved one. It returns nothing exactly when the fingerprints are equal.
-func Diff(saved, live Schema, lang msg.Lang) []string {
+func Diff(saved, live Schema, lang msg.Lang) []Difference {
 	d := differ{lang: lang}
 	saved, live = saved.Canonical(), live.Canonical()
 	pair(saved.Tables, live.Tables, func(t Table) string { return t.String() },
-		func(t Table) { d.add(msg.DiffTableRemoved, t.Name) },
+		func(t Table) { d.addWith(NoPlace, msg.DiffTableRemoved, t.Name) },
 		func(t Table) { d.add(msg.DiffTableAdded, t.Name) },
 		d.table)
 	pair(saved.Types, live.Types, func(t Type) string { return t.String() },
@@ -34,33 +53,53 @@ func Diff(saved, live Schema, lang msg.Lang) []string {
 
 type differ struct {
 	lang msg.Lang
-	out  []string
+	out  []Difference
 }
 
-func (d *differ) add(text msg.Text, args ...any) {
+func (d *differ) add(text msg.Text, args ...any) { d.addWith(Loads, text, args...) }
+
+func (d *differ) addWith(effect Effect, text msg.Text, args ...any) {
 	for i, arg := range args {
 		args[i] = fmt.Sprint(arg)
 	}
-	d.out = append(d.out, text.In(d.lang, args...))
+	d.out = append(d.out, Difference{Text: text.In(d.lang, args...), Effect: effect})
 }
 
 func (d *differ) table(s, l Table) {
 	if a, b := s.describe(), l.describe(); a != b {
-		d.add(msg.DiffTableChanged, l.Name, a, b)
+		effect := Loads
+		if s.PartitionOf == nil && l.PartitionOf != nil { // its rows are those of another table now
+			effect = NoPlace
+		}
+		d.addWith(effect, msg.DiffTableChanged, l.Name, a, b)
 	}
 	pair(s.Columns, l.Columns, func(c Column) string { return c.Name },
-		func(c Column) { d.add(msg.DiffColumnRemoved, l.Name, c.describe()) },
 		func(c Column) {
-			if c.NotNull && !c.Default && c.Generated == "" && c.Identity == "" {
-				d.add(msg.DiffColumnAddedNoValue, l.Name, c.describe())
+			effect := NoPlace
+			if c.Generated != "" { // a generated column's values are not saved
+				effect = Loads
+			}
+			d.addWith(effect, msg.DiffColumnRemoved, l.Name, c.describe())
+		},
+		func(c Column) {
+			if c.needsValue() {
+				d.addWith(NoValue, msg.DiffColumnAddedNoValue, l.Name, c.describe())
 			} else {
 				d.add(msg.DiffColumnAdded, l.Name, c.describe())
 			}
 		},
 		func(a, b Column) {
-			if a.describe() != b.describe() {
-				d.add(msg.DiffColumnChanged, l.Name, a.describe(), b.describe())
+			if a.describe() == b.describe() {
+				return
 			}
+			effect := Loads
+			switch {
+			case a.Generated == "" && b.Generated != "":
+				effect = NoPlace
+			case a.Generated != "" && b.needsValue():
+				effect = NoValue
+			}
+			d.addWith(effect, msg.DiffColumnChanged, l.Name, a.describe(), b.describe())
 		})
 	pair(s.Keys, l.Keys, Key.describe,
 		func(k Key) { d.add(msg.DiffKeyRemoved, l.Name, k.describe()) },
@@ -70,6 +109,11 @@ func (d *differ) table(s, l Table) {
 		func(k ForeignKey) { d.add(msg.DiffKeyRemoved, l.Name, k.describe()) },
 		func(k ForeignKey) { d.add(msg.DiffKeyAdded, l.Name, k.describe()) },
 		func(ForeignKey, ForeignKey) {})
+}
+
+// needsValue tells that a row can't be stored without a value for the column.
+func (c Column) needsValue() bool {
+	return c.NotNull && !c.Default && c.Generated == "" && c.Identity == ""
 }
 
 // pair walks two lists by key and calls one of the functions for each entry:

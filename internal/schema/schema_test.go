@@ -71,34 +71,35 @@ func TestEveryDifferenceIsToldAndChangesTheFingerprint(t *testing.T) {
 	for _, c := range []struct {
 		change func(*schema.Schema)
 		text   string
+		effect schema.Effect
 	}{
 		{func(s *schema.Schema) {
 			table(s).Columns = append(table(s).Columns, schema.Column{Name: "region", Type: "text", NotNull: true})
-		}, "public.offices: column region text not null was added; the snapshot has no value for it and there is no default"},
+		}, "public.offices: column region text not null was added; the snapshot has no value for it and there is no default", schema.NoValue},
 		{func(s *schema.Schema) {
 			table(s).Columns = append(table(s).Columns, schema.Column{Name: "region", Type: "text", NotNull: true, Default: true})
-		}, "public.offices: column region text not null was added; the snapshot has no value for it"},
-		{func(s *schema.Schema) { table(s).Columns = table(s).Columns[:1] }, "public.offices: column name text is gone; the snapshot has values for it"},
-		{func(s *schema.Schema) { table(s).Columns[1].Type = "varchar(9)" }, "public.offices: column name text is now name varchar(9)"},
-		{func(s *schema.Schema) { table(s).Columns[1].Generated = "stored (id)" }, "public.offices: column name text is now name text generated always as stored (id)"},
-		{func(s *schema.Schema) { table(s).Columns[1].Identity = "always" }, "public.offices: column name text is now name text generated always as identity"},
-		{func(s *schema.Schema) { table(s).Keys = nil }, "public.offices: primary key (id) is gone"},
+		}, "public.offices: column region text not null was added; the snapshot has no value for it", schema.Loads},
+		{func(s *schema.Schema) { table(s).Columns = table(s).Columns[:1] }, "public.offices: column name text is gone; the snapshot has values for it", schema.NoPlace},
+		{func(s *schema.Schema) { table(s).Columns[1].Type = "varchar(9)" }, "public.offices: column name text is now name varchar(9)", schema.Loads},
+		{func(s *schema.Schema) { table(s).Columns[1].Generated = "stored (id)" }, "public.offices: column name text is now name text generated always as stored (id)", schema.NoPlace},
+		{func(s *schema.Schema) { table(s).Columns[1].Identity = "always" }, "public.offices: column name text is now name text generated always as identity", schema.Loads},
+		{func(s *schema.Schema) { table(s).Keys = nil }, "public.offices: primary key (id) is gone", schema.Loads},
 		{func(s *schema.Schema) {
 			table(s).Keys = append(table(s).Keys, schema.Key{Columns: []string{"name"}})
-		}, "public.offices: unique (name) was added"},
-		{func(s *schema.Schema) { table(s).ForeignKeys[0].References = n("y") }, "public.offices: foreign key (id) references public.y (id) was added"},
-		{func(s *schema.Schema) { table(s).PartitionKey = "LIST (id)" }, "public.offices: was table, is now table partition by LIST (id)"},
-		{func(s *schema.Schema) { s.Tables = append(s.Tables, schema.Table{Name: n("z")}) }, "public.z: the table was added; the snapshot knows nothing of it"},
-		{func(s *schema.Schema) { s.Tables = nil }, "public.offices: the table is gone; the snapshot has rows or a place for them"},
-		{func(s *schema.Schema) { s.Types[0].Definition = []string{"glad", "sad"} }, "type public.mood: was enum (sad, glad), is now enum (glad, sad)"},
-		{func(s *schema.Schema) { s.Types = nil }, "type: enum public.mood is gone"},
-		{func(s *schema.Schema) { s.Sequences = append(s.Sequences, n("t")) }, "sequence public.t was added"},
-		{func(s *schema.Schema) { s.Sequences = nil }, "sequence public.s is gone"},
+		}, "public.offices: unique (name) was added", schema.Loads},
+		{func(s *schema.Schema) { table(s).ForeignKeys[0].References = n("y") }, "public.offices: foreign key (id) references public.y (id) was added", schema.Loads},
+		{func(s *schema.Schema) { table(s).PartitionKey = "LIST (id)" }, "public.offices: was table, is now table partition by LIST (id)", schema.Loads},
+		{func(s *schema.Schema) { s.Tables = append(s.Tables, schema.Table{Name: n("z")}) }, "public.z: the table was added; the snapshot knows nothing of it", schema.Loads},
+		{func(s *schema.Schema) { s.Tables = nil }, "public.offices: the table is gone; the snapshot has rows or a place for them", schema.NoPlace},
+		{func(s *schema.Schema) { s.Types[0].Definition = []string{"glad", "sad"} }, "type public.mood: was enum (sad, glad), is now enum (glad, sad)", schema.Loads},
+		{func(s *schema.Schema) { s.Types = nil }, "type: enum public.mood is gone", schema.Loads},
+		{func(s *schema.Schema) { s.Sequences = append(s.Sequences, n("t")) }, "sequence public.t was added", schema.Loads},
+		{func(s *schema.Schema) { s.Sequences = nil }, "sequence public.s is gone", schema.Loads},
 	} {
 		live := base()
 		c.change(&live)
 		require.NotEqual(t, base().Fingerprint(), live.Fingerprint(), c.text)
-		require.Contains(t, schema.Diff(base(), live, msg.English), c.text)
+		require.Contains(t, schema.Diff(base(), live, msg.English), schema.Difference{Text: c.text, Effect: c.effect})
 		require.Len(t, schema.Diff(base(), live, msg.Japanese), len(schema.Diff(base(), live, msg.English)))
 	}
 }

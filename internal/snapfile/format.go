@@ -18,8 +18,9 @@ import (
 )
 
 // Version is the version of the format that this package writes. It reads
-// every version from 1 on.
-const Version = 1
+// every version from 1 on. Version 2 added the scope and the format of the data: a
+// reader that does not know them would take the file for another one.
+const Version = 2
 
 const (
 	// magic starts a file. The byte above 127, the CR LF, the control-Z and
@@ -52,6 +53,7 @@ type Manifest struct {
 	Builder     string            `json:"builder,omitempty"` // the key that Ensure compares
 	Fingerprint string            `json:"fingerprint"`
 	Migration   *Migration        `json:"migration,omitempty"`
+	Scope       *Scope            `json:"scope,omitempty"` // none: the whole database
 	Schema      schema.Schema     `json:"schema"`
 	Tables      []Table           `json:"tables"` // in the order of their data
 	Sequences   []schema.Sequence `json:"sequences,omitempty"`
@@ -63,16 +65,37 @@ type Migration struct {
 	Version string `json:"version"`
 }
 
+// Scope tells which rows the snapshot is about; all others are left alone.
+type Scope struct {
+	Rows    string   `json:"rows,omitempty"`    // the boolean column that marks the rows
+	RowsOf  []RowsOf `json:"rows_of,omitempty"` // sorted by table
+	Tables  []string `json:"tables,omitempty"`  // patterns, sorted; none: all tables
+	Exclude []string `json:"exclude,omitempty"` // patterns, sorted
+}
+
+// RowsOf is the condition on the rows of one table.
+type RowsOf struct {
+	Table     string `json:"table"`
+	Predicate string `json:"predicate"` // SQL
+}
+
 // Table is the index entry of one table's data.
 type Table struct {
 	schema.Name
-	Columns []string `json:"columns"` // of the COPY data, in its order
+	Columns []string `json:"columns"`          // of the COPY data, in its order
+	Format  string   `json:"format,omitempty"` // of the COPY data: Text or Binary
 	Rows    int64    `json:"rows"`
 	Raw     int64    `json:"raw_bytes"` // of COPY data
 	Bytes   int64    `json:"bytes"`     // of frames in the file
 	Offset  int64    `json:"offset"`    // of the first frame
 	Frames  int64    `json:"frames"`
 }
+
+// The formats of COPY data.
+const (
+	Text   = ""
+	Binary = "binary"
+)
 
 func header() []byte {
 	b := make([]byte, headerSize)

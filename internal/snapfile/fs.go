@@ -1,7 +1,9 @@
 package snapfile
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
 )
 
@@ -25,8 +27,13 @@ var OS FS = osFS{}
 
 type osFS struct{}
 
+// Create makes a new file in place of any that is there, which may be a link to
+// somebody else's.
 func (osFS) Create(path string) (File, error) {
-	return os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 }
 func (osFS) Rename(from, to string) error { return os.Rename(from, to) }
 func (osFS) Remove(path string) error     { return os.Remove(path) }

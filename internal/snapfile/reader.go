@@ -43,17 +43,28 @@ type Reader struct {
 // manifest. Damage is a [*CorruptError]. It does not read the table data: see
 // [Reader.Verify].
 func Open(path string) (*Reader, error) {
+	r := &Reader{Path: path}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() { // to open a pipe would be to wait for who writes into it
+		return nil, r.corrupt(0, "file", "a regular file", info.Mode().Type().String())
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{Path: path, file: file}
+	r.file = file
 	if err := r.open(); err != nil {
 		file.Close()
 		return nil, err
 	}
 	return r, nil
 }
+
+// Stat describes the open file.
+func (r *Reader) Stat() (os.FileInfo, error) { return r.file.Stat() }
 
 // Close closes the file.
 func (r *Reader) Close() error { return r.file.Close() }
@@ -62,9 +73,6 @@ func (r *Reader) open() error {
 	info, err := r.file.Stat()
 	if err != nil {
 		return err
-	}
-	if !info.Mode().IsRegular() {
-		return r.corrupt(0, "file", "a regular file", info.Mode().Type().String())
 	}
 	r.Size = info.Size()
 	if r.Size < headerSize+trailerSize {
@@ -123,6 +131,9 @@ func (r *Reader) checkIndex() error {
 			t.Frames > r.Size || t.Raw < t.Frames || t.Raw > t.Frames*maxFrame {
 			return r.corrupt(r.frames, "manifest", fmt.Sprintf("the data of %s at offset %d", t.Name, at),
 				fmt.Sprintf("%d frames of %d bytes at %d", t.Frames, t.Bytes, t.Offset))
+		}
+		if t.Format != Text && t.Format != Binary {
+			return r.corrupt(r.frames, "manifest", fmt.Sprintf("a known format of the data of %s", t.Name), fmt.Sprintf("%q", t.Format))
 		}
 		at += t.Bytes
 	}

@@ -1,21 +1,41 @@
-// Package testdb remembers which database belongs to which test. It is how
-// snapshot finds what fixtures opened without either importing the other.
+// Package testdb is what the functions with a testing.TB share: which database
+// belongs to which test, and the test's log. It is how snapshot finds what fixtures
+// opened without either importing the other.
 package testdb
 
 import (
+	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
+// Logger returns a logger that writes to the log of t, which needs no times.
+func Logger(t testing.TB) *slog.Logger {
+	withoutTime := func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	return slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+}
+
 // MainName is the name of the testing.TB that fixtures.Main hands to set-up:
 // what belongs to it belongs to every test of the binary.
 const MainName = "TestMain"
+
+// Application is the application_name of snapshot's own connections, which may stay
+// for a moment after their last use.
+const Application = "groundhog snapshot"
 
 // Database is the database of a test.
 type Database struct {
@@ -28,23 +48,50 @@ type Database struct {
 
 	mu      sync.Mutex
 	holders []string // names of the tests that restored it, outermost first
-	dir     func() string
+	dir     func() (string, error)
 }
 
 // File returns the path of a file about this database that goes when the
 // database's test ends.
-func (d *Database) File(name string) string { return filepath.Join(d.dir(), name) }
+func (d *Database) File(name string) (string, error) {
+	dir, err := d.dir()
+	return filepath.Join(dir, name), err
+}
+
+// tempDir is the folder for temporary files when the process began: a test that
+// sets TMPDIR to one of its own takes with it what others keep there.
+var tempDir = os.TempDir()
 
 var (
 	mu        sync.Mutex
 	databases = map[string]*Database{}
 )
 
+var closers []func(*pgxpool.Pool)
+
+// OnClose has f called before fixtures closes a pool, so that nothing that was
+// kept for it is in the way.
+func OnClose(f func(*pgxpool.Pool)) struct{} {
+	mu.Lock()
+	defer mu.Unlock()
+	closers = append(closers, f)
+	return struct{}{}
+}
+
+// Closing tells that the pool is about to be closed.
+func Closing(pool *pgxpool.Pool) {
+	mu.Lock()
+	defer mu.Unlock()
+	for _, f := range closers {
+		f(pool)
+	}
+}
+
 // Set makes db the database of t and of its subtests, until t ends.
 func Set(t testing.TB, db *Database) {
 	mu.Lock()
 	defer mu.Unlock()
-	db.dir = sync.OnceValue(t.TempDir)
+	db.dir = sync.OnceValues(func() (string, error) { return makeDir(t) })
 	name, before := t.Name(), databases[t.Name()]
 	databases[name] = db
 	t.Cleanup(func() {
@@ -56,6 +103,48 @@ func Set(t testing.TB, db *Database) {
 			databases[name] = before
 		}
 	})
+}
+
+// dirName begins the names of folders, and lockName is the file in each that its
+// process has locked for as long as it lives.
+const dirName, lockName = "groundhog-database-", "lock"
+
+// makeDir makes a folder that goes with t, and removes those of processes that
+// were killed.
+func makeDir(t testing.TB) (string, error) {
+	sweep()
+	dir, err := os.MkdirTemp(tempDir, dirName+"*")
+	if err != nil {
+		return "", err
+	}
+	lock := flock.New(filepath.Join(dir, lockName))
+	_, err = lock.TryLock()
+	t.Cleanup(func() {
+		lock.Unlock()
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir, err
+}
+
+// young is a folder that may be just about to be locked.
+const young = time.Minute
+
+func sweep() {
+	entries, _ := os.ReadDir(tempDir)
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !e.IsDir() || !strings.HasPrefix(e.Name(), dirName) || time.Since(info.ModTime()) < young {
+			continue
+		}
+		dir := filepath.Join(tempDir, e.Name())
+		lock := flock.New(filepath.Join(dir, lockName))
+		if ok, err := lock.TryLock(); err == nil && ok { // another user's can't be
+			_ = os.RemoveAll(dir)
+			lock.Unlock()
+		}
+	}
 }
 
 // Of returns the database of t: its own, else that of the nearest enclosing
@@ -95,7 +184,7 @@ func (d *Database) Hold(t testing.TB) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, holder := range d.holders {
-		if !encloses(holder, name) && !encloses(name, holder) {
+		if !Encloses(holder, name) && !Encloses(name, holder) {
 			t.Fatal(msg.HeldByOther.In("", name, holder))
 		}
 	}
@@ -112,6 +201,7 @@ func (d *Database) Hold(t testing.TB) {
 	})
 }
 
-func encloses(outer, inner string) bool {
+// Encloses tells whether the test called inner is the other one, or below it.
+func Encloses(outer, inner string) bool {
 	return outer == inner || strings.HasPrefix(inner, outer+"/")
 }

@@ -2,8 +2,11 @@ package testdb_test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -85,7 +88,7 @@ func TestOneDatabaseOneTest(t *testing.T) {
 	require.Empty(t, hold(a), "again")
 	require.Empty(t, hold(sub), "a subtest may")
 	text := hold(b)
-	for _, fact := range []string{"TestA", "TestB", "snapshot.Clone"} {
+	for _, fact := range []string{"TestA", "TestB", "fixtures.Open"} {
 		require.Contains(t, text, fact)
 	}
 	require.NotEmpty(t, hold(&stub{TB: t, name: "TestAB"}), "no subtest")
@@ -95,4 +98,34 @@ func TestOneDatabaseOneTest(t *testing.T) {
 	b = &stub{TB: t, name: "TestB"}
 	require.Empty(t, hold(b))
 	b.end()
+}
+
+// TestFoldersOfKilledProcessesGo with the next one that is made.
+func TestFoldersOfKilledProcessesGo(t *testing.T) {
+	old := time.Now().Add(-time.Hour)
+	leave := func(at time.Time) string {
+		dir, err := os.MkdirTemp("", "groundhog-database-*")
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "lock"), nil, 0o600))
+		require.NoError(t, os.Chtimes(dir, at, at))
+		return dir
+	}
+	dead, young := leave(old), leave(time.Now())
+	living := &testdb.Database{}
+	a, b := &stub{TB: t, name: "TestA"}, &stub{TB: t, name: "TestB"}
+	testdb.Set(a, living)
+	file, err := living.File("x")
+	require.NoError(t, err)
+	require.NoError(t, os.Chtimes(filepath.Dir(file), old, old))
+	other := &testdb.Database{}
+	testdb.Set(b, other)
+	_, err = other.File("y")
+	require.NoError(t, err)
+	require.NoDirExists(t, dead)
+	require.DirExists(t, young)
+	require.DirExists(t, filepath.Dir(file))
+	b.end()
+	a.end()
+	require.NoDirExists(t, filepath.Dir(file))
 }

@@ -1,0 +1,9 @@
+-- +goose Up
+CREATE TABLE books (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	author_id bigint NOT NULL REFERENCES authors,
+	title text NOT NULL
+);
+
+-- +goose Down
+DROP TABLE books;

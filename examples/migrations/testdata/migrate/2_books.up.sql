@@ -1,0 +1,5 @@
+CREATE TABLE books (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	author_id bigint NOT NULL REFERENCES authors,
+	title text NOT NULL
+);

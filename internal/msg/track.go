@@ -1,0 +1,35 @@
+package msg
+
+// Texts of package snapshot about how tables were brought back.
+var (
+	CantTrack = Define("this database's changes are not tracked, so each restore loads all tables again. A superuser, or who was granted SET ON PARAMETER session_replication_role and CREATE on the database, tracks them",
+		"このデータベースの変更は追跡できないため、復元のたびにすべてのテーブルを読み込み直します。スーパーユーザー、または SET ON PARAMETER session_replication_role とデータベースの CREATE 権限を持つロールなら追跡できます")
+	CantUntrack = Define("the tracking of changes was not removed", "変更の追跡を削除できませんでした")
+	WhyNothing  = Define("nobody wrote to it", "書き込みがありませんでした")
+	WhyUndone   = Define("the rows that were changed were put back", "変更された行を元に戻しました")
+)
+
+// WhyReloaded are the reasons to load tables again, by their names in packages track
+// and snapshot.
+var WhyReloaded = map[string]Text{
+	"unmarked":    Define("it was not tracked", "変更が追跡されていませんでした"),
+	"other":       Define("another snapshot was there before", "直前の状態は別のスナップショットでした"),
+	"version":     Define("another version of this library tracked it", "このライブラリの別のバージョンが追跡していました"),
+	"damaged":     Define("the journal is damaged", "ジャーナルが壊れています"),
+	"moved":       Define("the database came from another server", "データベースが別のサーバーから移されました"),
+	"crash":       Define("the server crashed", "サーバーが異常終了しました"),
+	"schema":      Define("the schema was changed and changed back, or something else in the catalog", "スキーマなどのカタログが変更されました"),
+	"blind":       Define("rows were changed where the journal could not tell", "ジャーナルに記録できない変更がありました"),
+	"objects":     Define("there are large objects", "ラージオブジェクトがあります"),
+	"replication": Define("a subscription of logical replication may write to it", "論理レプリケーションのサブスクリプションが書き込む可能性があります"),
+	"wraparound":  Define("the server's transaction ids are near wraparound", "サーバーのトランザクション ID が周回に近づいています"),
+	"truncated":   Define("it was truncated", "TRUNCATE されました"),
+	"straddled":   Define("a transaction that began before the last restore wrote to it", "前回の復元より前に始まったトランザクションが書き込みました"),
+	"much":        Define("so many rows were changed that loading takes less time", "変更された行が多く、読み込み直すほうが速いためです"),
+	"undecided":   Define("rows with the same key were deleted more than once", "同じキーの行が複数回削除されました"),
+	"awake":       Define("a trigger or a rule that fires always would see it", "常に起動するトリガーまたはルールがあります"),
+	"hidden":      Define("row level security hides rows", "行レベルセキュリティで見えない行があります"),
+	"scope":       WhyScope,
+	"powers":      Define("this role can't track changes", "このロールは変更を追跡できません"),
+	"most":        Define("most rows had to be loaded again", "大半の行を読み込み直す必要がありました"),
+}

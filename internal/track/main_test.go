@@ -1,0 +1,273 @@
+package track_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/track"
+)
+
+func TestMain(m *testing.M) { fixtures.Main(m, func(testing.TB) {}) }
+
+// world is a database at a baseline, with a copy of its rows inside it.
+type world struct {
+	*testing.T
+	url     string
+	conn    *pgx.Conn // that goes back
+	home    string
+	cat     *catalog.Catalog
+	content map[string]string // the queries that return all of a table or a sequence as one text
+	truth   map[string]string // what they returned at the baseline
+}
+
+const token = "the baseline"
+
+// connect opens a connection that ends with the test.
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, url)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close(ctx) })
+	return conn
+}
+
+// newWorld makes a database of the SQL and marks it.
+func newWorld(t *testing.T, sql ...string) *world {
+	t.Helper()
+	fixtures.Open(t, fixtures.WithSchema(sql...))
+	w := &world{T: t, url: fixtures.URL(t)}
+	w.session()
+	w.mark()
+	return w
+}
+
+// session begins a new one to go back over.
+func (w *world) session() {
+	w.Helper()
+	w.conn = connect(w.T, w.url)
+	_, err := w.conn.Exec(w.Context(), track.Settings+"; SET lock_timeout = '5s'", pgx.QueryExecModeSimpleProtocol)
+	require.NoError(w, err)
+	w.home, err = track.Home(w.Context(), w.conn)
+	require.NoError(w, err)
+}
+
+// inTx runs f in a transaction that keeps writers out.
+func (w *world) inTx(f func(tx pgx.Tx)) {
+	w.Helper()
+	require.NoError(w, pgx.BeginFunc(w.Context(), w.conn, func(tx pgx.Tx) error {
+		_, err := tx.Exec(w.Context(), "SELECT pg_advisory_xact_lock($1)", track.Gate)
+		require.NoError(w, err)
+		f(tx)
+		return nil
+	}))
+}
+
+// mark makes what is there now the baseline, and keeps a copy in temporary tables.
+func (w *world) mark() {
+	w.Helper()
+	w.inTx(func(tx pgx.Tx) {
+		w.read(tx)
+		for _, t := range w.cat.Tables {
+			w.sql(tx, "CREATE TEMPORARY TABLE "+copyOf(t)+" AS SELECT * FROM "+t.Only())
+		}
+		require.NoError(w, w.baseline(tx))
+		var err error
+		w.truth, err = w.state(tx)
+		require.NoError(w, err)
+	})
+}
+
+// read reads the catalog.
+func (w *world) read(tx pgx.Tx) {
+	w.Helper()
+	w.sql(tx, "SET LOCAL search_path = pg_catalog")
+	cat, err := catalog.Read(w.Context(), tx, msg.English)
+	require.NoError(w, err)
+	w.cat = cat
+	w.content = map[string]string{}
+	for _, t := range cat.Schema.Tables {
+		if t.PartitionKey == "" {
+			w.content[t.Name.String()] = "SELECT coalesce(string_agg(t::text, '|' ORDER BY t::text COLLATE \"C\"), '') FROM ONLY " + catalog.Ident(t.Name) + " t"
+		}
+	}
+	for _, s := range cat.Schema.Sequences {
+		w.content[s.String()] = "SELECT last_value || ',' || is_called FROM " + catalog.Ident(s)
+	}
+}
+
+func (w *world) baseline(tx pgx.Tx) error {
+	sequences, err := catalog.Sequences(w.Context(), tx, w.cat.Schema.Sequences)
+	if err != nil {
+		return err
+	}
+	b := track.Baseline{Token: token, Home: w.home, Sequences: sequences, Watch: true, Rows: map[schema.Name]int64{}}
+	for _, t := range w.cat.Schema.Tables {
+		b.Tables = append(b.Tables, t.Name)
+		b.Rows[t.Name] = 1 << 20 // small tables are undone all the same
+	}
+	return track.Mark(w.Context(), tx, b)
+}
+
+// copyOf names the copy of a table.
+func copyOf(t catalog.Table) string {
+	return "pg_temp." + pgx.Identifier{"copy of " + t.Name.String()}.Sanitize()
+}
+
+type execer interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func (w *world) sql(q execer, sql string) {
+	w.Helper()
+	_, err := q.Exec(w.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+	require.NoError(w, err, sql)
+}
+
+// state returns the content of all tables and sequences.
+func (w *world) state(tx pgx.Tx) (map[string]string, error) {
+	sql := "SELECT '', ''"
+	for name, content := range w.content {
+		sql += "\nUNION ALL SELECT '" + name + "', (" + content + ")"
+	}
+	rows, err := tx.Query(w.Context(), sql)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	var name, content string
+	_, err = pgx.ForEachRow(rows, []any{&name, &content}, func() error { out[name] = content; return nil })
+	return out, err
+}
+
+// load puts the copy of a table back.
+func (w *world) load(ctx context.Context, tx pgx.Tx, t catalog.Table) error {
+	target := catalog.Ident(t.Name)
+	columns := ""
+	for i, c := range t.Columns {
+		if i > 0 {
+			columns += ", "
+		}
+		columns += pgx.Identifier{c}.Sanitize()
+	}
+	if _, err := tx.Exec(ctx, "DELETE FROM "+t.Only()); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, "INSERT INTO "+target+" ("+columns+") OVERRIDING SYSTEM VALUE SELECT "+columns+" FROM "+copyOf(t))
+	return err
+}
+
+// ways counts what was done to tables.
+type ways struct {
+	nothing, undone, reloaded, void int
+	why                             map[string]int
+}
+
+// back goes back to the baseline as package snapshot does it, then calls check
+// before the transaction ends, so that nobody writes in between. What is repeated
+// in snapshot, deadlocks and lock timeouts, is returned.
+func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
+	ctx := w.Context()
+	tx, err := w.conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { tx.Rollback(ctx) }()
+	out, partly, err := track.Restore(ctx, w.conn, token, w.home)
+	if partly {
+		tx.Rollback(ctx)
+		if tx, err = w.conn.Begin(ctx); err != nil {
+			return err
+		}
+		out, err = track.Undo(ctx, tx, token, w.home)
+	}
+	if err != nil {
+		return err
+	}
+	byName := map[string]catalog.Table{}
+	for _, t := range w.cat.Tables {
+		byName[t.Name.String()] = t
+	}
+	switch {
+	case out.Void != "":
+		count.void++
+		count.why[out.Void]++
+		for _, t := range w.cat.Tables {
+			if err := w.load(ctx, tx, t); err != nil {
+				return err
+			}
+		}
+		if err := w.rewind(ctx, tx); err != nil {
+			return err
+		}
+		if err := w.baseline(tx); err != nil {
+			return err
+		}
+	case partly:
+		for _, t := range out.Tables {
+			if t.Reload == "" {
+				count.undone++
+				continue
+			}
+			count.reloaded++
+			count.why[t.Reload]++
+			if err := w.load(ctx, tx, byName[t.Name]); err != nil {
+				return err
+			}
+		}
+		if err := track.Settle(ctx, tx); err != nil {
+			return err
+		}
+	case len(out.Tables) == 0:
+		count.nothing++
+	default:
+		count.undone += len(out.Tables)
+	}
+	if err := check(tx); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// rewind sets the sequences to what they were at the baseline.
+func (w *world) rewind(ctx context.Context, tx pgx.Tx) error {
+	for _, s := range w.cat.Schema.Sequences {
+		value, called, _ := strings.Cut(w.truth[s.String()], ",")
+		if _, err := tx.Exec(ctx, "SELECT setval($1::text::regclass, $2::text::bigint, $3::text::boolean)", catalog.Ident(s), value, called); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// differences names what is not as it was at the baseline.
+func (w *world) differences(tx pgx.Tx) (out []string, err error) {
+	state, err := w.state(tx)
+	for name, content := range state {
+		if content != w.truth[name] {
+			out = append(out, name+"\n  was "+w.truth[name]+"\n  is  "+content)
+		}
+	}
+	return out, err
+}
+
+// same goes back and requires that everything is as it was.
+func (w *world) same() ways {
+	w.Helper()
+	count := ways{why: map[string]int{}}
+	require.NoError(w, w.back(&count, func(tx pgx.Tx) error {
+		found, err := w.differences(tx)
+		require.Empty(w, found)
+		return err
+	}))
+	return count
+}

@@ -1,0 +1,186 @@
+package track_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+)
+
+// rule is one of those that make the journal exact: a history that needs it, and
+// SQL that takes it out.
+type rule struct {
+	name    string
+	without string
+	history func(w *world) error // returns what going back returned
+}
+
+// replace is SQL that replaces what a pattern finds in functions of ours.
+func replace(functions, pattern, by string) string {
+	return fmt.Sprintf(`DO $do$ DECLARE f record; d text; BEGIN
+		FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'groundhog'::regnamespace AND p.proname ~ '%s' LOOP
+			d := pg_get_functiondef(f.oid);
+			IF d !~ $p$%s$p$ THEN RAISE 'nothing to take out of %%', d; END IF;
+			EXECUTE regexp_replace(d, $p$%[2]s$p$, '%s', 'g');
+		END LOOP;
+	END $do$`, functions, pattern, by)
+}
+
+// onTriggers is SQL that does something to each trigger of that name; %s is its
+// definition, quoted as it is created.
+func onTriggers(name, do string) string {
+	return fmt.Sprintf(`DO $do$ DECLARE t record; BEGIN
+		FOR t IN SELECT tgrelid::regclass AS rel, tgname, pg_get_triggerdef(oid) AS def FROM pg_trigger WHERE tgname = '%s' LOOP
+			EXECUTE format('DROP TRIGGER %%I ON %%s', t.tgname, t.rel);
+			%s
+		END LOOP;
+	END $do$`, name, do)
+}
+
+const ten = `CREATE TABLE t (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, v text); INSERT INTO t SELECT g, 'b' FROM generate_series(1, 10) g`
+
+// advance makes the next restore one that has something to do.
+func (w *world) advance() {
+	w.Helper()
+	w.sql(connect(w.T, w.url), `UPDATE t SET v = 'advance' WHERE id = 5`)
+	w.same()
+}
+
+func (w *world) goBack() error {
+	return w.back(&ways{why: map[string]int{}}, func(pgx.Tx) error { return nil })
+}
+
+var rules = []rule{
+	{
+		name:    "only newer rows are deleted",
+		without: replace("^undo_", `pg_catalog\.age\(t\.xmin\) OPERATOR\(pg_catalog\.<\) pg_catalog\.age\(undo_\d+\.horizon\)`, "true"),
+		history: func(w *world) error {
+			w.sql(connect(w.T, w.url), `BEGIN; INSERT INTO t VALUES (3, 'beside'); DELETE FROM t WHERE v = 'beside'; COMMIT`)
+			return w.goBack()
+		},
+	},
+	{
+		name:    "a transaction that is older than the horizon",
+		without: replace("^enter$", `own OPERATOR\(pg_catalog\.<=\) horizon`, "false"),
+		history: func(w *world) error {
+			old := connect(w.T, w.url)
+			w.sql(old, `BEGIN; SELECT pg_current_xact_id()`)
+			w.advance()
+			w.sql(old, `INSERT INTO t VALUES (20, 'old'); UPDATE t SET v = 'old' WHERE id = 2; COMMIT`)
+			w.sql(connect(w.T, w.url), `UPDATE t SET v = 'new' WHERE id = 2`)
+			return w.goBack()
+		},
+	},
+	{
+		name:    "a snapshot that is older than the horizon",
+		without: replace("^enter$", `horizon IS DISTINCT FROM \(SELECT h\.last_value FROM groundhog\.horizon h\)`, "false"),
+		history: func(w *world) error {
+			w.advance()
+			old := connect(w.T, w.url)
+			w.sql(old, `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT pg_current_xact_id(), count(*) FROM t`)
+			w.advance()
+			w.sql(old, `INSERT INTO t VALUES (20, 'old'); COMMIT`)
+			return w.goBack()
+		},
+	},
+	{
+		name:    "the gate",
+		without: replace("^enter$", `PERFORM pg_catalog\.pg_advisory_xact_lock_shared\(\d+\);`, ""),
+		history: func(w *world) error {
+			open := connect(w.T, w.url)
+			w.sql(w.conn, `SET lock_timeout = '200ms'`)
+			w.sql(open, `BEGIN; INSERT INTO t VALUES (20, 'open')`)
+			err := w.goBack()
+			var pg *pgconn.PgError
+			if errors.As(err, &pg) && pg.Code == "55P03" { // it is told that somebody writes
+				w.sql(open, `ROLLBACK`)
+				return w.goBack()
+			}
+			w.sql(open, `COMMIT`)
+			return err
+		},
+	},
+	{
+		name:    "keys that change",
+		without: onTriggers("zzz_groundhog_key", ""),
+		history: func(w *world) error {
+			w.sql(connect(w.T, w.url), `UPDATE t SET id = id + 100 WHERE id < 3`)
+			return w.goBack()
+		},
+	},
+	{
+		name: "only versions of the baseline are kept",
+		without: onTriggers("zzz_groundhog_old", `EXECUTE regexp_replace(t.def, 'WHEN \(.*\) EXECUTE', 'EXECUTE');
+			EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.rel, t.tgname);`),
+		history: func(w *world) error {
+			w.sql(connect(w.T, w.url), `UPDATE t SET v = 'x' WHERE id = 1`)
+			w.sql(connect(w.T, w.url), `UPDATE t SET v = 'y' WHERE id = 1`)
+			return w.goBack()
+		},
+	},
+	{
+		name:    "rows that came are counted",
+		without: replace("^undo_", `THEN -1`, "THEN 0"),
+		history: func(w *world) error {
+			w.sql(connect(w.T, w.url), `INSERT INTO t VALUES (20, 'passing')`)
+			w.sql(connect(w.T, w.url), `DELETE FROM t WHERE id = 20`)
+			return w.goBack()
+		},
+	},
+	{
+		name:    "rows that went to another key are counted",
+		without: replace("^note_", `, \('g', OLD\."id"\)`, ""),
+		history: func(w *world) error {
+			other := connect(w.T, w.url)
+			w.sql(other, `DELETE FROM t WHERE id = 1`)
+			w.sql(other, `INSERT INTO t VALUES (1, 'again')`)
+			w.sql(other, `UPDATE t SET id = 30 WHERE id = 1`)
+			return w.goBack()
+		},
+	},
+}
+
+// TestRules: each history comes out right with its rule, and wrong without.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			t.Parallel()
+			for _, with := range []bool{true, false} {
+				w := newWorld(t, ten)
+				if !with {
+					w.inTx(func(tx pgx.Tx) { w.sql(tx, r.without) })
+				}
+				err := r.history(w)
+				var found []string
+				w.inTx(func(tx pgx.Tx) {
+					var err error
+					found, err = w.differences(tx)
+					require.NoError(t, err)
+				})
+				if with {
+					require.NoError(t, err)
+					require.Empty(t, found)
+				} else {
+					require.True(t, err != nil || len(found) > 0, "nothing goes wrong without it")
+				}
+			}
+		})
+	}
+}
+
+// TestChaosNeedsEveryRule: without any one of them the random test finds something.
+// It takes minutes, and runs with the long form of that test.
+func TestChaosNeedsEveryRule(t *testing.T) {
+	if steps() <= 10_000 {
+		t.Skip("only in the long form: set " + envSteps)
+	}
+	for _, r := range rules {
+		t.Run(r.name, func(t *testing.T) {
+			require.NotEmpty(t, chaos(t, 1, 40_000, r.without))
+		})
+	}
+}

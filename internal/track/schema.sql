@@ -1,0 +1,288 @@
+-- What tracking needs in a database, whatever its tables are. @gate@ and the like
+-- are filled in by package track. Every name is qualified, since the functions run
+-- in sessions of others, under any search_path.
+
+CREATE SCHEMA IF NOT EXISTS groundhog;
+
+-- One row: what the baseline is, and where.
+CREATE TABLE groundhog.state (
+	version integer NOT NULL,
+	r bigint NOT NULL,       -- row versions up to this transaction are the baseline's
+	token text,              -- of the snapshot that the baseline is; null: of none
+	home text NOT NULL,      -- the server, whose transaction ids xmin speaks of
+	self oid NOT NULL,       -- of this table: another one in a database that was dumped and loaded
+	watched boolean NOT NULL, -- event triggers see schema changes
+	schema text              -- else: what the schema was made of
+);
+-- r once more, where a transaction with an old snapshot sees the newest.
+CREATE SEQUENCE groundhog.horizon MINVALUE 0 START 0;
+-- Empty after a crash, like the journals.
+CREATE UNLOGGED TABLE groundhog.alive (yes boolean);
+INSERT INTO groundhog.alive VALUES (true);
+-- The schema changes since the baseline was marked.
+CREATE UNLOGGED TABLE groundhog.moved (tag text);
+-- The tables that were written to since the last restore, once per transaction.
+CREATE UNLOGGED TABLE groundhog.touched (rel oid, why text);
+-- The tables that have a journal.
+CREATE TABLE groundhog.owners (
+	owner oid NOT NULL,
+	name text NOT NULL,
+	rows bigint NOT NULL,    -- in the baseline
+	always text              -- why it is never undone
+);
+-- Of a table that is written to, those whose journal may tell of it.
+CREATE TABLE groundhog.tree (rel oid NOT NULL, owner oid NOT NULL);
+-- The columns of the tables, where no event trigger sees them change.
+CREATE TABLE groundhog.shapes (rel oid NOT NULL, shape text);
+CREATE TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
+
+CREATE FUNCTION groundhog.shape(rel oid) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, a.atttypid, a.attisdropped), ',' ORDER BY a.attnum)
+	FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) rel AND a.attnum OPERATOR(pg_catalog.>) 0
+$$;
+
+-- Before the first statement of a transaction on a table: waits while a restore
+-- runs, and notes the table.
+CREATE FUNCTION groundhog.enter() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+	horizon bigint;
+	own bigint;
+	why text;
+BEGIN
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared(@gate@);
+	IF NOT @watched@ AND EXISTS (SELECT FROM groundhog.shapes h WHERE h.rel OPERATOR(pg_catalog.=) TG_RELID
+			AND h.shape IS DISTINCT FROM groundhog.shape(h.rel)) THEN
+		-- The functions that note rows speak of columns that may be gone.
+		INSERT INTO groundhog.moved VALUES ('ALTER TABLE');
+		PERFORM pg_catalog.set_config('groundhog.off', 'on', true);
+		RETURN NULL;
+	END IF;
+	own := pg_catalog.pg_current_xact_id_if_assigned()::text;
+	SELECT s.r INTO horizon FROM groundhog.state s;
+	IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+		why := 'truncated';
+	ELSIF own OPERATOR(pg_catalog.<=) horizon THEN
+		-- Its rows would pass for the baseline's: it began before the restore.
+		why := 'straddled';
+	ELSIF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
+		AND horizon IS DISTINCT FROM (SELECT h.last_value FROM groundhog.horizon h) THEN
+		-- Its snapshot is older than the restore.
+		why := 'straddled';
+	END IF;
+	PERFORM pg_catalog.set_config('groundhog.r', coalesce(horizon::text, ''), true),
+		pg_catalog.set_config('groundhog.t', pg_catalog.concat(pg_catalog.current_setting('groundhog.t', true), ',', TG_RELID, ','), true);
+	INSERT INTO groundhog.touched VALUES (TG_RELID, why);
+	RETURN NULL;
+END $$;
+
+-- A row was changed where nothing is known of the horizon.
+CREATE FUNCTION groundhog.blind(rel oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared(@gate@);
+	INSERT INTO groundhog.touched VALUES (rel, 'blind');
+END $$;
+
+-- After a change of the schema. Refreshing a materialised view is none, but
+-- makes it one to refresh again.
+CREATE FUNCTION groundhog.watch() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+	f record;
+BEGIN
+	IF pg_catalog.current_setting('groundhog.off', true) OPERATOR(pg_catalog.=) 'on' THEN
+		RETURN;
+	END IF;
+	IF TG_EVENT OPERATOR(pg_catalog.=) 'sql_drop' THEN
+		IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d WHERE NOT d.is_temporary
+				AND d.schema_name IS DISTINCT FROM 'pg_temp' AND d.object_identity OPERATOR(pg_catalog.!~) '(^| )"?pg_temp') THEN
+			RETURN;
+		END IF;
+	ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c WHERE c.schema_name IS DISTINCT FROM 'pg_temp') THEN
+		RETURN;
+	END IF;
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared(@gate@);
+	IF TG_TAG OPERATOR(pg_catalog.=) 'REFRESH MATERIALIZED VIEW' THEN
+		-- One that was or is now without data is a change all the same.
+		IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) c.objid
+				LEFT JOIN groundhog.views v ON v.view OPERATOR(pg_catalog.=) c.objid
+				WHERE NOT k.relispopulated OR v.view IS NULL) THEN
+			INSERT INTO groundhog.touched VALUES (0, NULL);
+			RETURN;
+		END IF;
+	END IF;
+	INSERT INTO groundhog.moved SELECT TG_TAG WHERE NOT EXISTS (SELECT FROM groundhog.moved);
+	IF TG_EVENT OPERATOR(pg_catalog.=) 'ddl_command_end' THEN
+		-- The functions that note rows of these tables speak of columns that may be
+		-- gone, and have nothing more to tell.
+		PERFORM pg_catalog.set_config('groundhog.off', 'on', true);
+		FOR f IN SELECT DISTINCT p.proname, p.pronargs FROM pg_catalog.pg_event_trigger_ddl_commands() c
+				JOIN groundhog.tree a ON a.rel OPERATOR(pg_catalog.=) c.objid JOIN groundhog.tree b ON b.owner OPERATOR(pg_catalog.=) a.owner
+				JOIN pg_catalog.pg_proc p ON p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[pg_catalog.concat('old_', b.rel), pg_catalog.concat('note_', b.rel), pg_catalog.concat('rekeyed_', b.rel)])
+				JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace AND n.nspname OPERATOR(pg_catalog.=) 'groundhog' LOOP
+			IF f.pronargs OPERATOR(pg_catalog.=) 2 THEN
+				EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION groundhog.%s(old anyelement, new anyelement) RETURNS boolean LANGUAGE sql IMMUTABLE AS %L', f.proname, 'SELECT false');
+			ELSE
+				EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION groundhog.%s() RETURNS trigger LANGUAGE plpgsql AS %L', f.proname, 'BEGIN RETURN NULL; END');
+			END IF;
+		END LOOP;
+		PERFORM pg_catalog.set_config('groundhog.off', '', true);
+	END IF;
+END $$;
+
+-- What the schema is made of, for roles that may not watch it. Oids and xmin tell
+-- of most changes; what TRUNCATE, VACUUM, REINDEX, ANALYZE and RESTART change is
+-- left out.
+CREATE FUNCTION groundhog.fingerprint() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+	WITH spaces AS (
+		SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'groundhog')
+	), rels AS (
+		SELECT c.* FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
+	), facts AS (
+		SELECT concat_ws(' ', 'class', oid, relname, relnamespace, reltype, relowner, relam, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers,
+			relrowsecurity, relforcerowsecurity, relispopulated, relispartition, relreplident, reloptions) AS f FROM rels
+		UNION ALL SELECT concat_ws(' ', 'column', a.attrelid, a.attnum, a.xmin) FROM pg_attribute a JOIN rels ON rels.oid = a.attrelid WHERE a.attnum > 0
+		UNION ALL SELECT concat_ws(' ', 'default', d.oid, d.xmin) FROM pg_attrdef d JOIN rels ON rels.oid = d.adrelid
+		UNION ALL SELECT concat_ws(' ', 'trigger', t.oid, t.xmin) FROM pg_trigger t JOIN rels ON rels.oid = t.tgrelid
+		UNION ALL SELECT concat_ws(' ', 'constraint', k.oid, k.xmin) FROM pg_constraint k JOIN spaces ON spaces.oid = k.connamespace
+		UNION ALL SELECT concat_ws(' ', 'inherits', i.inhrelid, i.xmin) FROM pg_inherits i JOIN rels ON rels.oid = i.inhrelid
+		UNION ALL SELECT concat_ws(' ', 'index', i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary) FROM pg_index i JOIN rels ON rels.oid = i.indrelid
+		UNION ALL SELECT concat_ws(' ', 'rule', w.oid, w.xmin) FROM pg_rewrite w JOIN rels ON rels.oid = w.ev_class
+		UNION ALL SELECT concat_ws(' ', 'policy', p.oid, p.xmin) FROM pg_policy p JOIN rels ON rels.oid = p.polrelid
+		UNION ALL SELECT concat_ws(' ', 'sequence', q.seqrelid, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
+			FROM pg_sequence q JOIN rels ON rels.oid = q.seqrelid
+		UNION ALL SELECT concat_ws(' ', 'function', p.oid, p.xmin) FROM pg_proc p JOIN spaces ON spaces.oid = p.pronamespace
+		UNION ALL SELECT concat_ws(' ', 'type', t.oid, t.typname, t.typnotnull, t.typdefault) FROM pg_type t JOIN spaces ON spaces.oid = t.typnamespace WHERE t.typtype <> 'c'
+		UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
+		UNION ALL SELECT concat_ws(' ', 'schema', oid) FROM spaces
+	)
+	SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) FROM facts
+$$;
+
+-- Empties a journal. What DELETE leaves is walked over by each later restore, until
+-- it is worth a new file.
+CREATE FUNCTION groundhog.empty(journal regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	bytes bigint := pg_catalog.pg_relation_size(journal);
+BEGIN
+	IF bytes OPERATOR(pg_catalog.>) 131072 THEN
+		EXECUTE pg_catalog.format('TRUNCATE %s', journal);
+	ELSIF bytes OPERATOR(pg_catalog.>) 0 THEN
+		EXECUTE pg_catalog.format('DELETE FROM %s', journal);
+	END IF;
+END $$;
+
+-- Brings the database back to the baseline that want names, or tells why not. A
+-- table that can't be undone is an error of code GH001 and nothing is changed,
+-- unless partly is given: then the caller reloads those that are told to be
+-- reloaded and calls settle, in the same transaction.
+CREATE FUNCTION groundhog.restore(want text, here text, partly boolean)
+RETURNS TABLE (name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	s record;
+	x record;
+BEGIN
+	PERFORM pg_catalog.pg_advisory_xact_lock(@gate@);
+	SELECT st.r::text::pg_catalog.xid AS horizon, EXISTS (SELECT FROM groundhog.touched) AS touched, CASE
+			WHEN st.version OPERATOR(pg_catalog.<>) @version@ THEN 'version'
+			WHEN st.token IS NULL THEN 'unmarked'
+			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other'
+			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'moved'
+			WHEN NOT EXISTS (SELECT FROM groundhog.alive) THEN 'crash'
+			WHEN EXISTS (SELECT FROM groundhog.moved) THEN 'schema'
+			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN 'blind'
+			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN 'objects'
+			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN 'replication'
+			WHEN pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint OPERATOR(pg_catalog.>=) @wrap@ THEN 'wraparound'
+			WHEN NOT st.watched AND st.schema IS DISTINCT FROM groundhog.fingerprint() THEN 'schema'
+		END AS void
+		INTO s FROM groundhog.state st;
+	IF NOT FOUND OR s.void IS NOT NULL THEN
+		RETURN QUERY SELECT ''::text, 'void'::text, coalesce(s.void, 'unmarked'), 0::bigint;
+		RETURN;
+	END IF;
+	IF s.touched THEN
+		FOR x IN SELECT o.owner, o.name, o.rows, coalesce(o.always, pg_catalog.max(q.why)) AS why
+				FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
+				GROUP BY o.owner, o.name, o.rows, o.always ORDER BY o.owner LOOP
+			why := x.why;
+			IF why IS NULL THEN
+				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.owner) INTO why, changed USING s.horizon, x.rows;
+			END IF;
+			IF why IS NOT NULL THEN
+				IF NOT partly THEN
+					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(x.name, ': ', why);
+				END IF;
+				PERFORM groundhog.empty(pg_catalog.concat('groundhog.journal_', x.owner)::regclass);
+				changed := 0;
+			END IF;
+			name := x.name;
+			way := CASE WHEN why IS NULL THEN 'undone' ELSE 'reload' END;
+			RETURN NEXT;
+		END LOOP;
+	END IF;
+	IF NOT partly THEN
+		IF s.touched THEN
+			PERFORM groundhog.settle();
+		ELSE
+			PERFORM groundhog.rewind();
+		END IF;
+	END IF;
+END $$;
+
+-- Sets the sequences that are not as in the baseline. This outlives a rollback, so
+-- it comes last.
+CREATE FUNCTION groundhog.rewind() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	q record;
+BEGIN
+	FOR q IN SELECT m.seq, m.value, m.called FROM groundhog.sequences_moved() m LOOP
+		PERFORM pg_catalog.setval(q.seq::pg_catalog.regclass, q.value, q.called);
+	END LOOP;
+END $$;
+
+-- Makes what is there now the baseline, whose rows the caller put back.
+CREATE FUNCTION groundhog.settle() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v record;
+	now bigint := pg_catalog.pg_current_xact_id()::text;
+BEGIN
+	FOR v IN SELECT w.name FROM groundhog.views w ORDER BY w.place LOOP
+		EXECUTE pg_catalog.concat('REFRESH MATERIALIZED VIEW ', v.name);
+	END LOOP;
+	PERFORM groundhog.empty('groundhog.touched');
+	UPDATE groundhog.state SET r = now;
+	PERFORM pg_catalog.setval('groundhog.horizon', now);
+	PERFORM groundhog.rewind();
+END $$;
+
+-- Marks what is there now as the baseline called token.
+CREATE FUNCTION groundhog.mark(token text, here text, names text[], rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	j record;
+	now bigint := pg_catalog.pg_current_xact_id()::text;
+BEGIN
+	FOR j IN SELECT o.owner FROM groundhog.owners o LOOP
+		PERFORM groundhog.empty(pg_catalog.concat('groundhog.journal_', j.owner)::regclass);
+	END LOOP;
+	PERFORM groundhog.empty('groundhog.touched');
+	PERFORM groundhog.empty('groundhog.moved');
+	PERFORM groundhog.count(names, rows);
+	UPDATE groundhog.state s SET token = mark.token, home = here, r = now,
+		schema = CASE WHEN NOT s.watched THEN groundhog.fingerprint() END;
+	PERFORM pg_catalog.setval('groundhog.horizon', now);
+END $$;
+
+-- Notes how many rows the tables have in the baseline.
+CREATE FUNCTION groundhog.count(names text[], rows bigint[]) RETURNS void LANGUAGE sql AS $$
+	UPDATE groundhog.owners o SET rows = coalesce((SELECT n.rows FROM unnest(count.names, count.rows) n(name, rows) WHERE n.name = o.name), 0)
+$$;
+
+-- Gives the baseline its name.
+CREATE FUNCTION groundhog.rename(token text, named text, names text[], rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+BEGIN
+	UPDATE groundhog.state s SET token = named WHERE s.token = rename.token;
+	IF FOUND THEN
+		PERFORM groundhog.count(names, rows);
+	END IF;
+END $$;

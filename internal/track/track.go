@@ -1,0 +1,399 @@
+// Package track keeps a journal of what is written to a database since it was last
+// at a baseline, and brings it back to that at a cost of what was written.
+//
+// # How it knows
+//
+// Let the horizon be the id of the transaction that last brought the database to
+// its baseline, taken while nobody else was writing. A version of a row belongs to
+// the baseline exactly when its xmin is not later than the horizon. So triggers
+// save old versions of rows only where xmin says that they are the baseline's, at
+// most one for each key, whatever the order in which nested statements fire them,
+// and note the keys of new rows. To go back, the rows of these keys that are not
+// the baseline's are deleted, and those that were saved are put in again.
+//
+// Five rules make that exact. Only rows that are newer than the horizon are
+// deleted, whatever the journal says. A transaction whose id is older than the
+// horizon, or whose snapshot is, makes its table be reloaded. Writers hold one
+// shared advisory lock, the gate, until they end, and going back takes it
+// exclusively: no writer is in flight meanwhile. Going back gives way in a
+// deadlock, and is repeated. Names of generated functions' variables can't be
+// confused with columns.
+//
+// DELETE is noted by statement, with all rows, since a trigger for each row takes
+// ten times as long as the DELETE itself. There xmin can't be seen; but how many
+// rows of a key came and went is known exactly, and so whether the baseline had
+// one: see generator.undo.
+//
+// What can't be undone with certainty is told: TRUNCATE, a changed schema (by
+// event triggers, or by a fingerprint of the catalog where the role may make
+// none), a crash (journals are unlogged, and come back empty with a table that
+// says so), another server, transaction ids near wraparound, large objects,
+// subscriptions.
+package track
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/schema"
+)
+
+// Gate is the advisory lock that writers share and that going back takes alone:
+// "groundho".
+const Gate int64 = 0x67726f756e64686f
+
+// version is that of what is kept in the database. A later one replaces an earlier
+// one, and an earlier one leaves a later one alone.
+const version = 1
+
+//go:embed schema.sql
+var schemaSQL string
+
+// ids of transactions from here on are not compared: xmin has only half their bits.
+const wraparound = 1<<31 - 1<<20
+
+func script(watch bool) string {
+	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(Gate, 10), "@version@", strconv.Itoa(version), "@wrap@", strconv.Itoa(wraparound)).Replace(schemaSQL)
+}
+
+// Settings are those of a session that goes back or loads: triggers are silent, in
+// a deadlock it is the victim, and plans look journals up by key, which have never
+// been analysed.
+const Settings = `SET session_replication_role = replica; SET groundhog.off = on;
+		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off;
+		SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC'; SET extra_float_digits = 1; SET bytea_output = hex; SET lc_monetary = 'C';
+		SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
+		SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET row_security = off;
+		SELECT pg_catalog.set_config('deadlock_timeout', '20ms', false) WHERE pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')`
+
+// Home names the server whose transaction ids a connection sees.
+func Home(ctx context.Context, q catalog.Querier) (home string, err error) {
+	err = q.QueryRow(ctx, `SELECT system_identifier::text || '/' || pg_catalog.current_setting('server_version_num')::integer / 10000 FROM pg_catalog.pg_control_system()`).Scan(&home)
+	return home, err
+}
+
+// Outcome is what Restore or Undo did.
+type Outcome struct {
+	Void   string // why nothing was done: one of the reasons below
+	Tables []Table
+}
+
+// Table is a table that was written to.
+type Table struct {
+	Name    string // qualified: public.offices
+	Reload  string // why it must be loaded again; none: it was undone
+	Changed int64  // rows that were removed or put in again
+}
+
+// The reasons.
+const (
+	Unmarked    = "unmarked"    // it is no baseline of ours
+	Damaged     = "damaged"     // something of ours is gone
+	Other       = "other"       // it is the baseline of another snapshot
+	Version     = "version"     // another version of this library tracks it
+	Moved       = "moved"       // it came from another server
+	Crash       = "crash"       // the server crashed
+	Schema      = "schema"      // the schema was changed
+	Blind       = "blind"       // rows were written where the journal can't tell
+	Objects     = "objects"     // there are large objects
+	Replication = "replication" // a subscription may write
+	Wraparound  = "wraparound"  // transaction ids are too many to be compared
+
+	Truncated = "truncated" // the table was truncated
+	Straddled = "straddled" // a transaction that began before the baseline wrote to it
+	Much      = "much"      // so many rows were changed that loading is cheaper
+	Undecided = "undecided" // rows of one key were deleted more than once
+	Awake     = "awake"     // a trigger or rule that fires always would see it
+	Hidden    = "hidden"    // row level security
+)
+
+// Restore goes back to the baseline of the snapshot called token, in a transaction
+// of its own and one round trip. It is all or nothing: partly tells that nothing was
+// done since tables must be loaded; see Undo.
+func Restore(ctx context.Context, conn *pgx.Conn, token, home string) (out Outcome, partly bool, err error) {
+	out, err = restore(ctx, conn, token, home, false)
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &pg) && pg.Code == "GH001":
+		return out, true, nil
+	case errors.As(err, &pg) && (pg.Code == "3F000" || pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore(")):
+		return Outcome{Void: Unmarked}, false, nil // invalid_schema_name, undefined_function
+	case errors.As(err, &pg) && strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
+		return Outcome{Void: Damaged}, false, nil
+	}
+	return out, false, err
+}
+
+// Undo is Restore within the caller's transaction, but for the tables that must be
+// loaded. When these are, Settle ends it.
+func Undo(ctx context.Context, tx pgx.Tx, token, home string) (Outcome, error) {
+	return restore(ctx, tx, token, home, true)
+}
+
+func restore(ctx context.Context, q catalog.Querier, token, home string, partly bool) (out Outcome, err error) {
+	rows, err := q.Query(ctx, `SELECT name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3)`, token, home, partly)
+	if err != nil {
+		return out, err
+	}
+	var t Table
+	var way string
+	_, err = pgx.ForEachRow(rows, []any{&t.Name, &way, &t.Reload, &t.Changed}, func() error {
+		if way == "void" {
+			out.Void = t.Reload
+			return nil
+		}
+		out.Tables = append(out.Tables, t)
+		return nil
+	})
+	return out, err
+}
+
+// Settle ends what Undo began: the caller has loaded the tables that it named.
+func Settle(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `SELECT groundhog.settle()`)
+	return err
+}
+
+// Baseline is what Mark marks.
+type Baseline struct {
+	Token     string
+	Home      string
+	Tables    []schema.Name // that hold rows, or have partitions that do
+	Rows      map[schema.Name]int64
+	Sequences []schema.Sequence
+	Watch     bool // the role may make event triggers
+	Anew      bool // what is there is not to be trusted: see Damaged
+}
+
+// Begin begins a change that goes past the journal, in the caller's transaction:
+// until Mark the database is no baseline. Where others track it, whose role or later
+// version must not be meddled with, the journal is left awake, and Mark must not be
+// called.
+func Begin(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
+	v, ours, err := installed(ctx, tx)
+	switch {
+	case err != nil:
+		return false, err
+	case !ours || v > version:
+		_, err = tx.Exec(ctx, `SET LOCAL groundhog.off = off`)
+		return false, err
+	case v > 0:
+		_, err = tx.Exec(ctx, `UPDATE groundhog.state SET token = NULL`)
+	}
+	return true, err
+}
+
+// Mark makes what is in the database the baseline, and makes what tracking needs
+// where it is not there, in the caller's transaction, which must have kept out all
+// writers since before its first change, and called Begin.
+func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
+	xid, err := currentXID(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if xid >= wraparound {
+		return nil
+	}
+	ready, err := Ready(ctx, tx, b.Home)
+	if err != nil {
+		return err
+	}
+	if !ready || b.Anew {
+		if err := install(ctx, tx, b); err != nil {
+			return err
+		}
+	}
+	if err := exec(ctx, tx, sequencesMoved(b.Sequences)); err != nil {
+		return err
+	}
+	names, rows := columns(b.Rows)
+	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4)`, b.Token, b.Home, names, rows)
+	return err
+}
+
+// Rename gives the baseline that was marked as token another name, and tells how
+// many rows it has. Where it is not the baseline any more, it does nothing.
+func Rename(ctx context.Context, conn *pgx.Conn, token, to string, count map[schema.Name]int64) error {
+	names, rows := columns(count)
+	_, err := conn.Exec(ctx, `SELECT groundhog.rename($1, $2, $3, $4)`, token, to, names, rows)
+	return err
+}
+
+func columns(count map[schema.Name]int64) (names []string, rows []int64) {
+	for name, n := range count {
+		names, rows = append(names, name.String()), append(rows, n)
+	}
+	return names, rows
+}
+
+func currentXID(ctx context.Context, tx pgx.Tx) (xid int64, err error) {
+	err = tx.QueryRow(ctx, `SELECT pg_catalog.pg_current_xact_id()::text::bigint`).Scan(&xid)
+	return xid, err
+}
+
+// installed tells the version of what is in the database, 0 where there is nothing,
+// and whether the role may change it: a schema of our name that somebody else made
+// is not touched. One in which only package catalog keeps something is ours.
+func installed(ctx context.Context, tx pgx.Tx) (v int, ours bool, err error) {
+	var there bool
+	err = tx.QueryRow(ctx, `SELECT c.oid IS NOT NULL, coalesce(pg_catalog.pg_has_role(coalesce(c.relowner, o.relowner), 'USAGE'), n.oid IS NULL)
+		FROM (VALUES (1)) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = 'groundhog'
+			LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'state' LEFT JOIN pg_catalog.pg_class o ON o.relnamespace = n.oid AND o.relname = 'origin'`).Scan(&there, &ours)
+	if err != nil || !there || !ours {
+		return 0, ours, err
+	}
+	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.max(version), 0) FROM groundhog.state`).Scan(&v)
+	return v, true, err
+}
+
+// Ready tells whether what is there tracks the tables as they are now, so that
+// writers heed the gate.
+func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
+	v, _, err := installed(ctx, tx)
+	if err != nil || v != version {
+		return false, err
+	}
+	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND (s.watched OR s.schema = groundhog.fingerprint())), false)
+			AND EXISTS (SELECT FROM groundhog.alive) AND NOT EXISTS (SELECT FROM groundhog.moved)
+		FROM groundhog.state s`, home).Scan(&ok)
+	return ok, err
+}
+
+// install makes everything anew.
+func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
+	relations, err := relationsOf(ctx, tx, b.Tables)
+	if err != nil {
+		return err
+	}
+	var sql strings.Builder
+	sql.WriteString(remove)
+	sql.WriteString(script(b.Watch))
+	byOID := map[uint32]*catalog.Relation{}
+	for i := range relations {
+		byOID[relations[i].OID] = &relations[i]
+	}
+	for _, r := range relations { // a partition's own trigger fires on what is put in by the root
+		if root := byOID[r.Root]; root != nil {
+			root.Awake, root.Secured = root.Awake || r.Awake, root.Secured || r.Secured
+		}
+	}
+	for _, r := range relations {
+		g := generator{Relation: r, root: byOID[r.Root], sql: &sql}
+		if g.root == nil {
+			return fmt.Errorf("%s: the table that it is a partition of is not tracked", r.Name)
+		}
+		g.generate()
+		if r.OID == r.Root {
+			fmt.Fprintf(&sql, "INSERT INTO groundhog.owners VALUES (%d, %s, 0, %s);\n", r.OID, literal(r.Name.String()), always(r))
+		}
+		if !b.Watch {
+			fmt.Fprintf(&sql, "INSERT INTO groundhog.shapes VALUES (%d, groundhog.shape(%[1]d));\n", r.OID)
+		}
+		for owner := range owners(r, relations) {
+			fmt.Fprintf(&sql, "INSERT INTO groundhog.tree VALUES (%d, %d);\n", r.OID, owner)
+		}
+	}
+	views, err := catalog.MaterializedViews(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for i, v := range views {
+		fmt.Fprintf(&sql, "INSERT INTO groundhog.views VALUES (%d, %s::pg_catalog.regclass, %[2]s);\n", i, literal(catalog.Ident(v)))
+	}
+	if b.Watch {
+		for name, event := range map[string]string{"groundhog_changed": "ddl_command_end", "groundhog_dropped": "sql_drop"} {
+			fmt.Fprintf(&sql, "CREATE EVENT TRIGGER %s ON %s EXECUTE FUNCTION groundhog.watch();\nALTER EVENT TRIGGER %[1]s ENABLE ALWAYS;\n", name, event)
+		}
+	}
+	fmt.Fprintf(&sql, "INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, b.Watch)
+	return exec(ctx, tx, sql.String())
+}
+
+func relationsOf(ctx context.Context, tx pgx.Tx, names []schema.Name) ([]catalog.Relation, error) {
+	if _, err := tx.Exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
+		return nil, err
+	}
+	return catalog.Relations(ctx, tx, names)
+}
+
+// always says why a table is never undone, as SQL.
+func always(r catalog.Relation) string {
+	switch {
+	case r.Awake:
+		return literal(Awake)
+	case r.Secured:
+		return literal(Hidden)
+	}
+	return "NULL"
+}
+
+// owners returns the tables whose journals may tell of a statement that names r.
+func owners(r catalog.Relation, all []catalog.Relation) map[uint32]bool {
+	seen := map[uint32]bool{r.OID: true}
+	out := map[uint32]bool{r.Root: true}
+	for again := true; again; {
+		again = false
+		for _, c := range all {
+			for _, p := range c.Parents {
+				if seen[p] && !seen[c.OID] {
+					seen[c.OID], out[c.Root], again = true, true, true
+				}
+			}
+		}
+	}
+	return out
+}
+
+// sequencesMoved writes the function that finds the sequences that are not as in
+// the baseline. Their values are part of it: there is no faster way to ask hundreds.
+func sequencesMoved(states []schema.Sequence) string {
+	parts := make([]string, len(states))
+	for i, s := range states {
+		name := catalog.Ident(s.Name)
+		parts[i] = fmt.Sprintf("SELECT %s::pg_catalog.regclass::pg_catalog.oid, %d::bigint, %t FROM %s WHERE last_value <> %[2]d OR is_called <> %[3]t", literal(name), s.LastValue, s.IsCalled, name)
+	}
+	body := ""
+	if len(parts) > 0 {
+		body = "RETURN QUERY " + strings.Join(parts, "\nUNION ALL ") + ";"
+	}
+	return `CREATE OR REPLACE FUNCTION groundhog.sequences_moved() RETURNS TABLE (seq oid, value bigint, called boolean) LANGUAGE plpgsql AS $groundhog$
+BEGIN
+	` + body + `
+END $groundhog$`
+}
+
+// remove removes what tracks, and lets be what package catalog keeps beside it.
+const remove = `DO $groundhog$
+DECLARE
+	d text;
+BEGIN
+	FOR d IN SELECT pg_catalog.format('DROP FUNCTION %s CASCADE', p.oid::pg_catalog.regprocedure) FROM pg_catalog.pg_proc p
+			WHERE p.pronamespace = pg_catalog.to_regnamespace('groundhog')
+		UNION ALL SELECT pg_catalog.format('DROP %s %s CASCADE', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass) FROM pg_catalog.pg_class c
+			WHERE c.relnamespace = pg_catalog.to_regnamespace('groundhog') AND c.relkind IN ('r', 'S') AND c.relname <> 'origin' LOOP
+		EXECUTE d;
+	END LOOP;
+END $groundhog$;
+`
+
+// Drop removes the schema and everything in it from the database.
+func Drop(ctx context.Context, tx pgx.Tx) error {
+	if _, ours, err := installed(ctx, tx); err != nil || !ours {
+		return err
+	}
+	return exec(ctx, tx, "DROP SCHEMA IF EXISTS groundhog CASCADE")
+}
+
+func exec(ctx context.Context, tx pgx.Tx, sql string) error {
+	return tx.Conn().PgConn().Exec(ctx, sql).Close()
+}
+
+func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }

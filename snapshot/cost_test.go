@@ -1,0 +1,74 @@
+package snapshot_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/bulk"
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/cost"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// TestCosts compares statements and allocations with what was recorded. Record
+// anew with: GROUNDHOG_RECORD=1 go test ./snapshot -run TestCosts
+func TestCosts(t *testing.T) {
+	b := setup(t, fixtures.WithSchema(fixtures.WelfareSchema))
+	superuser(t, b.pool)
+	bulk.Welfare(t, b.pool, bulk.Small)
+	config := b.pool.Config()
+	wire := cost.Watch(&config.ConnConfig.Config)
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	defer pool.Close()
+	store, err := snapshot.NewStore(pool, snapshot.WithDir(b.dir), snapshot.WithProgress(false))
+	require.NoError(t, err)
+
+	got := map[string]cost.Cost{}
+	// change is what is done before each call, and not counted.
+	measure := func(name string, change func(), call func(context.Context) error) {
+		run := func() {
+			change()
+			wire.Reset()
+			require.NoError(t, call(t.Context()), name)
+		}
+		run() // what is done once is done
+		run()
+		var c cost.Cost
+		c.Statements, c.RoundTrips = wire.Counts()
+		const runs = 3
+		var before, after runtime.MemStats
+		var allocs uint64
+		for range runs {
+			change()
+			runtime.ReadMemStats(&before)
+			require.NoError(t, call(t.Context()), name)
+			runtime.ReadMemStats(&after)
+			allocs += after.Mallocs - before.Mallocs
+		}
+		c.Allocs = float64(allocs / runs)
+		got[name] = c
+	}
+	nothing := func() {}
+	ensure := func(ctx context.Context) error {
+		_, err := store.Ensure(ctx, "a", func(context.Context) error { return nil }, snapshot.Version("1"))
+		return err
+	}
+
+	measure("Create", nothing, func(ctx context.Context) error {
+		_, err := store.Create(ctx, "a", snapshot.Replace())
+		return err
+	})
+	measure("Create in a scope", nothing, func(ctx context.Context) error {
+		_, err := store.Create(ctx, "scope", snapshot.Replace(), snapshot.Rows("is_test_data"))
+		return err
+	})
+	measure("Ensure, nothing to build", nothing, ensure)
+	measure("Verify", nothing, func(ctx context.Context) error { _, err := store.Verify(ctx, "a"); return err })
+	measure("List", nothing, func(ctx context.Context) error { _, err := store.List(ctx); return err })
+	cost.Compare(t, "testdata/costs.json", got)
+}

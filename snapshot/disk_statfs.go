@@ -1,0 +1,15 @@
+//go:build linux || darwin || freebsd || dragonfly
+
+package snapshot
+
+import "golang.org/x/sys/unix"
+
+// freeRoom returns how many bytes an ordinary user may still write in the folder,
+// if the system tells.
+func freeRoom(dir string) (free int64, known bool) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, false
+	}
+	return int64(uint64(s.Bavail) * uint64(s.Bsize)), true //nolint:unconvert // the fields' types differ from system to system
+}

@@ -1,0 +1,141 @@
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
+)
+
+// deferForeignKeys makes it possible to load tables that reference each other in
+// a circle where foreign keys can't be switched off: those of a circle become
+// deferrable until the rows are in. What it returns checks them all and makes
+// them what they were.
+func (l *loader) deferForeignKeys() (checked func() error, err error) {
+	if l.powers.Replica {
+		return func() error { return nil }, nil
+	}
+	component := map[schema.Name]int{}
+	for _, t := range l.sel.Tables {
+		component[t.Name] = t.Cycle
+	}
+	var off, on []string
+	for _, t := range l.sel.Tables {
+		for _, fk := range t.ForeignKeys {
+			other, in := component[fk.References]
+			if fk.Deferrable || !in || other != t.Cycle || fk.References == t.Name {
+				continue
+			}
+			alter := fmt.Sprintf("ALTER TABLE %s ALTER CONSTRAINT %s ", catalog.Ident(fk.Table), pgx.Identifier{fk.Name}.Sanitize())
+			off, on = append(off, alter+"DEFERRABLE"), append(on, alter+"NOT DEFERRABLE")
+		}
+	}
+	off = append(off, "SET CONSTRAINTS ALL DEFERRED")
+	on = append([]string{"SET CONSTRAINTS ALL IMMEDIATE"}, on...)
+	return func() error { return execAll(l.ctx, l.tx, on) }, execAll(l.ctx, l.tx, off)
+}
+
+// checkForeignKeys returns what checks the foreign keys that the server does not:
+// in replica role, those between rows that were loaded and rows that were left
+// alone, and those that the file's schema may not have had. The rest is
+// consistent as it was when it was saved. The caller has locked the tables, so
+// what is found holds until the end of the transaction.
+func (l *loader) checkForeignKeys(r *snapfile.Reader) func() error {
+	return func() error {
+		if !l.powers.Replica || !l.sel.scoped && l.differences == nil {
+			return nil
+		}
+		whole, in := map[schema.Name]bool{}, map[schema.Name]bool{}
+		for _, t := range l.sel.Tables {
+			in[t.Name], whole[t.Name] = true, !l.sel.partly[t.Name]
+		}
+		for _, t := range slices.Concat(l.sel.Tables, l.sel.others) {
+			for _, fk := range t.ForeignKeys {
+				loaded := whole[t.Name] && whole[fk.References] && (l.differences == nil || r == nil)
+				if !fk.Validated || loaded || !in[t.Name] && !in[fk.References] {
+					continue
+				}
+				if err := l.checkForeignKey(fk); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+}
+
+// checkForeignKey looks for rows that point nowhere, as the constraint's triggers
+// would have.
+func (l *loader) checkForeignKey(fk catalog.ForeignKey) error {
+	var (
+		rows  int64
+		first *string
+	)
+	err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT count(*), min(ROW(%s)::text) FROM %s c WHERE %s",
+		columnsOf("c", fk.Columns), l.only(fk.Table), dangling(fk, l.only(fk.Target)))).Scan(&rows, &first)
+	if err != nil {
+		return fmt.Errorf("%s: %w", fk.Table, err)
+	}
+	if rows == 0 {
+		return nil
+	}
+	return errs.New(nil, msg.ForeignKeyBroken.In(l.cfg.lang, fk.Table.String(), rows, fk.Target.String(), fk.Name,
+		strings.Join(fk.Columns, ", "), *first), nil)
+}
+
+// only quotes a table for a statement on its own rows; a partitioned one has none
+// but those of its partitions.
+func (l *loader) only(n schema.Name) string {
+	for _, t := range slices.Concat(l.sel.Tables, l.sel.others) {
+		if t.Name == n {
+			return t.Only()
+		}
+	}
+	return catalog.Ident(n) // a partition
+}
+
+// dangling is the condition on rows c that reference no row of the target.
+func dangling(fk catalog.ForeignKey, target string) string {
+	join := " AND "
+	if fk.Full { // partly null is wrong too
+		join = " OR "
+	}
+	set := make([]string, len(fk.Columns))
+	for i, c := range fk.Columns {
+		set[i] = "c." + pgx.Identifier{c}.Sanitize() + " IS NOT NULL"
+	}
+	out := "(" + strings.Join(set, join) + ") AND "
+	if !fk.Period {
+		return out + fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", target, matching(fk, len(fk.Columns)))
+	}
+	// A temporal foreign key: the last column is a time that rows of the target
+	// must cover together.
+	last := len(fk.Columns) - 1
+	return out + fmt.Sprintf("NOT coalesce((SELECT pg_catalog.range_agg(p.%s) FROM %s p WHERE %s) OPERATOR(pg_catalog.@>) c.%s, false)",
+		pgx.Identifier{fk.RefColumns[last]}.Sanitize(), target, matching(fk, last), pgx.Identifier{fk.Columns[last]}.Sanitize())
+}
+
+// matching compares the first n columns of a row p with those of a row c that
+// references it.
+func matching(fk catalog.ForeignKey, n int) string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprintf("p.%s %s c.%s", pgx.Identifier{fk.RefColumns[i]}.Sanitize(), fk.Operators[i], pgx.Identifier{fk.Columns[i]}.Sanitize())
+	}
+	return strings.Join(out, " AND ")
+}
+
+func columnsOf(alias string, names []string) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = alias + "." + pgx.Identifier{name}.Sanitize()
+	}
+	return strings.Join(out, ", ")
+}

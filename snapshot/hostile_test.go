@@ -1,0 +1,251 @@
+package snapshot_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// TestASnapshotIsCalledWhatItsFileIs, so that what List tells can be restored.
+func TestASnapshotIsCalledWhatItsFileIs(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	info, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(info.Path, filepath.Join(b.dir, "renamed.groundhog")))
+	list, err := b.store.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	restored, err := b.store.Restore(t.Context(), list[0].Name)
+	require.NoError(t, err)
+	require.Equal(t, "renamed", restored.Name)
+}
+
+// TestNothingIsWrittenThroughALink that somebody has put in the way of a file that
+// we write.
+func TestNothingIsWrittenThroughALink(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	theirs := filepath.Join(t.TempDir(), "theirs")
+	require.NoError(t, os.WriteFile(theirs, []byte("precious"), 0o600))
+	require.NoError(t, os.Symlink(theirs, filepath.Join(b.dir, ".a.groundhog.tmp")))
+	_, err = b.store.Create(t.Context(), "a", snapshot.Replace())
+	require.NoError(t, err)
+	require.NoError(t, os.Symlink(theirs, filepath.Join(b.dir, ".b.groundhog.lock")))
+	_, err = b.store.Create(t.Context(), "b")
+	require.ErrorContains(t, err, ".b.groundhog.lock")
+	content, err := os.ReadFile(theirs)
+	require.NoError(t, err)
+	require.Equal(t, "precious", string(content))
+	require.Empty(t, temporary(t, b.dir))
+}
+
+// TestNamesThatDifferInCaseOnly are one file on some systems.
+func TestNamesThatDifferInCaseOnly(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	ctx := t.Context()
+	_, err := b.store.Create(ctx, "Straße é")
+	require.NoError(t, err)
+	for _, name := range []string{"straße é", "Straße e\u0301", "STRASSE É"} {
+		_, err = b.store.Create(ctx, name)
+		require.ErrorIs(t, err, snapshot.ErrInvalidName, name)
+		require.ErrorContains(t, err, "Straße é")
+		_, err = b.store.Create(ctx, name, snapshot.Replace())
+		require.ErrorIs(t, err, snapshot.ErrInvalidName, name)
+		_, err = b.store.Ensure(ctx, name, func(context.Context) error { panic("not reached") })
+		require.ErrorIs(t, err, snapshot.ErrInvalidName, name)
+	}
+	_, err = b.store.Create(ctx, "Straße é", snapshot.Replace())
+	require.NoError(t, err)
+}
+
+// TestWhatIsNotThereLeavesNothing: snapshots that were deleted, that failed, and
+// that were never finished.
+func TestWhatIsNotThereLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	for i := range 5 {
+		name := fmt.Sprint(i)
+		_, err := b.store.Create(t.Context(), name)
+		require.NoError(t, err)
+		require.NoError(t, b.store.Delete(t.Context(), name))
+	}
+	b.store.SetFS(fault.FailAt(1, fault.ErrInjected))
+	_, err := b.store.Create(t.Context(), "failed")
+	require.ErrorIs(t, err, fault.ErrInjected)
+	b.store.SetFS(snapfile.OS)
+	require.NoError(t, os.WriteFile(filepath.Join(b.dir, ".killed.groundhog.tmp"), nil, 0o600))
+	_, err = b.store.Create(t.Context(), "last")
+	require.NoError(t, err)
+	require.NoError(t, b.store.Delete(t.Context(), "last"))
+	entries, err := os.ReadDir(b.dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, ".gitignore alone")
+}
+
+// TestALockFileThatIsRemoved lets no two in.
+func TestALockFileThatIsRemoved(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	const writers = 12
+	failed := make(chan error, writers)
+	for range writers {
+		go func() {
+			_, err := b.store.Create(t.Context(), "a", snapshot.Replace())
+			if err == nil {
+				err = b.store.Delete(t.Context(), "a")
+			}
+			if errors.Is(err, snapshot.ErrNotFound) {
+				err = nil // another one was first
+			}
+			failed <- err
+		}()
+	}
+	for range writers {
+		require.NoError(t, <-failed)
+	}
+	require.Empty(t, temporary(t, b.dir))
+}
+
+func TestFoldersThatCannotBeMeant(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	for _, dir := range []string{"", " "} {
+		_, err := snapshot.NewStore(b.pool, snapshot.WithDir(dir))
+		require.ErrorIs(t, err, snapshot.ErrInvalidArgument)
+		require.ErrorContains(t, err, "WithDir")
+	}
+}
+
+// TestAFolderStaysWhereItWas when the process goes elsewhere.
+func TestAFolderStaysWhereItWas(t *testing.T) {
+	b := setupSmall(t)
+	t.Chdir(t.TempDir())
+	store, err := snapshot.NewStore(b.pool, snapshot.WithDir("here"))
+	require.NoError(t, err)
+	_, err = store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	t.Chdir(t.TempDir())
+	info, err := store.Verify(t.Context(), "a")
+	require.NoError(t, err)
+	require.True(t, filepath.IsAbs(info.Path))
+}
+
+// TestAFolderThatVanishes while a snapshot is written: an error, and the next one
+// makes it again.
+func TestAFolderThatVanishes(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	files := &vanishing{FS: fault.FailAt(0, nil), dir: b.dir}
+	b.store.SetFS(files)
+	_, err := b.store.Create(t.Context(), "a")
+	require.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorContains(t, err, b.dir)
+	files.dir = ""
+	_, err = b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+}
+
+// TestNobodyTruncatesATableWhileOthersAreRead: a TRUNCATE, which any transaction sees at
+// once, has to wait.
+func TestNobodyTruncatesATableWhileOthersAreRead(t *testing.T) {
+	t.Parallel()
+	b := setupNoise(t)
+	proxy := fault.Postgres(t, fixtures.URL(t))
+	pool, err := pgxpool.New(t.Context(), proxy.URL())
+	require.NoError(t, err)
+	defer pool.Close()
+	store, err := snapshot.NewStore(pool, snapshot.WithDir(b.dir))
+	require.NoError(t, err)
+	proxy.Add(fault.Rule{Way: fault.ToServer, Match: "COPY", How: fault.Stall})
+	created := make(chan snapshot.Info, 1)
+	go func() {
+		info, err := store.Create(t.Context(), "b")
+		if err == nil {
+			created <- info
+		}
+		close(created)
+	}()
+	var rows int64
+	require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM author) + (SELECT count(*) FROM book)`).Scan(&rows))
+	require.Eventually(t, func() bool {
+		var both bool
+		err := b.pool.QueryRow(t.Context(), `SELECT count(DISTINCT relation) = 2 FROM pg_locks WHERE mode = 'AccessShareLock' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+			AND relation IN ('author'::regclass, 'book'::regclass)
+			AND pid <> pg_backend_pid()`).Scan(&both)
+		return err == nil && both
+	}, 5*time.Second, 5*time.Millisecond)
+	cut := make(chan error, 1)
+	go func() {
+		_, err := b.pool.Exec(t.Context(), `TRUNCATE author, book`)
+		cut <- err
+	}()
+	waiting(t, b.pool)
+	proxy.Clear()
+	proxy.Resume()
+	info, ok := <-created
+	require.True(t, ok)
+	require.Equal(t, rows, info.Rows)
+	require.NoError(t, <-cut)
+}
+
+// TestAnyModeOfQueries that a pool may be set to for a pooler in front of the
+// server.
+func TestAnyModeOfQueries(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		t.Run(mode.String(), func(t *testing.T) {
+			t.Parallel()
+			b := setupOdd(t)
+			config := b.pool.Config()
+			config.ConnConfig.DefaultQueryExecMode = mode
+			pool, err := pgxpool.NewWithConfig(t.Context(), config)
+			require.NoError(t, err)
+			defer pool.Close()
+			store, err := snapshot.NewStore(pool, snapshot.WithDir(b.dir))
+			require.NoError(t, err)
+			want, err := b.store.Create(t.Context(), "usual")
+			require.NoError(t, err)
+			got, err := store.Create(t.Context(), "mode")
+			require.NoError(t, err)
+			require.Equal(t, want.Tables, got.Tables)
+			require.Equal(t, want.Fingerprint, got.Fingerprint)
+			build := func(context.Context) error { return nil }
+			for range 2 {
+				_, err = store.Ensure(t.Context(), "ensured", build)
+				require.NoError(t, err)
+			}
+		})
+	}
+}
+
+// vanishing removes the folder before a file in it is moved into place.
+type vanishing struct {
+	snapfile.FS
+	dir string
+}
+
+func (v *vanishing) Rename(from, to string) error {
+	if v.dir != "" {
+		if err := os.RemoveAll(v.dir); err != nil {
+			return err
+		}
+	}
+	return v.FS.Rename(from, to)
+}

@@ -1,0 +1,104 @@
+//go:build unix
+
+package snapshot_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// TestFilesThatAreNoFiles stand where a snapshot is looked for: none of them is
+// waited for.
+func TestFilesThatAreNoFiles(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	ctx := t.Context()
+	_, err := b.store.Create(ctx, "a")
+	require.NoError(t, err)
+	path := func(name string) string { return filepath.Join(b.dir, name+".groundhog") }
+	require.NoError(t, syscall.Mkfifo(path("fifo"), 0o600))
+	require.NoError(t, os.Symlink("/dev/zero", path("device")))
+	require.NoError(t, os.Symlink(path("loop"), path("loop")))
+	require.NoError(t, os.Symlink(path("a"), path("link")))
+	require.NoError(t, os.Symlink(path("nothing"), path("dangling")))
+	list, err := b.store.List(ctx)
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	for _, name := range []string{"fifo", "device"} {
+		_, err := b.store.Verify(ctx, name)
+		require.ErrorIs(t, err, snapshot.ErrCorrupt, name)
+		require.ErrorContains(t, err, "a regular file")
+	}
+	_, err = b.store.Verify(ctx, "loop")
+	require.Error(t, err)
+	_, err = b.store.Verify(ctx, "dangling")
+	require.ErrorIs(t, err, snapshot.ErrNotFound)
+	info, err := b.store.Verify(ctx, "link")
+	require.NoError(t, err)
+	require.Equal(t, "link", info.Name)
+}
+
+// TestAFolderThatMayOnlyBeRead is good for all that makes no snapshot: say, one
+// that a build server mounts.
+func TestAFolderThatMayOnlyBeRead(t *testing.T) {
+	t.Parallel()
+	b := &builder{bundle: setupSmall(t)}
+	several(t, b.pool)
+	var err error
+	b.dir, err = os.MkdirTemp("", "groundhog-test-*") // t.TempDir is for its owner only
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, os.Chmod(b.dir, 0o755))
+		require.NoError(t, os.RemoveAll(b.dir))
+	})
+	b.store, err = snapshot.NewStore(b.pool, snapshot.WithDir(b.dir))
+	require.NoError(t, err)
+	b.ensure(t, "shared", snapshot.Version("1"))
+	require.NoError(t, os.Chmod(b.dir, 0o555))
+	other := setupSmall(t)
+	exit := fault.Child(t, "read only", fault.Postgres(t, fixtures.URL(t)).URL(), b.dir).Wait()
+	require.Zero(t, exit.Code, exit)
+	require.Contains(t, exit.Stdout, "ensured reloaded")
+	require.Contains(t, exit.Stderr, "can't be kept")
+	require.Contains(t, exit.Stdout, "listed 1")
+	require.Contains(t, exit.Stdout, "not created: groundhog: the snapshot folder "+b.dir+" can't be written")
+	require.Contains(t, exit.Stdout, "not built: groundhog: the snapshot folder "+b.dir+" can't be written")
+	require.Equal(t, `("made by the schema") (built)`, text(t, other.pool, `SELECT name FROM author`))
+}
+
+func init() {
+	fault.Register("read only", func(args []string) error {
+		if os.Getuid() == 0 { // who may write anywhere
+			if err := errors.Join(syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
+				return err
+			}
+		}
+		return inChild(args, func(ctx context.Context, s *snapshot.Store, _ *pgxpool.Pool) error {
+			build := func(context.Context) error { return errors.New("built") }
+			restored, err := s.Ensure(ctx, "shared", build, snapshot.Version("1"))
+			if err != nil {
+				return err
+			}
+			fmt.Println("ensured", restored.Ways[0].Way)
+			list, err := s.List(ctx)
+			fmt.Println("listed", len(list), err)
+			_, err = s.Create(ctx, "new")
+			fmt.Println("not created:", err)
+			_, err = s.Ensure(ctx, "shared", build, snapshot.Version("2"))
+			fmt.Println("not built:", err)
+			return nil
+		})
+	})
+}

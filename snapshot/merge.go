@@ -1,0 +1,244 @@
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
+)
+
+// merger replaces the rows in scope among others. The snapshot's rows come into
+// a temporary table first, since their keys tell which rows belong to it; so do
+// rows whose columns are not those of the table any more.
+//
+// In replica role the rows are deleted and inserted: nothing reacts to that.
+// Without it a DELETE would cascade to rows that are not in scope; so only rows
+// go that are not in the snapshot, all in one statement, after which their
+// foreign keys are checked, and the others are updated in place.
+type merger struct{ *loader }
+
+// staged names the temporary table with the rows of the n-th step.
+func staged(n int) string { return fmt.Sprintf("pg_temp.groundhog_new_%d", n) }
+
+// remove removes the rows in scope; without replica role, only those that are not
+// in the snapshot. The conditions are all evaluated before anything changes.
+func (m merger) remove(plan []step) error {
+	var deletes []string
+	for n, s := range plan {
+		if s.how != byMerge {
+			continue
+		}
+		where := s.where
+		if !m.powers.Replica {
+			if err := m.stage(n, s); err != nil {
+				return fmt.Errorf("%s: %w", s.table.Name, err)
+			}
+			where += " AND NOT " + m.isStaged(n, s, catalog.Ident(s.table.Name))
+		}
+		deletes = append(deletes, fmt.Sprintf("d%d AS (DELETE FROM %s WHERE %s)", n, s.table.Only(), where))
+	}
+	if len(deletes) == 0 {
+		return nil
+	}
+	if err := m.exec("SET LOCAL search_path = pg_catalog"); err != nil { // as when the rows were saved
+		return err
+	}
+	if !m.powers.Replica {
+		if err := m.checkCascades(plan); err != nil {
+			return err
+		}
+	}
+	if err := m.exec("WITH " + strings.Join(deletes, ", ") + " SELECT"); err != nil {
+		return err
+	}
+	return m.exec("SET LOCAL search_path TO DEFAULT")
+}
+
+// stage loads the rows of the n-th step into its temporary table.
+func (m merger) stage(n int, s step) error {
+	columns, err := m.stagedColumns(s)
+	if err != nil {
+		return err
+	}
+	if err := m.exec(fmt.Sprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA", staged(n), columns, s.table.Only())); err != nil {
+		return err
+	}
+	if err := m.copyIn(staged(n), s); err != nil || s.part == nil || s.part.Rows == 0 {
+		return err
+	}
+	return m.exec("ANALYZE " + staged(n)) // else the planner takes it for a small one
+}
+
+// stagedColumns gives the temporary table the file's columns in the types that
+// they were saved in, as far as these are still there.
+func (m merger) stagedColumns(s step) (string, error) {
+	if s.part == nil || m.fits(s) {
+		return identifiers(s.table.Columns), nil
+	}
+	var list []string
+	for _, c := range s.part.Columns {
+		live, saved := m.types[s.table.Name][c], m.saved[s.table.Name][c]
+		if live == saved {
+			list = append(list, identifiers([]string{c}))
+			continue
+		}
+		var there bool
+		if err := m.tx.QueryRow(m.ctx, "SELECT pg_catalog.to_regtype($1) IS NOT NULL", saved).Scan(&there); err != nil {
+			return "", err
+		}
+		kind := saved
+		switch {
+		case live == "" && s.part.Format == snapfile.Binary: // thrown away: any value is one
+			kind = "pg_catalog.bytea"
+		case live == "":
+			kind = "pg_catalog.text"
+		case !there:
+			kind = live
+		}
+		list = append(list, "NULL::"+kind+" AS "+identifiers([]string{c}))
+	}
+	return strings.Join(list, ", "), nil
+}
+
+// fits tells that the file's columns are the table's, so that its rows can be
+// loaded as they are.
+func (l *loader) fits(s step) bool {
+	if l.differences == nil || s.part == nil {
+		return true
+	}
+	return !slices.ContainsFunc(s.part.Columns, func(c string) bool {
+		return l.types[s.table.Name][c] != l.saved[s.table.Name][c]
+	})
+}
+
+// columns lists those of the file's columns that the table has a place for.
+func (s step) columns() []string {
+	return slices.DeleteFunc(slices.Clone(s.part.Columns), func(c string) bool { return !slices.Contains(s.table.Columns, c) })
+}
+
+// values lists the values of the columns; those of another type are read from
+// their text, as COPY would.
+func (m merger) values(s step) string {
+	var list []string
+	for _, c := range s.columns() {
+		value := identifiers([]string{c})
+		if live := m.types[s.table.Name][c]; !m.fits(s) && live != m.saved[s.table.Name][c] {
+			value = value + "::pg_catalog.text::" + live
+		}
+		list = append(list, value)
+	}
+	return strings.Join(list, ", ")
+}
+
+// isStaged is the condition that a row is in the snapshot, by its key.
+func (m merger) isStaged(n int, s step, row string) string {
+	if !m.keyed(s) {
+		return "false"
+	}
+	same := make([]string, len(s.table.OrderBy))
+	for i, c := range s.table.OrderBy {
+		column := pgx.Identifier{c}.Sanitize()
+		same[i] = "n." + column + " = " + row + "." + column
+	}
+	return fmt.Sprintf("EXISTS (SELECT FROM %s n WHERE %s)", staged(n), strings.Join(same, " AND "))
+}
+
+// keyed tells that the rows of the snapshot can be told apart by a key.
+func (m merger) keyed(s step) bool {
+	if !s.table.Key || s.part == nil {
+		return false
+	}
+	columns := s.columns()
+	return !slices.ContainsFunc(s.table.OrderBy, func(c string) bool { return !slices.Contains(columns, c) })
+}
+
+// insert puts the snapshot's rows of the n-th step in place.
+func (m merger) insert(n int, s step) error {
+	if s.part == nil || s.part.Rows == 0 {
+		return nil
+	}
+	columns := identifiers(s.columns())
+	insert := fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s", catalog.Ident(s.table.Name), columns, m.values(s), staged(n))
+	replaceRows := m.powers.Replica || s.table.Deferrable
+	if m.powers.Replica || s.how != byMerge {
+		if err := m.stage(n, s); err != nil {
+			return err
+		}
+	}
+	if s.how == byMerge && replaceRows && m.keyed(s) {
+		if err := m.exec(fmt.Sprintf("DELETE FROM %s WHERE %s", s.table.Only(), m.isStaged(n, s, catalog.Ident(s.table.Name)))); err != nil {
+			return err
+		}
+	}
+	if s.how == byMerge && !replaceRows && m.keyed(s) {
+		insert += " ON CONFLICT (" + identifiers(s.table.OrderBy) + ") DO " + update(s)
+	}
+	tag, err := m.tx.Exec(m.ctx, insert)
+	if err != nil {
+		return err
+	}
+	// DO NOTHING does not count rows that are there.
+	if got := tag.RowsAffected(); got != s.part.Rows && !strings.HasSuffix(insert, " DO NOTHING") {
+		return m.rowsMissing(*s.part, got)
+	}
+	return m.exec("DROP TABLE " + staged(n))
+}
+
+// update is what happens to a row that is there.
+func update(s step) string {
+	var set []string
+	for _, c := range s.columns() {
+		if !slices.Contains(s.table.OrderBy, c) {
+			column := pgx.Identifier{c}.Sanitize()
+			set = append(set, column+" = EXCLUDED."+column)
+		}
+	}
+	if len(set) == 0 {
+		return "NOTHING"
+	}
+	return "UPDATE SET " + strings.Join(set, ", ")
+}
+
+// checkCascades refuses to delete rows in scope when that would delete or change
+// others: those that reference them by a foreign key with ON DELETE CASCADE, SET
+// NULL or SET DEFAULT. The server refuses the other sorts by itself.
+func (m merger) checkCascades(plan []step) error {
+	at := map[string]int{}
+	for n, s := range plan {
+		at[s.table.Name.String()] = n
+	}
+	for _, t := range slices.Concat(m.sel.Tables, m.sel.others) {
+		outside := "true"
+		if n, in := at[t.Name.String()]; in {
+			if plan[n].how != byMerge {
+				continue // all its rows are in scope
+			}
+			outside = fmt.Sprintf("(%s) IS NOT TRUE AND NOT %s", plan[n].where, m.isStaged(n, plan[n], "c"))
+		}
+		for _, fk := range t.ForeignKeys {
+			n, in := at[fk.References.String()]
+			if !in || plan[n].how != byMerge || !strings.Contains("cnd", fk.OnDelete) {
+				continue
+			}
+			var rows int64
+			var first *string
+			err := m.tx.QueryRow(m.ctx, fmt.Sprintf("SELECT count(*), min(ROW(%s)::text) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s AND %s AND NOT %s)",
+				columnsOf("c", fk.Columns), m.only(fk.Table), outside, m.only(fk.Target), matching(fk, len(fk.Columns)), plan[n].where,
+				m.isStaged(n, plan[n], "p"))).Scan(&rows, &first)
+			if err != nil {
+				return fmt.Errorf("%s: %w", fk.Table, err)
+			}
+			if rows > 0 {
+				return errs.New(nil, msg.ForeignKeyBroken.In(m.cfg.lang, fk.Table.String(), rows, fk.Target.String(), fk.Name,
+					strings.Join(fk.Columns, ", "), *first), nil)
+			}
+		}
+	}
+	return nil
+}

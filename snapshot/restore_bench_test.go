@@ -1,0 +1,272 @@
+package snapshot_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/bulk"
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// timer takes the median of what is measured, since means tell of the machine.
+type timer []time.Duration
+
+func (t *timer) time(f func()) {
+	began := time.Now()
+	f()
+	*t = append(*t, time.Since(began))
+}
+
+func (t timer) median() time.Duration {
+	slices.Sort(t)
+	return t[len(t)/2]
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// BenchmarkRestore brings the welfare schema back after a test changed some rows in
+// three tables, or all of them, for several sizes of the database and of the schema.
+// The time is that of the whole call. Beside it, in the same run, the other ways
+// back: dropping the database and copying a template by FILE_COPY, the same by the
+// statements that testcontainers-go sends, and TRUNCATE and COPY of ready bytes in
+// replica role. The larger ones take GROUNDHOG_BENCH_LARGE=1.
+func BenchmarkRestore(b *testing.B) {
+	sizes := []struct {
+		name    string
+		offices int
+	}{{"32k", 100}, {"160k", 500}, {"1M", 3200}}
+	schemas := []int{6, 44, 400}
+	if os.Getenv("GROUNDHOG_BENCH_LARGE") == "" {
+		sizes, schemas = sizes[:1], schemas[1:2]
+	}
+	for _, size := range sizes {
+		b.Run("rows="+size.name, func(b *testing.B) {
+			r := newRestoring(b, size.offices, 0)
+			for _, changed := range []int{0, 10, 1000, -1} {
+				name := fmt.Sprintf("changed=%d", changed)
+				if changed < 0 {
+					name = "changed=all"
+				}
+				b.Run(name, func(b *testing.B) { r.run(b, changed) })
+			}
+		})
+	}
+	for _, tables := range schemas {
+		b.Run(fmt.Sprintf("tables=%d", tables), func(b *testing.B) {
+			r := newRestoring(b, 100, tables-6)
+			for _, changed := range []int{0, 10} {
+				b.Run(fmt.Sprintf("changed=%d", changed), func(b *testing.B) { r.run(b, changed) })
+			}
+		})
+	}
+}
+
+type restoring struct {
+	bundle
+	bytes map[string]*bytes.Buffer
+	ways  map[string]time.Duration
+}
+
+func newRestoring(b *testing.B, offices, more int) *restoring {
+	schema := fixtures.WelfareSchema
+	for i := range more {
+		schema += fmt.Sprintf("; CREATE TABLE more_%d (id serial PRIMARY KEY, staff_id uuid REFERENCES staffs, v text); INSERT INTO more_%[1]d (v) VALUES ('v')", i)
+	}
+	r := &restoring{bundle: setup(b, fixtures.WithSchema(schema)), bytes: map[string]*bytes.Buffer{}, ways: map[string]time.Duration{}}
+	of := bulk.Offices(b, r.pool, offices)
+	bulk.Staffs(b, r.pool, of, 10)
+	recipients := bulk.WelfareRecipients(b, r.pool, of, 100)
+	bulk.SupportPlanCycles(b, r.pool, recipients)
+	exec(b, r.pool, "ANALYZE")
+	_, err := r.store.Create(b.Context(), "bench")
+	require.NoError(b, err)
+	r.others(b)
+	return r
+}
+
+// others measures the other ways back, three times each.
+func (r *restoring) others(b *testing.B) {
+	ctx := b.Context()
+	conn, err := r.pool.Acquire(ctx)
+	require.NoError(b, err)
+	pg := conn.Conn().PgConn()
+	for _, table := range benchTables {
+		r.bytes[table] = new(bytes.Buffer)
+		_, err := pg.CopyTo(ctx, r.bytes[table], fmt.Sprintf("COPY (SELECT * FROM %s ORDER BY id) TO STDOUT", table))
+		require.NoError(b, err)
+	}
+	conn.Release()
+
+	config := r.pool.Config().ConnConfig
+	database := config.Database
+	admin := config.Copy()
+	admin.Database = "postgres"
+	other, err := pgx.ConnectConfig(ctx, admin)
+	require.NoError(b, err)
+	defer other.Close(ctx)
+	do := func(sql string) {
+		_, err := other.Exec(ctx, sql)
+		require.NoError(b, err, sql)
+	}
+	copied := database + "_copy"
+	r.pool.Reset()
+	require.NoError(b, r.store.Untrack(ctx)) // so that the copies are as others have them
+	time.Sleep(1100 * time.Millisecond)      // until our own session is gone, which a template must not have
+	r.pool.Reset()
+	do("CREATE DATABASE " + copied + " TEMPLATE " + database)
+	var file, containers, load timer
+	for range 3 {
+		do("CHECKPOINT")
+		file.time(func() {
+			do("DROP DATABASE " + copied + " WITH (FORCE)")
+			do("CREATE DATABASE " + copied + " TEMPLATE " + database + " STRATEGY FILE_COPY")
+		})
+		do("CHECKPOINT")
+		containers.time(func() {
+			do("DROP DATABASE " + copied + " WITH (FORCE)")
+			do("CREATE DATABASE " + copied + " WITH TEMPLATE " + database)
+		})
+		c := config.Copy()
+		c.Database = copied
+		hand, err := pgx.ConnectConfig(ctx, c)
+		require.NoError(b, err)
+		load.time(func() { r.loadByHand(b, hand) })
+		require.NoError(b, hand.Close(ctx))
+	}
+	do("DROP DATABASE " + copied + " WITH (FORCE)")
+	r.ways = map[string]time.Duration{"template": file.median(), "testcontainers": containers.median(), "truncate-copy": load.median()}
+	_, err = r.store.Create(ctx, "bench", snapshot.Replace())
+	require.NoError(b, err)
+}
+
+func (r *restoring) loadByHand(b *testing.B, conn *pgx.Conn) {
+	ctx := context.WithoutCancel(b.Context())
+	pg := conn.PgConn()
+	require.NoError(b, pg.Exec(ctx, "BEGIN; SET LOCAL session_replication_role = replica; TRUNCATE staffs, offices, office_staffs, welfare_recipients, office_welfare_recipients, support_plan_cycles CASCADE").Close())
+	for _, table := range benchTables {
+		_, err := pg.CopyFrom(ctx, bytes.NewReader(r.bytes[table].Bytes()), "COPY "+table+" FROM STDIN")
+		require.NoError(b, err)
+	}
+	require.NoError(b, pg.Exec(ctx, "COMMIT").Close())
+}
+
+// change changes so many rows in three tables; below 0: all rows.
+func (r *restoring) change(b *testing.B, rows int) {
+	switch {
+	case rows < 0:
+		for _, table := range benchTables {
+			exec(b, r.pool, "UPDATE "+table+" SET updated_at = now()")
+		}
+	case rows > 0:
+		exec(b, r.pool, fmt.Sprintf(`UPDATE welfare_recipients SET last_name = 'changed' WHERE id IN (SELECT id FROM welfare_recipients LIMIT %d);
+			DELETE FROM support_plan_cycles WHERE id IN (SELECT id FROM support_plan_cycles LIMIT %d);
+			INSERT INTO offices (name, is_group, type, created_by, last_modified_by) SELECT 'new', false, 'type_B_office', s.id, s.id FROM (SELECT id FROM staffs LIMIT 1) s, generate_series(1, %d)`,
+			rows/2, rows*3/10, rows/5))
+	}
+}
+
+func (r *restoring) run(b *testing.B, changed int) {
+	ctx := b.Context()
+	_, err := r.store.Restore(ctx, "bench")
+	require.NoError(b, err)
+	var restore timer
+	for b.Loop() {
+		b.StopTimer()
+		r.change(b, changed)
+		b.StartTimer()
+		restore.time(func() { _, err = r.store.Restore(ctx, "bench") })
+		require.NoError(b, err)
+	}
+	median := restore.median()
+	b.ReportMetric(milliseconds(median), "ms-median")
+	for way, took := range r.ways {
+		b.ReportMetric(float64(took)/float64(median), "x-"+way)
+	}
+}
+
+// BenchmarkTrackedWrites compares what tests write to a tracked database with the
+// same in one that is not: each statement in a transaction of its own. "again" are
+// rows that were changed before.
+func BenchmarkTrackedWrites(b *testing.B) {
+	tracked, plain := setupWelfare(b, bulk.Medium), setupWelfare(b, bulk.Medium)
+	ctx := b.Context()
+	_, err := tracked.store.Create(ctx, "bench")
+	require.NoError(b, err)
+	for _, w := range []bundle{tracked, plain} {
+		exec(b, w.pool, "ANALYZE")
+	}
+	insert := func(n int) string {
+		return fmt.Sprintf(`INSERT INTO support_plan_cycles (welfare_recipient_id, office_id, is_latest_cycle)
+			SELECT welfare_recipient_id, office_id, false FROM support_plan_cycles WHERE id <= %d`, n)
+	}
+	ranged := func(sql string, n int) func(i int) string {
+		return func(i int) string { return fmt.Sprintf(sql, i*n%9000+1, i*n%9000+n) }
+	}
+	update := `UPDATE support_plan_cycles SET google_event_id = 'x' WHERE id BETWEEN %d AND %d`
+	for _, op := range []struct {
+		name string
+		per  int // iterations for which there are fresh rows
+		sql  func(i int) string
+	}{
+		{"insert=1", 1000, func(int) string { return insert(1) }},
+		{"update=1", 1000, ranged(update, 1)},
+		{"update-again=1", 1 << 30, func(int) string { return fmt.Sprintf(update, 1, 1) }},
+		{"delete=1", 1000, ranged(`DELETE FROM support_plan_cycles WHERE id BETWEEN %d AND %d`, 1)},
+		{"select=1", 1 << 30, func(int) string { return `SELECT * FROM support_plan_cycles WHERE id = 77` }},
+		{"insert=1000", 9, func(int) string { return insert(1000) }},
+		{"update=1000", 9, ranged(update, 1000)},
+		{"update-again=1000", 1 << 30, func(int) string { return fmt.Sprintf(update, 1, 1000) }},
+		{"delete=1000", 9, ranged(`DELETE FROM support_plan_cycles WHERE id BETWEEN %d AND %d`, 1000)},
+	} {
+		b.Run(op.name, func(b *testing.B) {
+			_, err := tracked.store.Restore(ctx, "bench")
+			require.NoError(b, err)
+			_, err = plain.store.Create(ctx, "bench", snapshot.Replace())
+			require.NoError(b, err)
+			conns := map[*pgxpool.Pool]*pgxpool.Conn{}
+			for _, w := range []bundle{tracked, plain} {
+				conn, err := w.pool.Acquire(ctx)
+				require.NoError(b, err)
+				defer conn.Release()
+				conns[w.pool] = conn
+			}
+			require.NoError(b, plain.store.Untrack(ctx))
+			run := func(w bundle, sql string) {
+				_, err := conns[w.pool].Exec(ctx, sql)
+				require.NoError(b, err)
+			}
+			for _, w := range []bundle{tracked, plain} {
+				run(w, op.sql(op.per)) // plans, and the first change of rows that are changed again
+			}
+			var with, without timer
+			i := 0
+			for b.Loop() {
+				b.StopTimer()
+				if i++; i%op.per == 0 {
+					_, err := tracked.store.Restore(ctx, "bench")
+					require.NoError(b, err)
+					_, err = plain.store.Restore(ctx, "bench")
+					require.NoError(b, err)
+					require.NoError(b, plain.store.Untrack(ctx))
+				}
+				without.time(func() { run(plain, op.sql(i%op.per)) })
+				b.StartTimer()
+				with.time(func() { run(tracked, op.sql(i%op.per)) })
+			}
+			_, err = plain.store.Restore(ctx, "bench")
+			require.NoError(b, err)
+			b.ReportMetric(float64(with.median())/float64(without.median()), "x-untracked")
+			b.ReportMetric(float64(with.median()-without.median())/1000, "µs-more")
+		})
+	}
+}

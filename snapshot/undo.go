@@ -1,0 +1,334 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/testdb"
+	"github.com/groundhogdb/groundhog/internal/track"
+)
+
+// bring brings the database to the state of a proven file, in the cheapest way that
+// is certain to be right. This is the one place where it is chosen.
+func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restored, error) {
+	began := time.Now()
+	var restored Restored
+	err := cfg.repeat(ctx, f.name, func() error {
+		return s.inSession(ctx, &cfg.storeConfig, func(se *session) (err error) {
+			b := bringer{store: s, cfg: cfg, se: se, file: f}
+			restored, err = b.bring(ctx)
+			return err
+		})
+	})
+	if err != nil {
+		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
+	}
+	restored.Info, restored.Duration = f.info, time.Since(began)
+	restored.count()
+	cfg.logger.InfoContext(ctx, msg.SnapshotRestored.In(cfg.lang), "snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes,
+		"way", restored.way(), "took", restored.Duration.Round(10*time.Microsecond))
+	return restored, nil
+}
+
+// bringer brings a database back over one session.
+type bringer struct {
+	store *Store
+	cfg   *restoreConfig
+	se    *session
+	file  *file
+}
+
+func (b *bringer) bring(ctx context.Context) (Restored, error) {
+	why := ""
+	switch {
+	case b.file.manifest.Scope != nil:
+		why = whyScope
+	case !b.se.tracks:
+		why = whyPowers
+		b.tellOnce(ctx, nil)
+	default:
+		var done bool
+		var restored Restored
+		err := b.locking(ctx, func() (err error) {
+			restored, done, why, err = b.undo(ctx)
+			return err
+		})
+		if err != nil || done {
+			return restored, err
+		}
+	}
+	return b.reload(ctx, why)
+}
+
+// terminateAfter is how long blockers may take to end before they are ended.
+const terminateAfter = 100 * time.Millisecond
+
+// locking does work again that was chosen to end a deadlock: ours always is, so
+// that it is not a test's. When it waited too long for a lock, it ends who holds
+// it, if that was asked for, else tells of them.
+func (b *bringer) locking(ctx context.Context, work func() error) (err error) {
+	if b.cfg.terminate {
+		set := func(ctx context.Context, wait time.Duration) error {
+			_, err := b.se.conn.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, false)", fmt.Sprint(wait.Milliseconds()))
+			return err
+		}
+		if err := set(ctx, terminateAfter); err != nil {
+			return err
+		}
+		defer func() {
+			if !b.se.conn.IsClosed() {
+				err = errors.Join(err, set(context.WithoutCancel(ctx), lockWait))
+			}
+		}()
+	}
+	for began := time.Now(); ; {
+		err := work()
+		var pg *pgconn.PgError
+		if !errors.As(err, &pg) || time.Since(began) > lockWait || ctx.Err() != nil {
+			return b.store.locked(ctx, &b.cfg.storeConfig, err)
+		}
+		switch {
+		case deadlocked(err):
+			b.cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(b.cfg.lang), "what", b.file.name, "error", err)
+		case pg.Code == "55P03" && b.cfg.terminate: // lock_not_available
+			if err := catalog.EndHolders(ctx, b.se.conn, testdb.Application); err != nil {
+				return err
+			}
+		default:
+			return b.store.locked(ctx, &b.cfg.storeConfig, err)
+		}
+	}
+}
+
+// undo goes back by the journal, as far as that can be done. Otherwise it has done
+// nothing, and says why all tables must be loaded.
+func (b *bringer) undo(ctx context.Context) (restored Restored, done bool, why string, err error) {
+	out, partly, err := track.Restore(ctx, b.se.conn, b.file.sum, b.se.home)
+	if err != nil {
+		return restored, false, "", err
+	}
+	if partly {
+		out, err = b.undoPartly(ctx)
+		if err != nil {
+			return restored, false, "", err
+		}
+	}
+	if out.Void != "" {
+		return restored, false, out.Void, nil
+	}
+	return Restored{Ways: b.waysTaken(out)}, true, "", nil
+}
+
+// reloadAtMost is the share of a snapshot's rows from which on all tables are
+// loaded again rather than some: then more of them can be truncated.
+const reloadAtMost = 0.5
+
+// undoPartly undoes what the journal can, and loads the other tables.
+func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error) {
+	if err := b.file.open(&b.cfg.storeConfig); err != nil {
+		return out, err
+	}
+	tx, err := b.se.conn.BeginTx(ctx, writing)
+	if err != nil {
+		return out, err
+	}
+	defer tx.Rollback(ctx)
+	if out, err = track.Undo(ctx, tx, b.file.sum, b.se.home); err != nil || out.Void != "" {
+		return out, err
+	}
+	again := map[string]bool{}
+	var rows int64
+	for _, t := range out.Tables {
+		again[t.Name] = t.Reload != ""
+	}
+	for _, t := range b.file.info.Tables {
+		if again[t.Name] {
+			rows += t.Rows
+		}
+	}
+	if float64(rows) > reloadAtMost*float64(b.file.info.Rows) {
+		return track.Outcome{Void: whyMost}, nil
+	}
+	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
+		return out, err
+	}
+	l := loader{ctx: ctx, tx: tx, powers: b.se.powers, cfg: b.cfg}
+	if err := l.match(&b.file.manifest, b.file.name); err != nil {
+		return out, err
+	}
+	l.narrow(func(n schema.Name) bool { return again[n.String()] })
+	l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), rows)
+	defer l.meter.Done()
+	if _, err := l.replaceRows(b.file.reader); err != nil {
+		return out, err
+	}
+	if err := track.Settle(ctx, tx); err != nil {
+		return out, err
+	}
+	return out, tx.Commit(ctx)
+}
+
+// narrow leaves all other tables alone.
+func (l *loader) narrow(want func(schema.Name) bool) {
+	l.sel.others = slices.Concat(l.sel.others, slices.DeleteFunc(slices.Clone(l.sel.Tables), func(t catalog.Table) bool { return want(t.Name) }))
+	l.sel.Tables = slices.DeleteFunc(slices.Clone(l.sel.Tables), func(t catalog.Table) bool { return !want(t.Name) })
+}
+
+// reload loads all tables, and marks the database as what the file holds, so that
+// the next time it can be undone.
+func (b *bringer) reload(ctx context.Context, why string) (restored Restored, err error) {
+	if err := b.file.open(&b.cfg.storeConfig); err != nil {
+		return restored, err
+	}
+	m := &b.file.manifest
+	b.cfg.logger.DebugContext(ctx, msg.SnapshotRestoring.In(b.cfg.lang), "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
+	err = b.locking(ctx, func() error {
+		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error {
+			l := loader{ctx: ctx, tx: tx, powers: powers, cfg: b.cfg}
+			if err := l.match(m, b.file.name); err != nil {
+				return err
+			}
+			l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), b.file.info.Rows)
+			defer l.meter.Done()
+			plan, err := l.replace(b.file.reader, m.Sequences)
+			if err != nil {
+				return err
+			}
+			restored = Restored{Differences: l.differences, Ways: waysOf(plan, whyReloaded(why, b.cfg.lang), b.cfg.lang)}
+			if mayMark && m.Scope == nil && b.se.tracks && len(l.differences) == 0 {
+				b.mark(ctx, tx, &l, why)
+			}
+			return nil
+		})
+	})
+	return restored, err
+}
+
+// mark makes what was loaded the baseline. Where it can't be, it is loaded again
+// the next time.
+func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
+	baseline := track.Baseline{Token: b.file.sum, Home: b.se.home, Watch: l.powers.Super, Anew: why == track.Damaged, Rows: map[schema.Name]int64{}}
+	for _, t := range l.sel.Schema.Tables {
+		baseline.Tables = append(baseline.Tables, t.Name)
+	}
+	for _, t := range b.file.manifest.Tables {
+		baseline.Rows[t.Name] = t.Rows
+	}
+	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
+		if baseline.Sequences, err = catalog.Sequences(ctx, tx, l.sel.Schema.Sequences); err != nil {
+			return err
+		}
+		return track.Mark(ctx, tx, baseline)
+	})
+	if err != nil {
+		b.tellOnce(ctx, err)
+	}
+}
+
+var told sync.Map
+
+// tellOnce says once for each role and database that restores load everything.
+func (b *bringer) tellOnce(ctx context.Context, err error) {
+	p := b.se.powers
+	if _, was := told.LoadOrStore([2]string{p.Database, p.Role}, true); was {
+		return
+	}
+	args := []any{"role", p.Role}
+	if err != nil {
+		args = append(args, "error", err.Error())
+	}
+	b.cfg.logger.WarnContext(ctx, msg.CantTrack.In(b.cfg.lang), args...)
+}
+
+// waysTaken tells what became of each table of the snapshot.
+func (b *bringer) waysTaken(out track.Outcome) []TableWay {
+	lang := b.cfg.lang
+	by := map[string]track.Table{}
+	for _, t := range out.Tables {
+		by[t.Name] = t
+	}
+	nothing, undone := msg.WhyNothing.In(lang), msg.WhyUndone.In(lang)
+	ways := make([]TableWay, len(b.file.info.Tables))
+	for i, t := range b.file.info.Tables {
+		w := TableWay{Table: t.Name, Way: Nothing, Why: nothing, Rows: t.Rows}
+		if written, ok := by[t.Name]; ok && written.Reload != "" {
+			w.Way, w.Why = Reloaded, whyReloaded(written.Reload, lang)
+		} else if ok {
+			w.Way, w.Why, w.Changed = Undone, undone, written.Changed
+		}
+		ways[i] = w
+	}
+	return ways
+}
+
+// Reasons to load all tables that package track does not know.
+const (
+	whyScope  = "scope"
+	whyPowers = "powers"
+	whyMost   = "most"
+)
+
+func whyReloaded(why string, lang msg.Lang) string {
+	text, ok := msg.WhyReloaded[why]
+	if !ok {
+		return why
+	}
+	return text.In(lang)
+}
+
+// Untrack removes from the database everything with which its changes are tracked:
+// the schema groundhog, the triggers on its tables, and the event triggers. The
+// next [Store.Restore] makes it again. Without any it does nothing. It waits for
+// writers, like a restore; locks that others hold for more than 5 s are
+// [ErrLocked].
+func (s *Store) Untrack(ctx context.Context) error {
+	err := s.repeat(ctx, "", func() error {
+		return s.inSession(ctx, &s.storeConfig, func(se *session) error {
+			err := s.changeIn(ctx, &s.storeConfig, se, func(tx pgx.Tx, _ catalog.Powers, _ bool) error { return track.Drop(ctx, tx) })
+			return s.locked(ctx, &s.storeConfig, err)
+		})
+	})
+	return s.explain(err, msg.CantUntrack)
+}
+
+// writing is what a database is changed in.
+var writing = pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
+
+// changeIn runs f in a transaction that may change the database: guarded, one at
+// a time among processes, with a limit to waiting for locks. mayMark tells that it
+// may be marked at its end.
+func (s *Store) changeIn(ctx context.Context, cfg *storeConfig, se *session, f func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error) error {
+	tx, err := se.conn.BeginTx(ctx, writing)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(ctx)
+	powers, err := cfg.guarded(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1)`, track.Gate); err != nil {
+		return err
+	}
+	mayMark, err := track.Begin(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if err := f(tx, powers, mayMark); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
