@@ -163,7 +163,7 @@ func TestValuesOfHundredsOfMegabytes(t *testing.T) {
 		t.Skip("moves a gigabyte through the server")
 	}
 	b := setup(t, fixtures.WithSchema(`CREATE TABLE large (id int PRIMARY KEY, b bytea, t text); ALTER TABLE large ALTER b SET STORAGE EXTERNAL`))
-	exec(t, b.pool, `INSERT INTO large VALUES (1, decode(repeat('00ff10', 100000000), 'hex'), NULL), (2, NULL, repeat('テスト', 20000000))`)
+	exec(t, b.pool, `INSERT INTO large VALUES (1, decode(repeat('00ff10', 100000000), 'hex'), NULL), (2, NULL, repeat('テスト', 2000000))`)
 	const sums = `SELECT id, length(b), length(t), md5(t) FROM large`
 	before := text(t, b.pool, sums)
 	info, err := b.store.Create(t.Context(), "a")

@@ -19,8 +19,9 @@ const EnvSeed = "GROUNDHOG_FAULT_SEED"
 // The clock of a run starts when begin returns the process, so begin may first
 // wait for a line (see [Process.Line]) to keep the kills off the start-up. The
 // moments are spread evenly over a usual run and a little beyond, in random
-// order; the seed is logged. The test fails when the run left alone fails, and
-// when no run was killed before its end.
+// order; the seed is logged. A run that ends before its moment shows that the
+// first one was slow, and shortens the usual one. The test fails when the run left
+// alone fails, and when no run was killed before its end, not even in ten more.
 func KillAtRandom(t testing.TB, runs int, begin func() *Process, check func(run int, exit Exit)) {
 	t.Helper()
 	whole := begin()
@@ -33,37 +34,44 @@ func KillAtRandom(t testing.TB, runs int, begin func() *Process, check func(run 
 	check(0, exit)
 
 	seed := seed()
+	random := rand.New(rand.NewPCG(seed, seed))
 	t.Logf("fault: %d runs are killed within %s, with %s=%d", runs, usual.Round(time.Millisecond), EnvSeed, seed)
-	killed := 0
-	for i, delay := range moments(runs, usual, seed) {
+	moments := moments(runs, random)
+	killed, run := 0, 0
+	for ; run < runs || killed == 0 && run < runs+10; run++ {
+		moment := random.Float64()
+		if run < runs {
+			moment = moments[run]
+		}
 		p := begin()
-		timer := time.NewTimer(delay)
+		begun := time.Now()
+		timer := time.NewTimer(time.Duration(moment * float64(usual)))
 		select {
 		case <-timer.C:
 		case <-p.done:
 			timer.Stop()
+			usual = min(usual, time.Since(begun))
 		}
 		exit := p.Kill()
 		if exit.Killed() {
 			killed++
 		}
-		check(i+1, exit)
+		check(run+1, exit)
 	}
 	if killed == 0 {
-		t.Errorf("fault: none of %d runs was killed: each ended before its time", runs)
+		t.Errorf("fault: none of %d runs was killed: each ended before its time", run)
 	}
-	t.Logf("fault: %d of %d runs were killed, the others had ended", killed, runs)
+	t.Logf("fault: %d of %d runs were killed, the others had ended", killed, run)
 }
 
-// moments spreads n delays over a usual run and a tenth more, one at random in
-// each n-th of it, in random order.
-func moments(n int, usual time.Duration, seed uint64) []time.Duration {
-	r := rand.New(rand.NewPCG(seed, seed))
-	out := make([]time.Duration, n)
+// moments spreads n of them over a usual run, which takes 1, and a tenth more, one
+// at random in each n-th of it, in random order.
+func moments(n int, random *rand.Rand) []float64 {
+	out := make([]float64, n)
 	for i := range out {
-		out[i] = time.Duration((float64(i) + r.Float64()) / float64(n) * 1.1 * float64(usual))
+		out[i] = (float64(i) + random.Float64()) / float64(n) * 1.1
 	}
-	r.Shuffle(n, func(i, j int) { out[i], out[j] = out[j], out[i] })
+	random.Shuffle(n, func(i, j int) { out[i], out[j] = out[j], out[i] })
 	return out
 }
 

@@ -26,6 +26,16 @@ func AtEnd(t testing.TB, f func() error) {
 	})
 }
 
+// TempDir is the folder for temporary files, as long as a socket can be made two
+// folders below it, else /tmp. Unlike t.TempDir it lets in the user that a server
+// of root's runs as.
+func TempDir() string {
+	if dir := os.TempDir(); len(dir) <= 24 {
+		return dir
+	}
+	return "/tmp"
+}
+
 // NoGoroutines makes t fail when, at its end, a goroutine runs that did not run
 // when NoGoroutines was called. Goroutines need a moment to end and get it.
 // Tests that run beside t would be blamed on it, so t must not be parallel.
