@@ -195,7 +195,9 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 		rows[t.Name] = t.Rows
 	}
 	marker.name(ctx, v.file.Sum(), rows)
-	return infoOf(&m, v.path, v.file.Size()), nil
+	info = infoOf(&m, v.path, v.file.Size())
+	setBaseline(v.store.pool, &file{path: v.path, name: v.name, manifest: m, info: info, sum: v.file.Sum()})
+	return info, nil
 }
 
 // readOnly is what a snapshot is read in: one state of the database, for which

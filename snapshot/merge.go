@@ -109,7 +109,7 @@ func (m merger) stagedColumns(s step) (string, error) {
 // fits tells that the file's columns are the table's, so that its rows can be
 // loaded as they are.
 func (l *loader) fits(s step) bool {
-	if l.differences == nil || s.part == nil {
+	if l.saved == nil || s.part == nil {
 		return true
 	}
 	return !slices.ContainsFunc(s.part.Columns, func(c string) bool {

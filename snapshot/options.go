@@ -32,6 +32,7 @@ type Option interface {
 	RestoreOption
 	EnsureOption
 	CleanOption
+	ChangesOption
 }
 
 type storeConfig struct {
@@ -43,6 +44,7 @@ type storeConfig struct {
 
 	dirNamed   bool // by an option
 	noProgress bool
+	noChanges  bool            // in the log of a test that failed
 	waits      []time.Duration // between attempts; none: the usual ones
 }
 
@@ -169,6 +171,11 @@ func SkipMissing() RestoreOption {
 func TerminateBlockers() RestoreOption {
 	return restoreOption(func(c *restoreConfig) { c.terminate = true })
 }
+
+// LogChanges says whether a test that fails logs what it changed: 20 rows at most,
+// which may hold personal data. Without it, it does, unless the environment variable
+// GROUNDHOG_LOG_CHANGES is 0.
+func LogChanges(on bool) Option { return storeOption(func(c *storeConfig) { c.noChanges = !on }) }
 
 type ensureOption func(*ensureConfig)
 

@@ -97,6 +97,7 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 		})
 	})
 	if err == nil {
+		forgetBaseline(s.pool)
 		cfg.logger.InfoContext(ctx, msg.DatabaseCleaned.In(cfg.lang), "took", time.Since(began).Round(100*time.Microsecond))
 	}
 	return cfg.explain(err, msg.CantClean)
@@ -121,10 +122,7 @@ func (l *loader) match(m *snapfile.Manifest, name string) error {
 	if l.sel.Schema.Fingerprint() == m.Fingerprint {
 		return nil
 	}
-	l.saved = map[schema.Name]map[string]string{}
-	for _, t := range m.Schema.Tables {
-		l.saved[t.Name] = typesOf(t)
-	}
+	l.remember(m)
 	lang := l.cfg.lang
 	var noPlace, noValue []string
 	for _, d := range schema.Diff(m.Schema, l.sel.Schema, lang) {
@@ -149,6 +147,14 @@ func (l *loader) match(m *snapfile.Manifest, name string) error {
 	}
 	l.cfg.logger.WarnContext(l.ctx, msg.SchemaDiffers.In(lang), "snapshot", name, "differences", strings.Join(l.differences, "; "))
 	return nil
+}
+
+// remember keeps the types of the file's columns.
+func (l *loader) remember(m *snapfile.Manifest) {
+	l.saved = map[schema.Name]map[string]string{}
+	for _, t := range m.Schema.Tables {
+		l.saved[t.Name] = typesOf(t)
+	}
 }
 
 // mayChange refuses what the role may not do, before anything is tried.

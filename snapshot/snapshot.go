@@ -40,10 +40,20 @@ func Create(t testing.TB, name string, opts ...CreateOption) Info {
 // t and restores it fails at once, since tests that run side by side each need a
 // database of their own. A test of another process, on a database that both were
 // given (fixtures.Use), is waited for, for 5 minutes at most.
+//
+// When t fails, its log gets what was changed since, 20 rows at most: see
+// [LogChanges].
 func Restore(t testing.TB, name string, opts ...RestoreOption) Restored {
 	t.Helper()
 	s, db := storeOf(t)
 	defer hold(t, s, db)()
+	cfg := restoreConfig{storeConfig: s.storeConfig}
+	for _, o := range opts {
+		if o != nil {
+			o.restore(&cfg)
+		}
+	}
+	defer s.logChanges(t, db, !cfg.noChanges)()
 	restored, err := s.Restore(contextOf(t), name, opts...)
 	if err != nil {
 		t.Fatal(err)
@@ -72,6 +82,13 @@ func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureO
 			return nil
 		}
 	}
+	cfg := ensureConfig{createConfig: createConfig{storeConfig: s.storeConfig}}
+	for _, o := range opts {
+		if o != nil {
+			o.ensure(&cfg)
+		}
+	}
+	defer s.logChanges(t, db, !cfg.noChanges)()
 	restored, err := s.Ensure(contextOf(t), name, run, opts...)
 	if err != nil {
 		t.Fatal(err)

@@ -33,6 +33,7 @@ func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restore
 	if err != nil {
 		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 	}
+	setBaseline(s.pool, f)
 	restored.Info, restored.Duration = f.info, time.Since(began)
 	restored.count()
 	cfg.logger.InfoContext(ctx, msg.SnapshotRestored.In(cfg.lang), "snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes,

@@ -58,10 +58,20 @@ func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []str
 	}
 	random := rand.New(rand.NewPCG(seed, 99))
 	count := ways{why: map[string]int{}}
-	restores, repeats, quiet := 0, 0, false
+	restores, repeats, told, quiet := 0, 0, 0, false
 	for done := false; !done; {
 		done = atomic.LoadInt64(&c.left) <= 0
 		time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond) // the next moment is a random one
+		if len(without) == 0 && random.IntN(2) == 0 {
+			wrong, err := w.untrue(&told)
+			if !refused(err) {
+				require.NoError(t, err)
+			}
+			if len(wrong) > 0 {
+				found = append(found, wrong...)
+				t.Logf("after %d restores: %s\nthe last statements:\n%s", restores, strings.Join(wrong, "\n"), c.recent())
+			}
+		}
 		for {
 			var wrong []string
 			err := w.back(&count, func(tx pgx.Tx) (err error) {
@@ -70,8 +80,7 @@ func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []str
 				}
 				return err
 			})
-			var pg *pgconn.PgError
-			if errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "55P03") {
+			if refused(err) {
 				repeats++
 				if !quiet && repeats%3 == 0 {
 					quiet = true
@@ -101,9 +110,16 @@ func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []str
 		}
 	}
 	workers.Wait()
-	t.Logf("%d statements, %d of them refused; %d restores, %d repeated; nothing %d, void %d, tables undone %d, reloaded %d: %v",
-		c.done.Load(), c.failed.Load(), restores, repeats, count.nothing, count.void, count.undone, count.reloaded, count.why)
+	t.Logf("%d statements, %d of them refused; changes of %d tables told; %d restores, %d repeated; nothing %d, void %d, tables undone %d, reloaded %d: %v",
+		c.done.Load(), c.failed.Load(), told, restores, repeats, count.nothing, count.void, count.undone, count.reloaded, count.why)
 	return found
+}
+
+// refused tells that a deadlock or a lock that others hold too long ended a
+// transaction.
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "55P03")
 }
 
 // chance makes random statements.

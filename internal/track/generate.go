@@ -229,43 +229,67 @@ const (
 	undoShare = 0.7
 )
 
+// only names the table as one whose rows are its own.
+func (g *generator) only() string {
+	if g.Partitioned {
+		return g.name()
+	}
+	return "ONLY " + g.name()
+}
+
+// newer tells that a row t is younger than the horizon.
+func (g *generator) newer(horizon string) string {
+	return fmt.Sprintf("pg_catalog.age(t.xmin) OPERATOR(pg_catalog.<) pg_catalog.age(%s)", horizon)
+}
+
+// same tells that a row t has the key of j, which keys lists from an entry j.
+func (g *generator) same() string {
+	return each(g.columns(inKey), " AND ", func(c column) string { return fmt.Sprintf("t.%s %s j.%s", c.ident, c.Equal, c.entry) })
+}
+
+func (g *generator) keys() string {
+	return each(g.columns(inKey), ", ", func(c column) string { return c.out("j."+c.entry) + " AS " + c.entry })
+}
+
+// decides tells that the journal has rows deleted by a statement, which are noted
+// whether they were the baseline's or not.
+func (g *generator) decides() bool { return g.hasKey() && g.plain() }
+
+// decided finds those that were. How many rows of a key the baseline had, none or
+// one, follows from how many there are now and how many came and went. If one, it
+// is the only row that was deleted; of several nobody knows which it was.
+func (g *generator) decided(horizon string) string {
+	return fmt.Sprintf(`SELECT f.at, f.deleted = 1 AND f.had = 1 AS one
+		FROM (SELECT j.at, j.deleted, j.net + (t.ctid IS NOT NULL)::integer AS had
+			FROM (SELECT %[3]s, pg_catalog.count(*) FILTER (WHERE j.kind = '%[2]s') AS deleted, pg_catalog.sum(CASE j.kind WHEN '%[4]s' THEN -1 ELSE 1 END) AS net,
+					pg_catalog.min(j.at) FILTER (WHERE j.kind = '%[2]s') AS at
+				FROM (SELECT j.kind, j.ctid AS at, %[8]s FROM %[1]s j) j
+				GROUP BY %[3]s HAVING pg_catalog.count(*) FILTER (WHERE j.kind = '%[2]s') > 0 AND NOT pg_catalog.bool_or(j.kind = '%[9]s')) j
+			LEFT JOIN %[5]s t ON %[6]s
+			WHERE t.ctid IS NULL OR %[7]s) f
+		WHERE f.had <> 0`, g.journal(), kindDeleted, each(g.columns(inKey), ", ", func(c column) string { return "j." + c.entry }), kindNew,
+		g.only(), g.same(), g.newer(horizon), g.keys(), kindOld)
+}
+
 // undo writes the function that puts the table back. It changes nothing when it
 // says why it can't.
 func (g *generator) undo() {
-	only := "ONLY " + g.name()
-	if g.Partitioned {
-		only = g.name()
-	}
-	key, values := g.columns(inKey), g.columns(notGenerated)
-	newer := fmt.Sprintf("pg_catalog.age(t.xmin) OPERATOR(pg_catalog.<) pg_catalog.age(undo_%d.horizon)", g.OID)
-	same := each(key, " AND ", func(c column) string { return fmt.Sprintf("t.%s %s j.%s", c.ident, c.Equal, c.entry) })
-	keys := each(key, ", ", func(c column) string { return c.out("j."+c.entry) + " AS " + c.entry })
+	horizon, values := fmt.Sprintf("undo_%d.horizon", g.OID), g.columns(notGenerated)
 
-	decide, remove := "", fmt.Sprintf("DELETE FROM %s t WHERE %s", only, newer)
+	decide, remove := "", fmt.Sprintf("DELETE FROM %s t WHERE %s", g.only(), g.newer(horizon))
 	if g.hasKey() {
-		remove = fmt.Sprintf("DELETE FROM %s t USING (SELECT %s FROM %s j WHERE j.kind IN ('%s', '%s')) j WHERE %s AND %s", only, keys, g.journal(), kindOld, kindNew, same, newer)
+		remove = fmt.Sprintf("DELETE FROM %s t USING (SELECT %s FROM %s j WHERE j.kind IN ('%s', '%s')) j WHERE %s AND %s",
+			g.only(), g.keys(), g.journal(), kindOld, kindNew, g.same(), g.newer(horizon))
 	}
-	if g.hasKey() && g.plain() {
-		// Rows deleted by a statement are noted whether they were the baseline's or
-		// not. How many rows of a key the baseline had, none or one, follows from how
-		// many there are now and how many came and went. If one, it is the only row
-		// that was deleted; of several nobody knows which it was.
+	if g.decides() {
 		decide = fmt.Sprintf(`
 	IF EXISTS (SELECT FROM %[1]s WHERE kind = '%[2]s') THEN
-		UPDATE %[1]s j SET kind = CASE WHEN f.deleted = 1 AND f.had = 1 THEN '%[3]s' ELSE '?' END
-		FROM (SELECT j.at, j.deleted, j.net + (t.ctid IS NOT NULL)::integer AS had
-			FROM (SELECT %[4]s, pg_catalog.count(*) FILTER (WHERE j.kind = '%[2]s') AS deleted, pg_catalog.sum(CASE j.kind WHEN '%[5]s' THEN -1 ELSE 1 END) AS net,
-					pg_catalog.min(j.at) FILTER (WHERE j.kind = '%[2]s') AS at
-				FROM (SELECT j.kind, j.ctid AS at, %[9]s FROM %[1]s j) j
-				GROUP BY %[4]s HAVING pg_catalog.count(*) FILTER (WHERE j.kind = '%[2]s') > 0 AND NOT pg_catalog.bool_or(j.kind = '%[3]s')) j
-			LEFT JOIN %[6]s t ON %[7]s
-			WHERE t.ctid IS NULL OR %[8]s) f
-		WHERE j.ctid = f.at AND f.had <> 0;
+		UPDATE %[1]s j SET kind = CASE WHEN f.one THEN '%[3]s' ELSE '?' END FROM (%[4]s) f WHERE j.ctid = f.at;
 		IF EXISTS (SELECT FROM %[1]s WHERE kind = '?') THEN
 			why := 'undecided';
 			RETURN;
 		END IF;
-	END IF;`, g.journal(), kindDeleted, kindOld, each(key, ", ", func(c column) string { return "j." + c.entry }), kindNew, only, same, newer, keys)
+	END IF;`, g.journal(), kindDeleted, kindOld, g.decided(horizon))
 	}
 
 	target := ""

@@ -1,7 +1,10 @@
 package track_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -270,4 +273,82 @@ func (w *world) same() ways {
 		return err
 	}))
 	return count
+}
+
+// untrue names the tables whose changes the journal does not tell as a comparison
+// with their copies does, and counts those that it tells.
+func (w *world) untrue(told *int) (out []string, err error) {
+	err = pgx.BeginFunc(w.Context(), w.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(w.Context(), "SELECT pg_advisory_xact_lock($1)", track.Gate); err != nil {
+			return err
+		}
+		name := token
+		written, err := track.Written(w.Context(), tx, &name, w.home)
+		if err != nil || written.Void != "" {
+			return err
+		}
+		why := map[string]string{}
+		for _, t := range written.Tables {
+			why[t.Name] = t.Reload
+		}
+		if _, err := tx.Exec(w.Context(), "SET LOCAL search_path = pg_catalog"); err != nil {
+			return err
+		}
+		var names []schema.Name
+		copies := map[string]string{}
+		for _, t := range w.cat.Tables {
+			names = append(names, t.Name)
+			copies[t.Name.String()] = copyOf(t)
+		}
+		relations, err := catalog.Relations(w.Context(), tx, names)
+		if err != nil {
+			return err
+		}
+		for _, r := range relations {
+			if r.OID != r.Root {
+				continue
+			}
+			c := track.Comparison{Table: r}
+			for _, a := range r.Columns {
+				c.Columns = append(c.Columns, a.Name)
+			}
+			c.With = copies[r.Name.String()]
+			truth, err := track.Compare(w.Context(), tx, c)
+			if err != nil {
+				return err
+			}
+			var got track.Compared
+			reload, touched := why[r.Name.String()]
+			if touched {
+				c.With = ""
+				if got, err = track.Compare(w.Context(), tx, c); err != nil {
+					return err
+				}
+			}
+			if reload != "" || got.Undecided {
+				continue
+			}
+			*told++
+			if show(got) != show(truth) {
+				out = append(out, fmt.Sprintf("%s\n  changes %s\n  truth   %s", r.Name, show(got), show(truth)))
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+func show(c track.Compared) string {
+	row := func(values [][]byte) string {
+		if values == nil {
+			return "-"
+		}
+		return string(bytes.Join(values, []byte(",")))
+	}
+	out := make([]string, 0, len(c.Pairs))
+	for _, p := range c.Pairs {
+		out = append(out, row(p.Old)+" → "+row(p.New))
+	}
+	slices.Sort(out)
+	return fmt.Sprint(c.Inserted, c.Updated, c.Deleted, out)
 }

@@ -170,18 +170,9 @@ BEGIN
 	END IF;
 END $$;
 
--- Brings the database back to the baseline that want names, or tells why not. A
--- table that can't be undone is an error of code GH001 and nothing is changed,
--- unless partly is given: then the caller reloads those that are told to be
--- reloaded and calls settle, in the same transaction.
-CREATE FUNCTION groundhog.restore(want text, here text, partly boolean)
-RETURNS TABLE (name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
-DECLARE
-	s record;
-	x record;
-BEGIN
-	PERFORM pg_catalog.pg_advisory_xact_lock(@gate@);
-	SELECT st.r::text::pg_catalog.xid AS horizon, EXISTS (SELECT FROM groundhog.touched) AS touched, CASE
+-- What is known of the baseline, and why its journal is worth nothing, if it is not.
+CREATE FUNCTION groundhog.verdict(want text, here text) RETURNS TABLE (horizon xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
+	SELECT st.r::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
 			WHEN st.version OPERATOR(pg_catalog.<>) @version@ THEN 'version'
 			WHEN st.token IS NULL THEN 'unmarked'
 			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other'
@@ -193,16 +184,35 @@ BEGIN
 			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN 'replication'
 			WHEN pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint OPERATOR(pg_catalog.>=) @wrap@ THEN 'wraparound'
 			WHEN NOT st.watched AND st.schema IS DISTINCT FROM groundhog.fingerprint() THEN 'schema'
-		END AS void
-		INTO s FROM groundhog.state st;
+		END
+	FROM groundhog.state st
+$$;
+
+-- The tables whose journal tells of what was written, and why it tells not all.
+CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, name text, rows bigint, why text) LANGUAGE sql STABLE AS $$
+	SELECT o.owner, o.name, o.rows, coalesce(o.always, pg_catalog.max(q.why))
+	FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
+	GROUP BY o.owner, o.name, o.rows, o.always ORDER BY o.owner
+$$;
+
+-- Brings the database back to the baseline that want names, or tells why not. A
+-- table that can't be undone is an error of code GH001 and nothing is changed,
+-- unless partly is given: then the caller reloads those that are told to be
+-- reloaded and calls settle, in the same transaction.
+CREATE FUNCTION groundhog.restore(want text, here text, partly boolean)
+RETURNS TABLE (name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	s record;
+	x record;
+BEGIN
+	PERFORM pg_catalog.pg_advisory_xact_lock(@gate@);
+	SELECT * INTO s FROM groundhog.verdict(want, here);
 	IF NOT FOUND OR s.void IS NOT NULL THEN
 		RETURN QUERY SELECT ''::text, 'void'::text, coalesce(s.void, 'unmarked'), 0::bigint;
 		RETURN;
 	END IF;
 	IF s.touched THEN
-		FOR x IN SELECT o.owner, o.name, o.rows, coalesce(o.always, pg_catalog.max(q.why)) AS why
-				FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
-				GROUP BY o.owner, o.name, o.rows, o.always ORDER BY o.owner LOOP
+		FOR x IN SELECT * FROM groundhog.written() LOOP
 			why := x.why;
 			IF why IS NULL THEN
 				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.owner) INTO why, changed USING s.horizon, x.rows;

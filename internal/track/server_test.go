@@ -82,9 +82,9 @@ func TestWhatTheServerDoes(t *testing.T) {
 	require.Equal(t, track.Objects, restore(w).Void)
 	w.sql(w.conn, `SELECT lo_unlink(oid) FROM pg_largeobject_metadata`)
 
-	w.sql(w.conn, replace("^restore$", `2146435072`, "5"))
+	w.sql(w.conn, replace("^verdict$", `2146435072`, "5"))
 	require.Equal(t, track.Wraparound, restore(w).Void)
-	w.sql(w.conn, replace("^restore$", `(xmax[^5]*)\m5\M`, `\1 2146435072`))
+	w.sql(w.conn, replace("^verdict$", `(xmax[^5]*)\m5\M`, `\1 2146435072`))
 	require.Empty(t, restore(w).Void)
 
 	// A crash empties unlogged tables: the journals, and those of the user.

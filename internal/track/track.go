@@ -91,6 +91,10 @@ type Table struct {
 	Name    string // qualified: public.offices
 	Reload  string // why it must be loaded again; none: it was undone
 	Changed int64  // rows that were removed or put in again
+
+	// Only Written tells:
+	Relation schema.Name
+	Rows     int64 // in the baseline
 }
 
 // The reasons.
@@ -121,15 +125,26 @@ const (
 func Restore(ctx context.Context, conn *pgx.Conn, token, home string) (out Outcome, partly bool, err error) {
 	out, err = restore(ctx, conn, token, home, false)
 	var pg *pgconn.PgError
-	switch {
-	case errors.As(err, &pg) && pg.Code == "GH001":
+	if errors.As(err, &pg) && pg.Code == "GH001" {
 		return out, true, nil
-	case errors.As(err, &pg) && (pg.Code == "3F000" || pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore(")):
-		return Outcome{Void: Unmarked}, false, nil // invalid_schema_name, undefined_function
-	case errors.As(err, &pg) && strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
-		return Outcome{Void: Damaged}, false, nil
+	}
+	if void := unusable(err); void != "" {
+		return Outcome{Void: void}, false, nil
 	}
 	return out, false, err
+}
+
+// unusable says what an error tells of what is kept in the database, if it does.
+func unusable(err error) (void string) {
+	var pg *pgconn.PgError
+	switch {
+	case !errors.As(err, &pg):
+	case pg.Code == "3F000" || pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore("): // invalid_schema_name, undefined_function
+		return Unmarked
+	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
+		return Damaged
+	}
+	return ""
 }
 
 // Undo is Restore within the caller's transaction, but for the tables that must be

@@ -1,0 +1,21 @@
+package msg
+
+// Texts of what was changed in a database.
+var (
+	CantTellChanges   = Define("the changes of this database can't be told", "このデータベースの変更を調べられません")
+	NoBaseline        = Define("nothing to compare the database with: %s. Call snapshot.Restore, Ensure or Create first", "比較の基準がありません：%s。先に snapshot.Restore、Ensure または Create を呼んでください")
+	FileReplaced      = Define("the file %s is another one than it was", "ファイル %s は別のものに置き換えられました")
+	NoSuchColumn      = Define("there is no column %q in this row; its columns are: %s", "この行に列 %q はありません。列：%s")
+	NotUnchanged      = Define("the database is not as snapshot %q left it:%s", "データベースがスナップショット %q の状態から変わっています：%s")
+	OtherChanges      = Define("the changes are not those that are wanted:\n%s\n\nwhat was changed:\n%s", "変更が期待と異なります：\n%s\n\n実際の変更：\n%s")
+	MissingLine       = Define("  missing:    %s", "  不足：%s")
+	UnexpectedLine    = Define("  unexpected: %s", "  余分：%s")
+	MoreRows          = Define("  … and %d more rows", "  … ほか %d 行")
+	TableNew          = Define("the table is new", "新しいテーブルです")
+	TableDropped      = Define("the table was dropped", "テーブルが削除されました")
+	TableAltered      = Define("the columns of the table were changed", "テーブルの列が変更されました")
+	ProgressComparing = Define("comparing with snapshot %q", "スナップショット %q と比較しています")
+	TestChanged       = Define("what this test changed since snapshot %q, personal data included (%s=0 or snapshot.LogChanges(false) turns this off):\n%s",
+		"このテストがスナップショット %q から変更した内容です。個人情報を含む場合があります（%s=0 または snapshot.LogChanges(false) で出力を止められます）：\n%s")
+	TestChangedNothing = Define("this test changed nothing since snapshot %q", "このテストはスナップショット %q から何も変更していません")
+)

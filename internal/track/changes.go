@@ -1,0 +1,204 @@
+package track
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+)
+
+// Written tells which tables were written to since the baseline, or why nothing is
+// known of that. With a token it has to be the baseline of that snapshot. Like
+// Restore it speaks of Reload where the journal of a table does not tell all.
+func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Outcome, err error) {
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), coalesce(w.name, ''), coalesce(n.nspname, ''), coalesce(c.relname, ''), coalesce(w.why, ''), coalesce(w.rows, 0)
+			FROM groundhog.verdict($1, $2) v LEFT JOIN groundhog.written() w ON v.void IS NULL
+				LEFT JOIN pg_catalog.pg_class c ON c.oid = w.owner LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`, token, home)
+		if err != nil {
+			return err
+		}
+		out = Outcome{Void: Unmarked}
+		var t Table
+		_, err = pgx.ForEachRow(rows, []any{&out.Void, &t.Name, &t.Relation.Schema, &t.Relation.Name, &t.Reload, &t.Rows}, func() error {
+			if t.Name != "" {
+				out.Tables = append(out.Tables, t)
+			}
+			return nil
+		})
+		return err
+	})
+	if void := unusable(err); void != "" {
+		return Outcome{Void: void}, nil
+	}
+	return out, err
+}
+
+// Comparison is what Compare compares.
+type Comparison struct {
+	Table   catalog.Relation // a root
+	Columns []string         // of its rows
+	Limit   int              // how many pairs are wanted; 0: all
+
+	// With is a table that has the baseline's rows, with these columns. None: the
+	// journal tells of them.
+	With  string
+	Where string // the rows that are compared with it; none: all
+}
+
+// Pair is a row as it was in the baseline and as it is now. One of them is nil
+// where it was inserted or deleted. Values are as text; nil is null.
+type Pair struct{ Old, New [][]byte }
+
+// Compared is what Compare found.
+type Compared struct {
+	Undecided                  bool // the journal does not tell: nothing else is known
+	Inserted, Updated, Deleted int64
+	Fields                     []pgconn.FieldDescription // of a row
+	Pairs                      []Pair                    // in the order of the key
+}
+
+// Compare pairs the baseline's rows with those that are there now, by the primary
+// key, and leaves out those that are the same. Without a key, rows are the same or
+// not. Values are compared as they are stored, so that every type has an equality.
+func Compare(ctx context.Context, tx pgx.Tx, c Comparison) (out Compared, err error) {
+	g := generator{Relation: c.Table, root: &c.Table}
+	rows, err := tx.Query(ctx, g.compare(c), pgx.QueryExecModeSimpleProtocol)
+	if err != nil {
+		return out, fmt.Errorf("%s: %w", c.Table.Name, err)
+	}
+	defer rows.Close()
+	n := len(c.Columns)
+	for rows.Next() {
+		var was, is *bool
+		values := rows.RawValues()
+		m := rows.Conn().TypeMap()
+		for i, to := range []any{&out.Undecided, &out.Inserted, &out.Updated, &out.Deleted, &was, &is} {
+			f := rows.FieldDescriptions()[i]
+			if err := m.Scan(f.DataTypeOID, f.Format, values[i], to); err != nil {
+				return out, err
+			}
+		}
+		const first = 6
+		out.Fields = slices.Clone(rows.FieldDescriptions()[first : first+n])
+		var p Pair
+		if was != nil {
+			p.Old = cloned(values[first : first+n])
+		}
+		if is != nil {
+			p.New = cloned(values[first+n:])
+		}
+		if was != nil || is != nil {
+			out.Pairs = append(out.Pairs, p)
+		}
+	}
+	for i := range out.Fields {
+		out.Fields[i].Name = c.Columns[i]
+	}
+	if err := rows.Err(); err != nil {
+		return out, fmt.Errorf("%s: %w", c.Table.Name, err)
+	}
+	return out, nil
+}
+
+func cloned(row [][]byte) [][]byte {
+	out := make([][]byte, len(row))
+	for i, v := range row {
+		out[i] = slices.Clone(v)
+	}
+	return out
+}
+
+// compare writes the query. It has one row at least.
+func (g *generator) compare(c Comparison) string {
+	const horizon = "(SELECT s.r::text::pg_catalog.xid FROM groundhog.state s)"
+	columns := g.columns(func(r catalog.RelationColumn) bool { return slices.Contains(c.Columns, r.Name) })
+	slices.SortFunc(columns, func(a, b column) int { return slices.Index(c.Columns, a.Name) - slices.Index(c.Columns, b.Name) })
+	key := g.columns(inKey)
+
+	// The columns of both sides: k… is the key, c… what is compared. Domains are left
+	// aside: a journal does not know them.
+	side := func(value func(column) string) string {
+		one := func(c column) string { return value(c) + " AS " + c.entry }
+		return "SELECT true AS there" + list(columns, one) + list(key, func(c column) string { return value(c) + " AS k" + c.entry })
+	}
+	stored := func(c column) string {
+		value := fmt.Sprintf("t.%s::%s", c.ident, c.Type)
+		if c.Collation != "" {
+			value = "(" + value + ") COLLATE " + c.Collation
+		}
+		return value
+	}
+	entry := func(c column) string { return c.out("j." + c.entry) }
+
+	decided := "SELECT NULL::pg_catalog.tid AS at, true AS one WHERE false"
+	var before, after string
+	switch {
+	case c.With != "":
+		before, after = side(stored)+" FROM "+c.With+" t", side(stored)+" FROM "+g.only()+" t"
+		if c.Where != "" {
+			after = side(stored) + fmt.Sprintf(" FROM (SELECT * FROM %s WHERE %s) t", g.only(), c.Where)
+		}
+	default:
+		before = side(entry) + fmt.Sprintf(" FROM %s j WHERE j.kind = '%s'", g.journal(), kindOld)
+		after = side(stored) + fmt.Sprintf(" FROM %s t WHERE %s", g.only(), g.newer(horizon))
+		if g.hasKey() {
+			after = strings.Replace(side(stored), "SELECT", "SELECT DISTINCT ON (t.tableoid, t.ctid)", 1) +
+				fmt.Sprintf(" FROM (SELECT %s FROM %s j WHERE j.kind IN ('%s', '%s')) j JOIN %s t ON %s WHERE %s",
+					g.keys(), g.journal(), kindOld, kindNew, g.only(), g.same(), g.newer(horizon))
+		}
+		if g.decides() {
+			decided = g.decided(horizon)
+			before += " UNION ALL " + side(entry) + fmt.Sprintf(" FROM decided d JOIN %s j ON j.ctid = d.at WHERE d.one", g.journal())
+		}
+	}
+	match := each(key, " AND ", func(c column) string { return fmt.Sprintf("o.k%s %s n.k%[1]s", c.entry, c.Equal) })
+	order := each(key, ", ", func(c column) string { return fmt.Sprintf("coalesce(o.k%s, n.k%[1]s)", c.entry) })
+	if len(key) == 0 {
+		// Rows are told by their text, and those of the same text are counted.
+		numbered := func(side string) string {
+			return fmt.Sprintf("SELECT s.*, pg_catalog.row_number() OVER (PARTITION BY s.text) AS number FROM (SELECT s.*, ROW(%s)::text AS text FROM (%s) s) s",
+				each(columns, ", ", func(c column) string { return "s." + c.entry }), side)
+		}
+		before, after = numbered(before), numbered(after)
+		match, order = "o.text = n.text AND o.number = n.number", "coalesce(o.text, n.text)"
+	}
+	values := func(side string) string { return list(columns, func(c column) string { return side + "." + c.entry }) }
+	differ := fmt.Sprintf("pg_catalog.record_image_ne(ROW(%s), ROW(%s))", strings.TrimPrefix(values("o"), ", "), strings.TrimPrefix(values("n"), ", "))
+	if len(columns) == 0 {
+		differ = "false"
+	}
+	limit := ""
+	if c.Limit > 0 {
+		limit = fmt.Sprintf(" LIMIT %d", c.Limit)
+	}
+	count := func(what string) string {
+		return "pg_catalog.count(*) FILTER (WHERE " + what + ") OVER ()"
+	}
+	found := make([]string, 0, 2*len(columns))
+	for _, side := range []string{"o", "n"} {
+		for _, c := range columns {
+			found = append(found, fmt.Sprintf(", %s.%s AS %[1]s%s", side, c.entry, c.entry))
+		}
+	}
+	shown := make([]string, 0, 2*len(columns))
+	for _, side := range []string{"o", "n"} {
+		for _, c := range columns {
+			shown = append(shown, fmt.Sprintf(", x.%s%s", side, c.entry))
+		}
+	}
+	return fmt.Sprintf(`WITH decided AS MATERIALIZED (%s), before AS MATERIALIZED (%s), after AS MATERIALIZED (%s)
+		SELECT EXISTS (SELECT FROM decided d WHERE NOT d.one), coalesce(x.inserted, 0), coalesce(x.updated, 0), coalesce(x.deleted, 0), x.was, x.now%s
+		FROM (VALUES (1)) one LEFT JOIN (
+			SELECT o.there AS was, n.there AS now, %s AS inserted, %s AS updated, %s AS deleted, pg_catalog.row_number() OVER (ORDER BY %s) AS place%s
+			FROM before o FULL JOIN after n ON %s
+			WHERE o.there IS NULL OR n.there IS NULL OR %s
+			ORDER BY place%s) x ON true
+		ORDER BY x.place`, decided, before, after, strings.Join(shown, ""),
+		count("o.there IS NULL"), count("o.there AND n.there"), count("n.there IS NULL"), order, strings.Join(found, ""), match, differ, limit)
+}

@@ -1,0 +1,213 @@
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/mattn/go-runewidth"
+
+	"github.com/groundhogdb/groundhog/internal/msg"
+)
+
+// shownWidth is how many columns of a terminal a value may take.
+const shownWidth = 40
+
+// width measures texts alike on every terminal and in every locale.
+var width = &runewidth.Condition{StrictEmojiNeutral: true}
+
+// String reads like a diff: a line for each table, then its rows, + inserted,
+// - deleted, ~ updated with the columns that differ. Values of more than 40 columns
+// of a terminal are cut.
+func (c ChangeSet) String() string { return c.text(0, true) }
+
+// Text is String with whole values; see [RequireChanges].
+func (c ChangeSet) Text() string { return c.text(0, false) }
+
+// Summary has a line for each table, with the columns that were updated. It is the
+// same in all languages, and fits a golden file.
+func (c ChangeSet) Summary() string {
+	var out []string
+	for _, t := range c.Tables {
+		var columns []string
+		for _, r := range t.Rows {
+			for _, column := range r.Columns {
+				if !slices.Contains(columns, column) {
+					columns = append(columns, column)
+				}
+			}
+		}
+		line := t.head()
+		if len(columns) > 0 {
+			slices.Sort(columns)
+			line += " (" + strings.Join(columns, ", ") + ")"
+		}
+		out = append(out, line)
+	}
+	return strings.Join(out, "\n")
+}
+
+// head is the line of the table.
+func (t TableChanges) head() string {
+	out := t.Table
+	for _, count := range []struct {
+		sign string
+		n    int64
+	}{{"+", t.inserted}, {"~", t.updated}, {"-", t.deleted}} {
+		if count.n > 0 {
+			out += fmt.Sprintf(" %s%d", count.sign, count.n)
+		}
+	}
+	if t.Before != t.After {
+		out += fmt.Sprintf(" %d → %d", t.Before, t.After)
+	}
+	return strings.TrimSpace(out)
+}
+
+// line is what is shown of one row, in cells that stand below those of its like.
+type line struct {
+	like  string
+	sign  string
+	cells []string
+}
+
+// text writes at most so many rows; 0: all.
+func (c ChangeSet) text(most int, cut bool) string {
+	var out []string
+	left := int64(0)
+	for _, t := range c.Tables {
+		head := t.head()
+		if t.Note != "" {
+			head += ": " + t.Note
+		}
+		out = append(out, strings.TrimPrefix(head, ": "))
+		rows := t.Rows
+		if most > 0 {
+			rows = rows[:min(len(rows), max(most, 1))]
+			most = max(most-len(rows), 1) // one of each table at least
+			left += t.inserted + t.updated + t.deleted - int64(len(rows))
+		}
+		out = append(out, aligned(rows, cut)...)
+	}
+	if left > 0 {
+		out = append(out, msg.MoreRows.In("", left))
+	}
+	return strings.Join(out, "\n")
+}
+
+func aligned(rows []RowChange, cut bool) []string {
+	lines := make([]line, len(rows))
+	widths := map[string][]int{}
+	for i, r := range rows {
+		lines[i] = r.line(cut)
+		l := lines[i]
+		if widths[l.like] == nil {
+			widths[l.like] = make([]int, len(l.cells))
+		}
+		for n, cell := range l.cells {
+			widths[l.like][n] = max(widths[l.like][n], width.StringWidth(cell))
+		}
+	}
+	out := make([]string, len(lines))
+	for i, l := range lines {
+		text := "  " + l.sign
+		for n, cell := range l.cells {
+			text += " " + cell
+			if n < len(l.cells)-1 {
+				text += strings.Repeat(" ", widths[l.like][n]-width.StringWidth(cell)+1)
+			}
+		}
+		out[i] = text
+	}
+	return out
+}
+
+func (r RowChange) line(cut bool) line {
+	one := func(row Row, column string) string {
+		i := slices.Index(row.Columns(), column)
+		return valueText(row.values[i], cut)
+	}
+	switch r.Op {
+	case Insert, Delete:
+		l, row := line{sign: "+"}, r.New
+		if r.Op == Delete {
+			l.sign, row = "-", r.Old
+		}
+		for _, column := range row.Columns() {
+			l.cells = append(l.cells, column+"="+one(row, column))
+		}
+		return l
+	default:
+		l := line{like: strings.Join(r.Columns, "\x00") + "\x00~", sign: "~"}
+		for _, column := range r.key {
+			l.cells = append(l.cells, column+"="+one(r.New, column))
+		}
+		for _, column := range r.Columns {
+			l.cells = append(l.cells, column+": "+one(r.Old, column)+" → "+one(r.New, column))
+		}
+		return l
+	}
+}
+
+// valueText writes a value as it is, in quotes where it would be misread.
+func valueText(value []byte, cut bool) string {
+	if value == nil {
+		return "NULL"
+	}
+	text := string(value)
+	if cut && width.StringWidth(text) > shownWidth {
+		text = width.Truncate(text, shownWidth, "…")
+	}
+	plain := text != "" && text != "NULL" && !strings.HasPrefix(text, `"`) && strings.Join(strings.Fields(text), " ") == text &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) && !strings.Contains(text, "→")
+	if plain {
+		return text
+	}
+	// Lines are compared whatever space there is between words.
+	return strings.ReplaceAll(strconv.Quote(text), "  ", ` \x20`)
+}
+
+// lineDiff tells which lines of want are not in got, and the other way round, each
+// with its table. Space is told from none, whatever there is of it.
+func lineDiff(want, got string) string {
+	count := map[string]int{}
+	for _, l := range linesOf(got) {
+		count[l]++
+	}
+	var missing []string
+	for _, l := range linesOf(want) {
+		count[l]--
+		if count[l] < 0 {
+			missing = append(missing, l)
+		}
+	}
+	var out []string
+	for _, l := range missing {
+		out = append(out, msg.MissingLine.In("", l))
+	}
+	for _, l := range linesOf(got) {
+		if count[l] > 0 {
+			count[l]--
+			out = append(out, msg.UnexpectedLine.In("", l))
+		}
+	}
+	return strings.Join(out, "\n")
+}
+
+func linesOf(text string) (out []string) {
+	table := ""
+	for l := range strings.Lines(text) {
+		words := strings.Fields(l)
+		switch {
+		case len(words) == 0:
+		case words[0] == "+" || words[0] == "~" || words[0] == "-":
+			out = append(out, table+" "+strings.Join(words, " "))
+		default:
+			table = words[0]
+			out = append(out, strings.Join(words, " "))
+		}
+	}
+	return out
+}
