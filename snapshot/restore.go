@@ -41,8 +41,9 @@ import (
 // a crash of the server; see [Restored]. With materialised views, all of them are
 // made anew once anything was written. Writers in flight are waited for, since
 // what they commit later would show up in the next test: [TerminateBlockers] ends
-// them instead. The tables' own writes get slower by some 30 µs for each transaction
-// and table, and by up to half for large updates. [Store.Untrack] removes it all.
+// them instead. The tables' own writes get slower: by some 50 to 100 µs for each
+// transaction and table, updates of a thousand rows by half, and deletes of so many
+// to between two and three times. [Store.Untrack] removes it all.
 //
 // A role that may set session_replication_role (a superuser, or who was granted
 // it) has a journal, and loads without checking each row's foreign keys. Any other
@@ -111,6 +112,7 @@ var writeSettings = func() map[string]string {
 	for _, method := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
 		out[method] = "on" // see track.Settings
 	}
+	out["max_parallel_workers_per_gather"] = "2"
 	return out
 }()
 

@@ -25,13 +25,13 @@ CREATE UNLOGGED TABLE groundhog.moved (tag text);
 CREATE UNLOGGED TABLE groundhog.touched (rel oid, why text);
 -- The tables that have a journal.
 CREATE TABLE groundhog.owners (
-	owner oid NOT NULL,
+	owner oid PRIMARY KEY,
 	name text NOT NULL,
 	rows bigint NOT NULL,    -- in the baseline
 	always text              -- why it is never undone
 );
 -- Of a table that is written to, those whose journal may tell of it.
-CREATE TABLE groundhog.tree (rel oid NOT NULL, owner oid NOT NULL);
+CREATE TABLE groundhog.tree (rel oid, owner oid, PRIMARY KEY (rel, owner));
 -- The columns of the tables, where no event trigger sees them change.
 CREATE TABLE groundhog.shapes (rel oid NOT NULL, shape text);
 CREATE TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
@@ -190,9 +190,11 @@ $$;
 
 -- The tables whose journal tells of what was written, and why it tells not all.
 CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, name text, rows bigint, why text) LANGUAGE sql STABLE AS $$
-	SELECT o.owner, o.name, o.rows, coalesce(o.always, pg_catalog.max(q.why))
-	FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
-	GROUP BY o.owner, o.name, o.rows, o.always ORDER BY o.owner
+	SELECT x.owner, x.name, x.rows, coalesce(x.always, pg_catalog.max(q.why))
+	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
+		CROSS JOIN LATERAL (SELECT o.* FROM groundhog.tree t JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
+			WHERE t.rel OPERATOR(pg_catalog.=) q.rel OFFSET 0) x -- one after the other, whatever the planner thinks of their number
+	GROUP BY x.owner, x.name, x.rows, x.always ORDER BY x.owner
 $$;
 
 -- Brings the database back to the baseline that want names, or tells why not. A

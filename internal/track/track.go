@@ -66,9 +66,10 @@ func script(watch bool) string {
 
 // Settings are those of a session that goes back or loads: triggers are silent, in
 // a deadlock it is the victim, and plans look journals up by key, which have never
-// been analysed.
+// been analysed, and start no workers, which takes longer than hundreds of sequences
+// do.
 const Settings = `SET session_replication_role = replica; SET groundhog.off = on;
-		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off;
+		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
 		SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC'; SET extra_float_digits = 1; SET bytea_output = hex; SET lc_monetary = 'C';
 		SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
 		SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET row_security = off;
@@ -369,17 +370,27 @@ func owners(r catalog.Relation, all []catalog.Relation) map[uint32]bool {
 
 // sequencesMoved writes the function that finds the sequences that are not as in
 // the baseline. Their values are part of it: there is no faster way to ask hundreds.
+// A function of the server reads one in a third of the time that a scan of it takes,
+// but tells nothing of one that was not called.
 func sequencesMoved(states []schema.Sequence) string {
-	parts := make([]string, len(states))
-	for i, s := range states {
+	var called, parts []string
+	for _, s := range states {
 		name := catalog.Ident(s.Name)
-		parts[i] = fmt.Sprintf("SELECT %s::pg_catalog.regclass::pg_catalog.oid, %d::bigint, %t FROM %s WHERE last_value <> %[2]d OR is_called <> %[3]t", literal(name), s.LastValue, s.IsCalled, name)
+		if s.IsCalled {
+			called = append(called, fmt.Sprintf("(%s::pg_catalog.regclass::pg_catalog.oid, %d::bigint)", literal(name), s.LastValue))
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("SELECT %s::pg_catalog.regclass::pg_catalog.oid, %d::bigint, false FROM %s WHERE last_value <> %[2]d OR is_called", literal(name), s.LastValue, name))
+	}
+	if len(called) > 0 {
+		parts = append(parts, "SELECT v.seq, v.value, true FROM (VALUES "+strings.Join(called, ", ")+") v(seq, value) WHERE pg_catalog.pg_sequence_last_value(v.seq) IS DISTINCT FROM v.value")
 	}
 	body := ""
 	if len(parts) > 0 {
 		body = "RETURN QUERY " + strings.Join(parts, "\nUNION ALL ") + ";"
 	}
 	return `CREATE OR REPLACE FUNCTION groundhog.sequences_moved() RETURNS TABLE (seq oid, value bigint, called boolean) LANGUAGE plpgsql AS $groundhog$
+#variable_conflict use_column
 BEGIN
 	` + body + `
 END $groundhog$`
