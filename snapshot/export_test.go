@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
@@ -36,4 +37,22 @@ func (s *Store) HoldAcross(ctx context.Context) (release func(), err error) {
 // Locked explains an error about a lock.
 func (s *Store) Locked(ctx context.Context, err error) error {
 	return s.locked(ctx, &s.storeConfig, err)
+}
+
+// LimitOfClones is how many databases Clone makes at a time.
+var LimitOfClones = limitOfClones
+
+// EndClones drops the databases that nobody uses.
+func (s *Store) EndClones() { endHerds(s.pool) }
+
+// CloneAhead makes one for the next Clone.
+func (s *Store) CloneAhead(ctx context.Context, name string) {
+	cfg, f, err := s.cloneConfig(name, nil)
+	if err != nil {
+		panic(err)
+	}
+	h := herdOf(testdb.MakerOf(s.pool), f.sum)
+	h.total++
+	h.ahead.Add(1)
+	h.makeAhead(s, cfg, f)
 }

@@ -33,6 +33,7 @@ type Option interface {
 	EnsureOption
 	CleanOption
 	ChangesOption
+	CloneOption
 }
 
 type storeConfig struct {

@@ -83,15 +83,20 @@ func newRestoring(b *testing.B, offices, more int) *restoring {
 		schema += fmt.Sprintf("; CREATE TABLE more_%d (id serial PRIMARY KEY, staff_id uuid REFERENCES staffs, v text); INSERT INTO more_%[1]d (v) VALUES ('v')", i)
 	}
 	r := &restoring{bundle: setup(b, fixtures.WithSchema(schema)), bytes: map[string]*bytes.Buffer{}, ways: map[string]time.Duration{}}
-	of := bulk.Offices(b, r.pool, offices)
-	bulk.Staffs(b, r.pool, of, 10)
-	recipients := bulk.WelfareRecipients(b, r.pool, of, 100)
-	bulk.SupportPlanCycles(b, r.pool, recipients)
-	exec(b, r.pool, "ANALYZE")
+	seedWelfare(b, r.pool, offices)
 	_, err := r.store.Create(b.Context(), "bench")
 	require.NoError(b, err)
 	r.others(b)
 	return r
+}
+
+// seedWelfare fills the welfare schema: 321 rows an office, and one more.
+func seedWelfare(b *testing.B, pool *pgxpool.Pool, offices int) {
+	of := bulk.Offices(b, pool, offices)
+	bulk.Staffs(b, pool, of, 10)
+	recipients := bulk.WelfareRecipients(b, pool, of, 100)
+	bulk.SupportPlanCycles(b, pool, recipients)
+	exec(b, pool, "ANALYZE")
 }
 
 // others measures the other ways back, three times each.

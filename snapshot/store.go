@@ -57,6 +57,8 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 	return s, nil
 }
 
+var discard = slog.New(slog.DiscardHandler)
+
 // check proves options and settles what they left open.
 func (c *storeConfig) check() error {
 	if c.lang != "" {
@@ -67,7 +69,7 @@ func (c *storeConfig) check() error {
 		c.lang = lang
 	}
 	if c.logger == nil {
-		c.logger = slog.New(slog.DiscardHandler)
+		c.logger = discard
 	}
 	switch {
 	case c.dirNamed && strings.TrimSpace(c.dir) == "":

@@ -19,3 +19,14 @@ var (
 		"このテストがスナップショット %q から変更した内容です。個人情報を含む場合があります（%s=0 または snapshot.LogChanges(false) で出力を止められます）：\n%s")
 	TestChangedNothing = Define("this test changed nothing since snapshot %q", "このテストはスナップショット %q から何も変更していません")
 )
+
+// Texts of copies of a database at a snapshot.
+var (
+	CantClone     = Define("no database of snapshot %q was made", "スナップショット %q のデータベースを作れませんでした")
+	NoMaker       = Define("this database can't be copied, since package fixtures did not create it: open one with fixtures.Open, and its schema, as a role that may create databases", "このデータベースは fixtures が作成したものではないためコピーできません。データベースを作成できるロールで、fixtures.Open にスキーマを渡して開いてください")
+	CloneOfScope  = Define("snapshot %q holds only some of the rows (%s), and a database of these alone would not be the one they came from", "スナップショット %q は一部の行 (%s) だけを保存しているため、そこから元のデータベースは作れません")
+	CloneAwaited  = Define("waiting for a database: as many as may be at a time are in use", "データベースの空きを待っています。同時に使える数に達しています")
+	CloneBeyond   = Define("no database became free: one more than usual is made", "空きが出なかったため、通常より多くデータベースを作ります")
+	CloneDropped  = Define("the test's database is not used again", "このテストのデータベースは再利用しません")
+	CloneSettings = Define("its settings, owner or rights were changed, or somebody is connected", "設定・所有者・権限が変更されたか、接続が残っています")
+)

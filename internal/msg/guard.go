@@ -16,6 +16,6 @@ var (
 		"%s has no database: call fixtures.Open or fixtures.Use first, in the test itself, in an enclosing test, or in the set-up of fixtures.Main",
 		"%s にはデータベースがありません。先に fixtures.Open か fixtures.Use を、テスト自身、外側のテスト、または fixtures.Main の準備関数で呼んでください")
 	HeldByOther = Define(
-		"%s can't use this database: %s restored it and has not ended yet. Tests that run side by side each need a database of their own: call fixtures.Open in each of them",
-		"%s はこのデータベースを使えません。%s が復元して使用中です。並行するテストにはそれぞれ専用のデータベースが必要です。それぞれのテストで fixtures.Open を呼んでください")
+		"%s can't use this database: %s restored it and has not ended yet. Tests that run side by side each need a database of their own: call snapshot.Clone, or fixtures.Open, in each of them",
+		"%s はこのデータベースを使えません。%s が復元して使用中です。並行するテストにはそれぞれ専用のデータベースが必要です。それぞれのテストで snapshot.Clone か fixtures.Open を呼んでください")
 )

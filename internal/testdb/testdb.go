@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,10 +82,12 @@ func OnClose(f func(*pgxpool.Pool)) struct{} {
 // Closing tells that the pool is about to be closed.
 func Closing(pool *pgxpool.Pool) {
 	mu.Lock()
-	defer mu.Unlock()
-	for _, f := range closers {
+	all := slices.Clone(closers)
+	mu.Unlock()
+	for _, f := range all {
 		f(pool)
 	}
+	makers.Delete(pool)
 }
 
 // Set makes db the database of t and of its subtests, until t ends.

@@ -1,0 +1,132 @@
+package snapshot_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// BenchmarkClone gives a test a database of the welfare schema: cold, from a template that
+// is there; made ahead; and used before by a test that changed 10 rows. The time is until the first
+// query has its answer; "wait" is that of Clone alone, "back" that of giving it back. Beside it, in the same run, pgtestdb's way: CREATE
+// DATABASE from a template, connect, and DROP DATABASE. The larger one takes
+// GROUNDHOG_BENCH_LARGE=1.
+func BenchmarkClone(b *testing.B) {
+	sizes := []struct {
+		name    string
+		offices int
+	}{{"32k", 100}, {"1M", 3200}}
+	if os.Getenv("GROUNDHOG_BENCH_LARGE") == "" {
+		sizes = sizes[:1]
+	}
+	for _, size := range sizes {
+		b.Run("rows="+size.name, func(b *testing.B) {
+			r := newWelfare(b, size.offices)
+			_, err := r.store.Create(b.Context(), "bench")
+			require.NoError(b, err)
+			peer := pgtestdb(b, r)
+			run := func(name string, before func() (after func())) {
+				b.Run(name, func(b *testing.B) {
+					var wait, first, back timer
+					for b.Loop() {
+						b.StopTimer()
+						after := before()
+						b.StartTimer()
+						var c *snapshot.Cloned
+						began := time.Now()
+						wait.time(func() { c, err = r.store.Clone(b.Context(), "bench") })
+						require.NoError(b, err)
+						require.NoError(b, c.Pool.Ping(b.Context()))
+						first = append(first, time.Since(began))
+						b.StopTimer()
+						(&restoring{bundle: bundle{pool: c.Pool}}).change(b, 10)
+						b.StartTimer()
+						back.time(func() { err = c.Close() })
+						require.NoError(b, err)
+						b.StopTimer()
+						after()
+						b.StartTimer()
+					}
+					b.ReportMetric(milliseconds(wait.median()), "ms-wait")
+					b.ReportMetric(milliseconds(first.median()), "ms-first-query")
+					b.ReportMetric(milliseconds(back.median()), "ms-back")
+					b.ReportMetric(float64(peer)/float64(first.median()+back.median()), "x-pgtestdb")
+				})
+			}
+			run("cold", func() func() { return func() { r.store.EndClones() } })
+			run("ahead", func() func() { r.store.CloneAhead(b.Context(), "bench"); return func() { r.store.EndClones() } })
+			run("recycled", func() func() { return func() {} })
+		})
+	}
+}
+
+// pgtestdb measures its way.
+func pgtestdb(b *testing.B, r bundle) time.Duration {
+	ctx := b.Context()
+	config := r.pool.Config().ConnConfig
+	database := config.Database
+	admin := config.Copy()
+	admin.Database = "postgres"
+	conn, err := pgx.ConnectConfig(ctx, admin)
+	require.NoError(b, err)
+	defer conn.Close(ctx)
+	r.pool.Reset()
+	require.NoError(b, r.store.Untrack(ctx)) // so that the copies are as others have them
+	time.Sleep(1100 * time.Millisecond)      // until our own session is gone, which a template must not have
+	r.pool.Reset()
+	var whole timer
+	for i := range 5 {
+		copied := fmt.Sprintf("%s_%d", database, i)
+		whole.time(func() {
+			_, err := conn.Exec(ctx, "CREATE DATABASE "+copied+" WITH TEMPLATE "+database)
+			require.NoError(b, err)
+			c := config.Copy()
+			c.Database = copied
+			test, err := pgx.ConnectConfig(ctx, c)
+			require.NoError(b, err)
+			require.NoError(b, test.Ping(ctx))
+			require.NoError(b, test.Close(ctx))
+			_, err = conn.Exec(ctx, "DROP DATABASE "+copied+" WITH (FORCE)")
+			require.NoError(b, err)
+		})
+	}
+	_, err = r.store.Restore(ctx, "bench")
+	require.NoError(b, err)
+	return whole.median()
+}
+
+// BenchmarkChanges tells what a test changed in three tables.
+func BenchmarkChanges(b *testing.B) {
+	r := newWelfare(b, 100)
+	_, err := r.store.Create(b.Context(), "bench")
+	require.NoError(b, err)
+	for _, rows := range []int{0, 10, 1000} {
+		b.Run(fmt.Sprintf("changed=%d", rows), func(b *testing.B) {
+			_, err := r.store.Restore(b.Context(), "bench")
+			require.NoError(b, err)
+			(&restoring{bundle: r}).change(b, rows)
+			var tell timer
+			for b.Loop() {
+				var set snapshot.ChangeSet
+				tell.time(func() { set, err = r.store.Changes(b.Context()) })
+				require.NoError(b, err)
+				require.Len(b, set.Tables, cond(rows > 0, 3, 0))
+			}
+			b.ReportMetric(milliseconds(tell.median()), "ms-median")
+		})
+	}
+}
+
+// newWelfare makes a database of the welfare schema with so many offices.
+func newWelfare(b *testing.B, offices int) bundle {
+	r := setup(b, fixtures.WithSchema(fixtures.WelfareSchema))
+	seedWelfare(b, r.pool, offices)
+	return r
+}
