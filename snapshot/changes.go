@@ -212,9 +212,9 @@ type changesOption func(*changesConfig)
 func (o changesOption) changes(c *changesConfig) { o(c) }
 
 // Ignoring leaves columns out of [Changes], such as those with the time of a write:
-// "updated_at" in all tables, "offices.updated_at" in one, also with the schema before it.
-// Each part is a pattern of [path.Match]. A table of which all columns are ignored
-// ("audit_log.*") is left out.
+// "updated_at" in all tables, "offices.updated_at" in one, also with the schema
+// before it. Each part is a pattern of [path.Match]. A table of which all columns are
+// ignored ("audit_log.*") is left out.
 func Ignoring(columns ...string) ChangesOption {
 	return changesOption(func(c *changesConfig) { c.ignored = slices.Concat(c.ignored, columns) })
 }
@@ -273,10 +273,10 @@ func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
 
 // RequireChanges fails t, with both and how they differ, unless exactly what want
 // says was changed. want is what [ChangeSet.Text] writes, so the easiest way to
-// it is to copy it from the failure of an empty one. White space is told from none,
-// but not how much of it there is, nor where want is indented. Keys from sequences are the
-// same in each run after a restore; what is not, such as times, is left out by
-// [Ignoring].
+// it is to copy it from the failure of an empty one. How much space there is between
+// words does not matter, nor does indentation, and a long line may go on in the next
+// one. Keys from sequences are the same in each run after a restore; what is not,
+// such as times, is left out by [Ignoring].
 //
 //	snapshot.RequireChanges(t, `
 //		public.offices +1 ~1
@@ -301,11 +301,11 @@ var shown = changesOption(func(c *changesConfig) { c.limit = shownRows })
 // either, since what the journal knows; without a journal too it is [ErrNotFound].
 // What is not committed is not seen. Nothing is locked, and nothing is changed.
 //
-// The journal tells at a cost of what was changed; see [Store.Restore]. Where it can't, as
-// after TRUNCATE or a change of the schema, or without the rights for a journal, the
-// table is compared with the snapshot's file, at a cost of what it holds. All
-// changed rows are held in memory. Generated columns that are not stored are left
-// out, and where a file is compared all of them.
+// The journal tells at a cost of what was changed; see [Store.Restore]. Where it
+// can't, as after TRUNCATE or a change of the schema, or without the rights for a
+// journal, the table is compared with the snapshot's file, at a cost of what it
+// holds. All changed rows are held in memory. Generated columns that are not stored
+// are left out, and where a file is compared all of them.
 func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, error) {
 	cfg := changesConfig{storeConfig: s.storeConfig}
 	err := apply(&cfg.storeConfig, opts, func(o ChangesOption) { o.changes(&cfg) })

@@ -204,6 +204,8 @@ func linesOf(text string) (out []string) {
 		case len(words) == 0:
 		case words[0] == "+" || words[0] == "~" || words[0] == "-":
 			out = append(out, table+" "+strings.Join(words, " "))
+		case len(out) > 0 && (strings.Contains(words[0], "=") || strings.HasSuffix(words[0], ":") && !strings.Contains(words[0], ".")): // the line before goes on
+			out[len(out)-1] += " " + strings.Join(words, " ")
 		default:
 			table = words[0]
 			out = append(out, strings.Join(words, " "))

@@ -27,13 +27,14 @@ func (o storeOption) clone(c *cloneConfig) { o(&c.storeConfig) }
 
 // Clone gives t a database of its own, at the snapshot called name, and returns a
 // pool that leads to it. From then on it is t's database, and that of its subtests:
-// for fixtures.DB, [Restore], [Changes] and the other packages. So tests may run in parallel. It
-// fails t on an error; see [Store.Clone].
+// for fixtures.DB, [Restore], [Changes] and the other packages. So tests may run in
+// parallel. It fails t on an error; see [Store.Clone].
 //
-// After t the pool is closed. The database is undone and given to the next test where it is
-// certain to be as it was; else it is dropped, or kept, with its address in the
-// log, when t failed and GROUNDHOG_KEEP is set. Connections that t left open are cut, with a
-// line in its log. When t fails, its log gets what it changed: see [LogChanges].
+// After t the pool is closed. The database is undone and given to the next test where
+// it is certain to be as it was; else it is dropped, or kept, with its address in the
+// log, when t failed and GROUNDHOG_KEEP is set. Connections that t left open are cut,
+// with a line in its log. When t fails, its log gets what it changed: see
+// [LogChanges].
 func Clone(t testing.TB, name string, opts ...CloneOption) *pgxpool.Pool {
 	t.Helper()
 	s, _ := storeOf(t)
@@ -76,21 +77,21 @@ func (c *Cloned) Close() error {
 }
 
 // Clone makes a database of its own at the snapshot called name. Call [Cloned.Close]
-// at the end. The store's database must be one that package fixtures made, with its schema, as
-// a role that may create databases; another one is [ErrInvalidArgument], and so is
-// a snapshot of some rows only (see [ScopeOption]).
+// at the end. The store's database must be one that package fixtures made, with its
+// schema, as a role that may create databases; another one is [ErrInvalidArgument],
+// and so is a snapshot of some rows only (see [ScopeOption]).
 //
-// The database is a copy of a template, which is made once for each snapshot and server by
-// the schema that fixtures was given and the rows of the file, by one process while others
-// wait. What was made after it in the origin's schema by other means is an
-// [ErrSchemaMismatch]. The first copy costs the template, each further one a CREATE
-// DATABASE; a database that was used before, and whose changes the journal could undo,
-// costs nothing but that. One is made ahead where copying is quick. There are at
-// most GOMAXPROCS + 4 at a time: who wants one more waits, for 10 s at most,
-// unless it would wait for itself, as a subtest of a test that has one.
+// The database is a copy of a template, which is made once for each snapshot and
+// server by the schema that fixtures was given and the rows of the file, by one
+// process while others wait. What was made after it in the origin's schema by other
+// means is an [ErrSchemaMismatch]. The first copy costs the template, each further
+// one a CREATE DATABASE; a database that was used before, and whose changes the
+// journal could undo, costs nothing but that. One is made ahead where copying is
+// quick. There are at most GOMAXPROCS + 4 at a time: who wants one more waits, for 10
+// s at most, unless it would wait for itself, as a subtest of a test that has one.
 //
-// Databases that are not in use go with the origin, those of a killed process with the next
-// one that uses the server.
+// Databases that are not in use go with the origin, those of a killed process with
+// the next one that uses the server.
 func (s *Store) Clone(ctx context.Context, name string, opts ...CloneOption) (*Cloned, error) {
 	cfg, f, err := s.cloneConfig(name, opts)
 	if err != nil {
@@ -406,8 +407,8 @@ func (h *herd) giveBack(c *clone, t testing.TB) error {
 	return nil
 }
 
-// undo brings the database to its baseline, or tells why it can't be trusted. The pool is
-// closed, and only tells the address.
+// undo brings the database to its baseline, or tells why it can't be trusted. The
+// pool is closed, and only tells the address.
 func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why string, err error) {
 	if c.se == nil || c.se.conn.IsClosed() || c.se.conn.PgConn().TxStatus() != 'I' {
 		if c.se != nil {

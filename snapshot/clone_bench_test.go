@@ -13,10 +13,11 @@ import (
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
-// BenchmarkClone gives a test a database of the welfare schema: cold, from a template that
-// is there; made ahead; and used before by a test that changed 10 rows. The time is until the first
-// query has its answer; "wait" is that of Clone alone, "back" that of giving it back. Beside it, in the same run, pgtestdb's way: CREATE
-// DATABASE from a template, connect, and DROP DATABASE. The larger one takes
+// BenchmarkClone gives a test a database of the welfare schema: cold, from a template
+// that is there; made ahead; and used before by a test that changed 10 rows. The time
+// is until the first query has its answer; "wait" is that of Clone alone, "back" that
+// of giving it back. Beside it, in the same run, pgtestdb's way: CREATE DATABASE from
+// a template, connect, and DROP DATABASE. The larger one takes
 // GROUNDHOG_BENCH_LARGE=1.
 func BenchmarkClone(b *testing.B) {
 	sizes := []struct {

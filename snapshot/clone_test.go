@@ -70,8 +70,8 @@ func TestCloneIsTheTestsOwn(t *testing.T) {
 	})
 }
 
-// again tells whether the database of a test that ran f is given to the next one, which finds
-// it as new.
+// again tells whether the database of a test that ran f is given to the next one,
+// which finds it as new.
 func again(t *testing.T, b bundle, f func(t testing.TB, db *pgxpool.Pool)) (used bool, w *watched) {
 	t.Helper()
 	var first string
@@ -157,8 +157,8 @@ func TestFailedClonesAreKept(t *testing.T) {
 	exec(t, b.pool, "DROP DATABASE "+kept)
 }
 
-// TestManyClones: 64 tests at once, few databases, and each is found as the snapshot has it,
-// whatever those before did.
+// TestManyClones: 64 tests at once, few databases, and each is found as the snapshot
+// has it, whatever those before did.
 func TestManyClones(t *testing.T) {
 	b := setupClones(t)
 	content := `SELECT (SELECT string_agg(i::text, '|' ORDER BY i::text) FROM item i), (SELECT string_agg(n::text, '|' ORDER BY n::text) FROM note n),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -87,4 +88,82 @@ func ExampleRows() {
 	// Output:
 	// 1 Rows("is_test_data")
 	// real 2, test
+}
+
+func ExampleStore_Changes() {
+	const schema = `CREATE TABLE books (id int PRIMARY KEY, title text, price numeric, updated_at timestamptz DEFAULT now());
+		INSERT INTO books VALUES (1, 'Botchan', 9.50), (2, 'Kokoro', 8.00), (3, 'Sanshiro', 7.25)`
+	withStore(schema, func(ctx context.Context, db *pgxpool.Pool, store *snapshot.Store) error {
+		if _, err := store.Create(ctx, "baseline"); err != nil {
+			return err
+		}
+		if _, err := db.Exec(ctx, `UPDATE books SET price = price + 1, updated_at = now() WHERE id < 3`); err != nil {
+			return err
+		}
+		if _, err := db.Exec(ctx, `DELETE FROM books WHERE id = 3`); err != nil {
+			return err
+		}
+		changes, err := store.Changes(ctx, snapshot.Ignoring("updated_at"))
+		if err != nil {
+			return err
+		}
+		fmt.Println(changes)
+		price, err := changes.Table("books").Updated()[0].New.Get("price")
+		fmt.Printf("%T\n", price)
+		return err
+	})
+	// Output:
+	// public.books ~2 -1
+	//   ~ id=1  price: 9.50 → 10.50
+	//   ~ id=2  price: 8.00 → 9.00
+	//   - id=3  title=Sanshiro  price=7.25
+	// pgtype.Numeric
+}
+
+func ExampleStore_Clone() {
+	const schema = `CREATE TABLE books (id int PRIMARY KEY, title text); INSERT INTO books VALUES (1, 'Botchan')`
+	withStore(schema, func(ctx context.Context, db *pgxpool.Pool, store *snapshot.Store) error {
+		if _, err := store.Create(ctx, "baseline"); err != nil {
+			return err
+		}
+		if _, err := db.Exec(ctx, `DELETE FROM books`); err != nil {
+			return err
+		}
+		clone, err := store.Clone(ctx, "baseline")
+		if err != nil {
+			return err
+		}
+		var books int
+		if err := clone.Pool.QueryRow(ctx, `SELECT count(*) FROM books`).Scan(&books); err != nil {
+			return err
+		}
+		fmt.Println(books)
+		return clone.Close()
+	})
+	// Output: 1
+}
+
+// Tests that run side by side each get a database at the snapshot.
+func ExampleClone() {
+	_ = func(t *testing.T) {
+		t.Parallel()
+		db := snapshot.Clone(t, "baseline")
+		if _, err := db.Exec(t.Context(), `DELETE FROM books`); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What the code under test wrote is told row by row.
+func ExampleRequireChanges() {
+	_ = func(t *testing.T) {
+		snapshot.Restore(t, "baseline")
+		if _, err := fixtures.DB(t).Exec(t.Context(), `UPDATE books SET price = 10 WHERE id = 1`); err != nil {
+			t.Fatal(err)
+		}
+		snapshot.RequireChanges(t, `
+			public.books ~1
+			  ~ id=1  price: 9.50 → 10
+		`, snapshot.Ignoring("updated_at"))
+	}
 }

@@ -85,8 +85,8 @@ func TestCleanup(t *testing.T) {
 	})
 }
 
-// A test that runs beside others opens a database of its own. An edit function
-// makes the rows that the test is about.
+// A test of few rows opens an empty database of its own, and may run beside others.
+// An edit function makes the rows that the test is about.
 func TestOverdue(t *testing.T) {
 	t.Parallel()
 	db := fixtures.Open(t, fixtures.WithSchema(fixtures.WelfareSchema))

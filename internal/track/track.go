@@ -65,7 +65,8 @@ func script(watch bool) string {
 }
 
 // Settings are those of a session that goes back or loads: triggers are silent, in
-// a deadlock it is the victim, and plans look journals up by key, which have never
+// a deadlock it is the victim, its errors are not in the server's log, where they
+// would look like a test's, and plans look journals up by key, which have never
 // been analysed, and start no workers, which takes longer than hundreds of sequences
 // do.
 const Settings = `SET session_replication_role = replica; SET groundhog.off = on;
@@ -73,7 +74,8 @@ const Settings = `SET session_replication_role = replica; SET groundhog.off = on
 		SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC'; SET extra_float_digits = 1; SET bytea_output = hex; SET lc_monetary = 'C';
 		SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
 		SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET row_security = off;
-		SELECT pg_catalog.set_config('deadlock_timeout', '20ms', false) WHERE pg_catalog.has_parameter_privilege('deadlock_timeout', 'SET')`
+		SELECT pg_catalog.set_config(name, value, false) FROM (VALUES ('deadlock_timeout', '20ms'), ('log_min_messages', 'fatal')) s(name, value)
+			WHERE pg_catalog.has_parameter_privilege(name, 'SET')`
 
 // Home names the server whose transaction ids a connection sees.
 func Home(ctx context.Context, q catalog.Querier) (home string, err error) {
