@@ -63,6 +63,16 @@ func TestCosts(t *testing.T) {
 		_, err := store.Create(ctx, "a", snapshot.Replace())
 		return err
 	})
+	restore := func(ctx context.Context) error { _, err := store.Restore(ctx, "a"); return err }
+	changes := func(ctx context.Context) error { _, err := store.Changes(ctx); return err }
+	write := func() {
+		exec(t, b.pool, `UPDATE welfare_recipients SET last_name = 'x' WHERE id = (SELECT id FROM welfare_recipients LIMIT 1); DELETE FROM support_plan_cycles WHERE id < 3`)
+	}
+	require.NoError(t, restore(t.Context()))
+	measure("Restore, nothing changed", nothing, restore)
+	measure("Restore, undone", write, restore)
+	measure("Changes, none", nothing, changes)
+	measure("Changes in two tables", write, changes)
 	measure("Create in a scope", nothing, func(ctx context.Context) error {
 		_, err := store.Create(ctx, "scope", snapshot.Replace(), snapshot.Rows("is_test_data"))
 		return err
