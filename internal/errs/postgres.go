@@ -17,7 +17,7 @@ func Class(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		switch {
-		case strings.HasPrefix(pg.Code, "08"), pg.Code == "57P01", pg.Code == "57P02", pg.Code == "57P03":
+		case strings.HasPrefix(pg.Code, "08"), pg.Code == "57P01", pg.Code == "57P02", pg.Code == "57P03", pg.Code == "53300": // … too_many_connections
 			return ErrConnection
 		case pg.Code == "55P03", pg.Code == "40P01": // lock_not_available, deadlock_detected
 			return ErrLocked

@@ -38,6 +38,7 @@ func TestClass(t *testing.T) {
 		{fmt.Errorf("read: %w", io.ErrUnexpectedEOF), errs.ErrConnection},
 		{os.ErrDeadlineExceeded, errs.ErrConnection},
 		{&pgconn.PgError{Code: "57P01"}, errs.ErrConnection},
+		{&pgconn.PgError{Code: "53300"}, errs.ErrConnection},
 		{&pgconn.PgError{Code: "55P03"}, errs.ErrLocked},
 		{&pgconn.PgError{Code: "23505"}, nil},
 	} {

@@ -61,7 +61,7 @@ func KillAtRandom(t testing.TB, runs int, begin func() *Process, check func(run 
 	if killed == 0 {
 		t.Errorf("fault: none of %d runs was killed: each ended before its time", run)
 	}
-	t.Logf("fault: %d of %d runs were killed, the others had ended", killed, run)
+	t.Logf("fault: %d tried, %d runs were killed, the others had ended", run, killed)
 }
 
 // moments spreads n of them over a usual run, which takes 1, and a tenth more, one
@@ -81,3 +81,10 @@ func seed() uint64 {
 	}
 	return rand.Uint64()
 }
+
+// EnvLong names the environment variable that, when it is set, makes tests try far
+// more faults.
+const EnvLong = "GROUNDHOG_LONG"
+
+// Long tells whether that is wanted.
+func Long() bool { return os.Getenv(EnvLong) != "" }

@@ -1,0 +1,355 @@
+package snapshot_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
+	"github.com/groundhogdb/groundhog/internal/testdb"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// Faults in the midst of a restore, by each of its ways.
+
+const shelfSchema = `
+	CREATE TABLE author (id serial PRIMARY KEY, name text NOT NULL);
+	CREATE TABLE book (id serial PRIMARY KEY, author int NOT NULL REFERENCES author ON DELETE CASCADE, title text);
+	CREATE TABLE tag (id int PRIMARY KEY, name text);
+	INSERT INTO author (name) SELECT md5(i::text) FROM generate_series(1, 2000) i;
+	INSERT INTO book (author, title) SELECT i, md5(i::text) FROM generate_series(1, 2000) i;
+	INSERT INTO tag SELECT i, md5(i::text) FROM generate_series(1, 300) i`
+
+// waysBack are changes after which a restore takes each of its ways.
+var waysBack = []struct {
+	name   string
+	change string
+	want   []snapshot.Way // of author, book and tag, for a role that may have a journal
+}{
+	{"nothing", `SELECT`, []snapshot.Way{snapshot.Nothing, snapshot.Nothing, snapshot.Nothing}},
+	{"undone", `UPDATE author SET name = 'x' WHERE id % 9 = 0; DELETE FROM author WHERE id % 50 = 0; INSERT INTO author (name) SELECT 'new' FROM generate_series(1, 200)`,
+		[]snapshot.Way{snapshot.Undone, snapshot.Undone, snapshot.Nothing}},
+	{"partly", `UPDATE book SET title = 'x' WHERE id % 9 = 0; TRUNCATE tag; INSERT INTO tag VALUES (1, 'x')`,
+		[]snapshot.Way{snapshot.Nothing, snapshot.Undone, snapshot.Reloaded}},
+	{"reloaded", `UPDATE book SET title = 'x'; CREATE TABLE passing (id int); DROP TABLE passing; SELECT nextval('book_id_seq')`,
+		[]snapshot.Way{snapshot.Reloaded, snapshot.Reloaded, snapshot.Reloaded}},
+}
+
+// shelf is a database with a snapshot "a".
+type shelf struct {
+	bundle
+	baseline map[string]string
+	url      string
+	loses    bool // what was committed may be lost
+}
+
+func newShelf(t *testing.T, b bundle, url string) *shelf {
+	t.Helper()
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	_, err = b.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	return &shelf{bundle: b, baseline: state(t, b.pool), url: url}
+}
+
+// strike changes the database, and restores it while a fault strikes; each time it
+// must be as before or restored, and the next restore must work. It counts those
+// that had restored it all the same.
+func (s *shelf) strike(t *testing.T, change string, times int, restore func(i int) error) {
+	t.Helper()
+	restored := 0
+	for i := range times {
+		exec(t, s.pool, change)
+		changed := state(t, s.pool)
+		err := restore(i)
+		settled(t, s.pool)
+		now := state(t, s.pool)
+		if fmt.Sprint(now) == fmt.Sprint(s.baseline) {
+			restored++
+		} else {
+			require.True(t, err != nil || s.loses, "it was said to be restored")
+			require.Equal(t, changed, now, "neither as before nor restored: %v", err)
+		}
+		_, err = s.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, s.baseline, state(t, s.pool))
+	}
+	t.Logf("fault: %d tried, %d restored all the same", times, restored)
+}
+
+// usual is how long a restore takes.
+func (s *shelf) usual(t *testing.T, change string) time.Duration {
+	t.Helper()
+	exec(t, s.pool, change)
+	began := time.Now()
+	_, err := s.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	return time.Since(began)
+}
+
+// times is how often something is tried, in the short form and in the long one.
+func times(short, long int) int {
+	switch {
+	case fault.Long():
+		return long
+	case testing.Short():
+		return short/4 + 1
+	}
+	return short
+}
+
+func TestFaultsByEachWay(t *testing.T) {
+	for _, way := range waysBack {
+		t.Run(way.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, fixtures.WithSchema(shelfSchema))
+			s := newShelf(t, b, fixtures.URL(t))
+			exec(t, b.pool, way.change)
+			restored, err := b.store.Restore(t.Context(), "a")
+			require.NoError(t, err)
+			for i, w := range restored.Ways {
+				require.Equal(t, cond(isSuperuser(t, b.pool), way.want[i], snapshot.Reloaded), w.Way, w.Table)
+			}
+			usual := s.usual(t, way.change)
+
+			t.Run("client killed", func(t *testing.T) {
+				changed := map[string]string{}
+				start := begin(t, b, "restore")
+				fault.KillAtRandom(t, times(10, 75), func() *fault.Process {
+					_, err := b.store.Restore(t.Context(), "a")
+					require.NoError(t, err)
+					exec(t, b.pool, way.change)
+					changed = state(t, b.pool)
+					return start()
+				}, func(run int, exit fault.Exit) {
+					settled(t, b.pool)
+					now := state(t, b.pool)
+					if fmt.Sprint(now) != fmt.Sprint(s.baseline) {
+						require.True(t, exit.Killed(), "run %d: %s", run, exit)
+						require.Equal(t, changed, now, "run %d: neither as before nor restored", run)
+					}
+				})
+				_, err := b.store.Restore(t.Context(), "a")
+				require.NoError(t, err)
+				require.Equal(t, s.baseline, state(t, b.pool))
+			})
+			t.Run("cancelled", func(t *testing.T) {
+				s.strike(t, way.change, times(12, 100), func(int) error {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.Float64()*1.2*float64(usual)))
+					defer cancel()
+					_, err := b.store.Restore(ctx, "a")
+					if err != nil {
+						require.True(t, errors.Is(err, context.DeadlineExceeded), err)
+					}
+					return err
+				})
+			})
+			t.Run("terminated", func(t *testing.T) {
+				s.strike(t, way.change, times(8, 100), func(int) error {
+					done := make(chan error, 1)
+					go func() { _, err := b.store.Restore(t.Context(), "a"); done <- err }()
+					time.Sleep(time.Duration(rand.Float64() * float64(usual))) // the moment is a random one
+					exec(t, b.pool, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '`+testdb.Application+`'`)
+					err := <-done
+					require.NoError(t, err, "it is tried again")
+					return err
+				})
+			})
+			t.Run("cut", func(t *testing.T) {
+				proxy := fault.Postgres(t, s.url)
+				pool, err := pgxpool.New(t.Context(), proxy.URL())
+				require.NoError(t, err)
+				defer pool.Close()
+				store, err := snapshot.NewStore(pool, snapshot.WithDir(b.dir))
+				require.NoError(t, err)
+				store.SetWaits(time.Millisecond)
+				exec(t, b.pool, way.change)
+				_, err = store.Restore(t.Context(), "a")
+				require.NoError(t, err)
+				whole := proxy.Traffic()
+				n := times(12, 150)
+				s.strike(t, way.change, n, func(i int) error {
+					rule := fault.Rule{Way: fault.ToServer, After: whole.ToServer * int64(i) / int64(n), How: fault.RST}
+					if i%2 == 1 {
+						rule = fault.Rule{Way: fault.FromServer, After: whole.FromServer * int64(i) / int64(n), How: fault.FIN}
+					}
+					proxy.Strike(fault.RST) // what an earlier call kept
+					proxy.Clear()
+					proxy.Add(rule)
+					_, err := store.Restore(t.Context(), "a")
+					proxy.Clear()
+					if err != nil {
+						require.ErrorIs(t, err, snapshot.ErrConnection, "cut %+v", rule)
+					}
+					return err
+				})
+			})
+		})
+	}
+}
+
+// ownServer starts one that a test may break.
+func ownServer(t *testing.T) *fixtures.Server {
+	t.Helper()
+	if os.Getenv(fixtures.EnvURL) != "" {
+		t.Skip("the server was given, and is not ours to break")
+	}
+	server, err := fixtures.Start(t.Context())
+	require.NoError(t, err)
+	fault.AtEnd(t, server.Close)
+	return server
+}
+
+func onServer(t *testing.T, server *fixtures.Server, schema string) *shelf {
+	t.Helper()
+	db, err := server.CreateDatabase(t.Context(), fixtures.WithSchema(schema))
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "snapshots")
+	store, err := snapshot.NewStore(db.Pool, snapshot.WithDir(dir))
+	require.NoError(t, err)
+	store.SetWaits(time.Millisecond)
+	return newShelf(t, bundle{db.Pool, store, dir}, db.URL)
+}
+
+// TestServerCrashesDuringRestore: its processes are killed, and it comes up again.
+// A server for tests does not wait for the disk, so it may lose a restore that it
+// said was done, as a whole.
+func TestServerCrashesDuringRestore(t *testing.T) {
+	t.Parallel()
+	s := onServer(t, ownServer(t), shelfSchema)
+	s.loses = true
+	checkpointer := func() (pid int) {
+		s.pool.Reset()
+		_ = s.pool.QueryRow(t.Context(), `SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`).Scan(&pid)
+		return pid
+	}
+	for _, way := range waysBack {
+		usual := s.usual(t, way.change)
+		s.strike(t, way.change, times(2, 25), func(int) error {
+			exec(t, s.pool, "CHECKPOINT")
+			pid := checkpointer()
+			require.NotZero(t, pid)
+			done := make(chan error, 1)
+			go func() { _, err := s.store.Restore(t.Context(), "a"); done <- err }()
+			time.Sleep(time.Duration(rand.Float64() * float64(usual))) // the moment is a random one
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			err := <-done
+			if err != nil {
+				require.ErrorIs(t, err, snapshot.ErrConnection)
+			}
+			require.Eventually(t, func() bool { now := checkpointer(); return now != 0 && now != pid }, time.Minute, 10*time.Millisecond)
+			return err
+		})
+	}
+}
+
+func TestTooManyConnections(t *testing.T) {
+	t.Parallel()
+	s := onServer(t, ownServer(t), shelfSchema)
+	exec(t, s.pool, waysBack[1].change)
+	changed := state(t, s.pool)
+	require.NoError(t, s.store.Untrack(t.Context())) // and the session that it keeps goes after a while
+	var all []*pgx.Conn
+	defer func() {
+		for _, conn := range all {
+			conn.Close(context.Background())
+		}
+	}()
+	full := func() bool {
+		conn, err := pgx.Connect(t.Context(), s.url)
+		if err == nil {
+			all = append(all, conn)
+		}
+		var refused *pgconn.PgError
+		return errors.As(err, &refused) && refused.Code == "53300"
+	}
+	for began := time.Now(); time.Since(began) < 1200*time.Millisecond; time.Sleep(time.Millisecond) { // longer than a session is kept
+		if !full() {
+			began = time.Now()
+		}
+	}
+	_, err := s.store.Restore(t.Context(), "a")
+	require.ErrorIs(t, err, snapshot.ErrConnection)
+	require.ErrorContains(t, err, "too many clients")
+	require.Equal(t, changed, state(t, s.pool))
+	_, err = s.store.Create(t.Context(), "b")
+	require.ErrorIs(t, err, snapshot.ErrConnection)
+	require.NoFileExists(t, filepath.Join(s.dir, "b.groundhog"))
+	for _, conn := range all {
+		require.NoError(t, conn.Close(t.Context()))
+	}
+	all = nil
+	require.Eventually(t, func() bool { _, err := s.store.Restore(t.Context(), "a"); return err == nil }, time.Minute, 10*time.Millisecond)
+	require.Equal(t, s.baseline, state(t, s.pool))
+	t.Log("fault: 2 tried")
+}
+
+// TestTheServersDiskIsFull: the tables are on a small file system, which has no room
+// for what is loaded beside what is there.
+func TestTheServersDiskIsFull(t *testing.T) {
+	dir, err := os.MkdirTemp(fault.TempDir(), "tablespace-")
+	require.NoError(t, err)
+	fault.AtEnd(t, func() error { return os.RemoveAll(dir) })
+	if err := syscall.Mount("none", dir, "tmpfs", 0, "size=3M,mode=777"); err != nil {
+		t.Skipf("no small file system can be made: %v", err)
+	}
+	fault.AtEnd(t, func() error { return syscall.Unmount(dir, syscall.MNT_DETACH) })
+	location := filepath.Join(dir, "data")
+	require.NoError(t, os.Mkdir(location, 0o777))
+	server := ownServer(t)
+	s := onServer(t, server, shelfSchema)
+	var folder string
+	require.NoError(t, s.pool.QueryRow(t.Context(), "SHOW data_directory").Scan(&folder))
+	info, err := os.Stat(folder)
+	require.NoError(t, err)
+	owner := info.Sys().(*syscall.Stat_t)
+	require.NoError(t, os.Chown(location, int(owner.Uid), int(owner.Gid)))
+	exec(t, s.pool, "CREATE TABLESPACE small LOCATION '"+location+"'")
+	exec(t, s.pool, "ALTER TABLE book SET TABLESPACE small; ALTER INDEX book_pkey SET TABLESPACE small")
+	_, err = s.store.Create(t.Context(), "a", snapshot.Replace())
+	require.NoError(t, err)
+	_, err = s.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
+
+	n := 0
+	for _, way := range waysBack[1:] {
+		exec(t, s.pool, way.change)
+		// Another table takes what is left.
+		exec(t, s.pool, `CREATE TABLE ballast (v text) TABLESPACE small; ALTER TABLE ballast ALTER v SET STORAGE EXTERNAL`)
+		fill := func(bytes int) error {
+			_, err := s.pool.Exec(t.Context(), fmt.Sprintf("INSERT INTO ballast VALUES (repeat('x', %d))", bytes))
+			return err
+		}
+		for bytes := 1 << 20; bytes >= 1<<10; bytes /= 2 {
+			for fill(bytes) == nil {
+			}
+		}
+		_, err := s.pool.Exec(t.Context(), `SELECT pg_sleep(0); DELETE FROM ballast WHERE false`, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err)
+		changed := state(t, s.pool)
+		_, err = s.store.Restore(t.Context(), "a", snapshot.OnSchemaMismatch(snapshot.Warn))
+		require.Error(t, err, way.name)
+		var full *pgconn.PgError
+		require.ErrorAs(t, err, &full)
+		require.Equal(t, "53100", full.Code, err) // disk_full
+		require.Equal(t, changed, state(t, s.pool), way.name)
+		exec(t, s.pool, `DROP TABLE ballast`)
+		_, err = s.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, s.baseline, state(t, s.pool))
+		n++
+	}
+	t.Logf("fault: %d tried", n)
+}
