@@ -353,3 +353,117 @@ func TestTheServersDiskIsFull(t *testing.T) {
 	}
 	t.Logf("fault: %d tried", n)
 }
+
+// TestFaultsDuringCreate: the former file stands, or the new one is whole, and the
+// database is as it was.
+func TestFaultsDuringCreate(t *testing.T) {
+	t.Parallel()
+	s := onServer(t, ownServer(t), shelfSchema)
+	ctx := t.Context()
+	exec(t, s.pool, waysBack[1].change)
+	want := state(t, s.pool)
+	began := time.Now()
+	_, err := s.store.Create(ctx, "a", snapshot.Replace())
+	require.NoError(t, err)
+	usual := time.Since(began)
+	sound := func(t *testing.T) {
+		t.Helper()
+		s.pool.Reset()
+		_, err := s.store.Verify(ctx, "a")
+		require.NoError(t, err)
+		require.Equal(t, want, state(t, s.pool))
+		require.LessOrEqual(t, len(temporary(t, s.dir)), 1)
+	}
+	moment := func() time.Duration { return time.Duration(rand.Float64() * float64(usual)) }
+	n := times(8, 100)
+
+	t.Run("cancelled", func(t *testing.T) {
+		for range n {
+			ctx, cancel := context.WithTimeout(ctx, moment())
+			_, err := s.store.Create(ctx, "a", snapshot.Replace())
+			cancel()
+			if err != nil {
+				require.True(t, errors.Is(err, context.DeadlineExceeded), err)
+			}
+			sound(t)
+		}
+		t.Logf("fault: %d tried", n)
+	})
+	t.Run("terminated", func(t *testing.T) {
+		for range n {
+			done := make(chan error, 1)
+			go func() { _, err := s.store.Create(ctx, "a", snapshot.Replace()); done <- err }()
+			time.Sleep(moment()) // a random one
+			admin, err := pgx.Connect(ctx, s.url)
+			require.NoError(t, err)
+			_, err = admin.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'`)
+			require.NoError(t, err)
+			require.NoError(t, admin.Close(ctx))
+			require.NoError(t, <-done, "it is tried again")
+			sound(t)
+		}
+		t.Logf("fault: %d tried", n)
+	})
+	t.Run("cut", func(t *testing.T) {
+		proxy := fault.Postgres(t, s.url)
+		pool, err := pgxpool.New(ctx, proxy.URL())
+		require.NoError(t, err)
+		defer pool.Close()
+		store, err := snapshot.NewStore(pool, snapshot.WithDir(s.dir))
+		require.NoError(t, err)
+		store.SetWaits(time.Millisecond)
+		for i := range n {
+			pool.Reset()
+			proxy.Strike(fault.RST)
+			proxy.Clear()
+			proxy.Add(fault.Rule{Way: fault.FromServer, After: int64(rand.IntN(1+300_000*i/n) + 1000*i), How: cond(i%2 == 0, fault.RST, fault.FIN)})
+			_, err := store.Create(ctx, "a", snapshot.Replace())
+			proxy.Clear()
+			if err != nil {
+				require.ErrorIs(t, err, snapshot.ErrConnection)
+			}
+			sound(t)
+		}
+		t.Logf("fault: %d tried", n)
+	})
+	t.Run("statement timeout", func(t *testing.T) {
+		// At whatever statement or table it strikes.
+		for i := range n {
+			exec(t, s.pool, fmt.Sprintf("ALTER DATABASE %s SET statement_timeout = '%dms'", pgx.Identifier{nameOf(t, s.pool)}.Sanitize(), 1+i%4))
+			s.pool.Reset()
+			_, err := s.store.Create(ctx, "a", snapshot.Replace())
+			require.NoError(t, err, "our sessions set their own")
+			exec(t, s.pool, "SET statement_timeout = 0; ALTER DATABASE "+pgx.Identifier{nameOf(t, s.pool)}.Sanitize()+" RESET statement_timeout")
+			sound(t)
+		}
+		t.Logf("fault: %d tried", n)
+	})
+	t.Run("server crashed", func(t *testing.T) {
+		exec(t, s.pool, "CHECKPOINT")
+		for range times(2, 25) {
+			var pid int
+			require.NoError(t, s.pool.QueryRow(ctx, `SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`).Scan(&pid))
+			done := make(chan error, 1)
+			go func() { _, err := s.store.Create(ctx, "a", snapshot.Replace()); done <- err }()
+			time.Sleep(moment()) // a random one
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			if err := <-done; err != nil {
+				require.ErrorIs(t, err, snapshot.ErrConnection)
+			}
+			require.Eventually(t, func() bool {
+				var now int
+				s.pool.Reset()
+				_ = s.pool.QueryRow(ctx, `SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`).Scan(&now)
+				return now != 0 && now != pid
+			}, time.Minute, 10*time.Millisecond)
+			sound(t)
+		}
+		t.Logf("fault: %d tried", times(2, 25))
+	})
+	_, err = s.store.Restore(ctx, "a")
+	require.NoError(t, err)
+	require.Equal(t, want, state(t, s.pool))
+	_, err = s.store.Create(ctx, "b")
+	require.NoError(t, err)
+	require.Empty(t, temporary(t, s.dir))
+}
