@@ -109,11 +109,7 @@ func temporary(t *testing.T, dir string) []string {
 func TestKilledDuringCreate(t *testing.T) {
 	t.Parallel()
 	b := setupNoise(t)
-	runs := 200
-	if testing.Short() {
-		runs = 15
-	}
-	fault.KillAtRandom(t, runs, begin(t, b, "create"), func(run int, exit fault.Exit) {
+	fault.KillAtRandom(t, cond(testing.Short(), 15, times(200, 500)), begin(t, b, "create"), func(run int, exit fault.Exit) {
 		_, err := b.store.Verify(t.Context(), "a")
 		require.NoError(t, err, "run %d: %s", run, exit)
 		require.LessOrEqual(t, len(temporary(t, b.dir)), 1, "they pile up")
