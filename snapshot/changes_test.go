@@ -244,3 +244,48 @@ func TestChangesInScope(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "public.a +1 ~1\n  ~ id=1  v: one → x\n  + id=3  v=three  test=t", c.String())
 }
+
+// TestChangesOfOddTables: the journal and the file tell the same.
+func TestChangesOfOddTables(t *testing.T) {
+	t.Parallel()
+	b := setupOdd(t)
+	superuser(t, b.pool)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	_, err = b.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	tell := func() snapshot.ChangeSet {
+		c, err := b.store.Changes(t.Context(), snapshot.Ignoring("sum8"))
+		require.NoError(t, err)
+		return c
+	}
+	require.True(t, tell().Empty())
+	exec(t, b.pool, `
+		INSERT INTO "Builtin Types" DEFAULT VALUES;
+		UPDATE "Builtin Types" SET te = te || '→', "a""b" = E'x\ny', "列" = '  ', j = '{"a":  1}', p = '(1,2)', ma = '{sad}', iv = '1 day', by = '\x00ff', m = 'so so', x = '<a/>', pair = '(1,"b c")', f8 = '-0';
+		UPDATE part SET v = v || '!'; UPDATE part SET region = 'west' WHERE id = (SELECT min(id) FROM part);
+		DELETE FROM part WHERE id = (SELECT max(id) FROM part);
+		INSERT INTO nocolumns DEFAULT VALUES; INSERT INTO nocolumns DEFAULT VALUES;
+		INSERT INTO nokey SELECT * FROM nokey; INSERT INTO nokey VALUES (NULL, NULL), (NULL, NULL);
+		UPDATE "Second Schema".node SET v = 'n' || id, parent = NULL;
+		INSERT INTO parent VALUES (901, 'p'); INSERT INTO child VALUES (902, 'c', 'e'); UPDATE child SET extra = 'other' WHERE id <> 902;
+		UPDATE unlogged SET v = 'u'; DELETE FROM to_part; UPDATE deferred_unique SET pos = -pos`)
+	journal := tell()
+	require.NotEmpty(t, journal.Tables)
+	for _, table := range journal.Tables {
+		require.Empty(t, table.Note, table.Table)
+	}
+	exec(t, b.pool, `CREATE TABLE passing (id int); DROP TABLE passing`) // the journal is void
+	file := tell()
+	require.Equal(t, file.Text(), journal.Text())
+	require.Equal(t, file.Summary(), journal.Summary())
+	for _, table := range journal.Tables {
+		for _, row := range table.Rows {
+			for _, side := range []snapshot.Row{row.Old, row.New} {
+				_, err := side.Values()
+				require.NoError(t, err, table.Table)
+			}
+		}
+	}
+	require.Empty(t, snapshot.LineDiff(journal.Text(), file.Text()))
+}

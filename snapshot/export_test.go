@@ -56,3 +56,6 @@ func (s *Store) CloneAhead(ctx context.Context, name string) {
 	h.ahead.Add(1)
 	h.makeAhead(s, cfg, f)
 }
+
+// LineDiff compares the texts of changes.
+var LineDiff = lineDiff
