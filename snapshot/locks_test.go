@@ -8,9 +8,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -99,5 +101,39 @@ func TestWhatIsSaidOfADeadlock(t *testing.T) {
 		require.ErrorIs(t, err, cause)
 		require.ErrorContains(t, err, want)
 		require.Equal(t, code == "55P03", bytes.Contains([]byte(err.Error()), []byte("waited")), err)
+	}
+}
+
+// TestGoingBackGivesWay: who holds a lock and comes to write only after the restore
+// began to wait for that lock is not the victim of the deadlock that they are in.
+func TestGoingBackGivesWay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ change, hold, write string }{
+		"reload": {`TRUNCATE tag; UPDATE book SET title = 'x'`, `LOCK TABLE author, book, tag IN EXCLUSIVE MODE`, `UPDATE tag SET name = 'mine'`},
+		"undo":   {`UPDATE book SET title = 'x'`, `SELECT FROM book FOR UPDATE`, `UPDATE book SET title = 'mine'`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, fixtures.WithSchema(shelfSchema))
+			superuser(t, b.pool)
+			s := newShelf(t, b, fixtures.URL(t))
+			exec(t, b.pool, c.change)
+			holder, err := b.pool.Begin(t.Context())
+			require.NoError(t, err)
+			defer holder.Rollback(context.WithoutCancel(t.Context()))
+			_, err = holder.Exec(t.Context(), c.hold, pgx.QueryExecModeSimpleProtocol)
+			require.NoError(t, err)
+			done := make(chan error, 1)
+			go func() { _, err := b.store.Restore(t.Context(), "a"); done <- err }()
+			// It waits for longer than it looks for deadlocks.
+			require.Eventually(t, func() bool {
+				return text(t, b.pool, `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND now() - state_change > '50ms'`) != ""
+			}, 5*time.Second, time.Millisecond)
+			_, err = holder.Exec(t.Context(), c.write)
+			require.NoError(t, err)
+			require.NoError(t, holder.Commit(t.Context()))
+			require.NoError(t, <-done)
+			require.Equal(t, s.baseline, state(t, b.pool))
+		})
 	}
 }

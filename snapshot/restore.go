@@ -86,15 +86,16 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 	began := time.Now()
 	err := cfg.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
-			err := s.changeIn(ctx, &cfg.storeConfig, se, func(tx pgx.Tx, powers catalog.Powers, _ bool) error {
-				l := loader{ctx: ctx, tx: tx, powers: powers, cfg: &restoreConfig{storeConfig: cfg.storeConfig}}
-				if err := l.readCatalog(cfg.scoped(), true); err != nil {
+			return s.locking(ctx, &cfg.storeConfig, se, "", false, func() error {
+				return s.changeIn(ctx, &cfg.storeConfig, se, func(tx pgx.Tx, powers catalog.Powers, _ bool) error {
+					l := loader{ctx: ctx, tx: tx, powers: powers, cfg: &restoreConfig{storeConfig: cfg.storeConfig}}
+					if err := l.readCatalog(cfg.scoped(), true); err != nil {
+						return err
+					}
+					_, err := l.replace(nil, nil)
 					return err
-				}
-				_, err := l.replace(nil, nil)
-				return err
+				})
 			})
-			return s.locked(ctx, &cfg.storeConfig, err)
 		})
 	})
 	if err == nil {

@@ -71,23 +71,27 @@ func (b *bringer) bring(ctx context.Context) (Restored, error) {
 	return b.reload(ctx, why)
 }
 
+func (b *bringer) locking(ctx context.Context, work func() error) error {
+	return b.store.locking(ctx, &b.cfg.storeConfig, b.se, b.file.name, b.cfg.terminate, work)
+}
+
 // terminateAfter is how long blockers may take to end before they are ended.
 const terminateAfter = 100 * time.Millisecond
 
-// locking does work again that was chosen to end a deadlock: ours always is, so
-// that it is not a test's. When it waited too long for a lock, it ends who holds
-// it, if that was asked for, else tells of them.
-func (b *bringer) locking(ctx context.Context, work func() error) (err error) {
-	if b.cfg.terminate {
+// locking does work again that was chosen to end a deadlock, or that gave way to
+// one, so that it is never a test's that fails. When it waited too long for a lock,
+// it ends who holds it, if that was asked for, else tells of them.
+func (s *Store) locking(ctx context.Context, cfg *storeConfig, se *session, what string, terminate bool, work func() error) (err error) {
+	if terminate {
 		set := func(ctx context.Context, wait time.Duration) error {
-			_, err := b.se.conn.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, false)", fmt.Sprint(wait.Milliseconds()))
+			_, err := se.conn.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, false)", fmt.Sprint(wait.Milliseconds()))
 			return err
 		}
 		if err := set(ctx, terminateAfter); err != nil {
 			return err
 		}
 		defer func() {
-			if !b.se.conn.IsClosed() {
+			if !se.conn.IsClosed() {
 				err = errors.Join(err, set(context.WithoutCancel(ctx), lockWait))
 			}
 		}()
@@ -96,17 +100,17 @@ func (b *bringer) locking(ctx context.Context, work func() error) (err error) {
 		err := work()
 		var pg *pgconn.PgError
 		if !errors.As(err, &pg) || time.Since(began) > lockWait || ctx.Err() != nil {
-			return b.store.locked(ctx, &b.cfg.storeConfig, err)
+			return s.locked(ctx, cfg, err)
 		}
 		switch {
-		case deadlocked(err):
-			b.cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(b.cfg.lang), "what", b.file.name, "error", err)
-		case pg.Code == "55P03" && b.cfg.terminate: // lock_not_available
-			if err := catalog.EndHolders(ctx, b.se.conn, testdb.Application); err != nil {
+		case deadlocked(err), track.Replaced(err):
+			cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(cfg.lang), "what", what, "error", err)
+		case pg.Code != "55P03": // lock_not_available
+			return s.locked(ctx, cfg, err)
+		case terminate:
+			if err := catalog.EndHolders(ctx, se.conn, testdb.Application); err != nil {
 				return err
 			}
-		default:
-			return b.store.locked(ctx, &b.cfg.storeConfig, err)
 		}
 	}
 }
@@ -295,8 +299,9 @@ func whyReloaded(why string, lang msg.Lang) string {
 func (s *Store) Untrack(ctx context.Context) error {
 	err := s.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &s.storeConfig, func(se *session) error {
-			err := s.changeIn(ctx, &s.storeConfig, se, func(tx pgx.Tx, _ catalog.Powers, _ bool) error { return track.Drop(ctx, tx) })
-			return s.locked(ctx, &s.storeConfig, err)
+			return s.locking(ctx, &s.storeConfig, se, "", false, func() error {
+				return s.changeIn(ctx, &s.storeConfig, se, func(tx pgx.Tx, _ catalog.Powers, _ bool) error { return track.Drop(ctx, tx) })
+			})
 		})
 	})
 	return s.explain(err, msg.CantUntrack)
@@ -321,7 +326,7 @@ func (s *Store) changeIn(ctx context.Context, cfg *storeConfig, se *session, f f
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1)`, track.Gate); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.Gate, fmt.Sprint(track.LockWait)); err != nil {
 		return err
 	}
 	mayMark, err := track.Begin(ctx, tx)

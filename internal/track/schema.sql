@@ -208,6 +208,7 @@ DECLARE
 	x record;
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock(@gate@);
+	PERFORM pg_catalog.set_config('lock_timeout', '@wait@', true);
 	SELECT * INTO s FROM groundhog.verdict(want, here);
 	IF NOT FOUND OR s.void IS NOT NULL THEN
 		RETURN QUERY SELECT ''::text, 'void'::text, coalesce(s.void, 'unmarked'), 0::bigint;

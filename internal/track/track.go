@@ -61,7 +61,7 @@ var schemaSQL string
 const wraparound = 1<<31 - 1<<20
 
 func script(watch bool) string {
-	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(Gate, 10), "@version@", strconv.Itoa(version), "@wrap@", strconv.Itoa(wraparound)).Replace(schemaSQL)
+	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(Gate, 10), "@version@", strconv.Itoa(version), "@wrap@", strconv.Itoa(wraparound), "@wait@", strconv.Itoa(LockWait)).Replace(schemaSQL)
 }
 
 // Settings are those of a session that goes back or loads: triggers are silent, in
@@ -121,6 +121,18 @@ const (
 	Awake     = "awake"     // a trigger or rule that fires always would see it
 	Hidden    = "hidden"    // row level security
 )
+
+// LockWait is how long who has the gate waits for another lock, in milliseconds. Who
+// holds that and comes to wait for the gate is in a deadlock with us, of which the
+// server tells him after a second: before that we are gone, and try again.
+const LockWait = 400
+
+// Replaced tells that what is kept in the database was made anew while the caller
+// waited for the gate. He may try again.
+func Replaced(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "XX000" && (strings.HasPrefix(pg.Message, "cache lookup failed") || strings.HasPrefix(pg.Message, "could not open relation with OID"))
+}
 
 // Restore goes back to the baseline of the snapshot called token, in a transaction
 // of its own and one round trip. It is all or nothing: partly tells that nothing was
