@@ -357,16 +357,12 @@ type comparer struct {
 }
 
 func (c *comparer) compare() (ChangeSet, error) {
-	var err error
-	if c.se.tracks {
-		// A restore that runs would empty journals under our eyes, whatever we see. A
-		// lock taken within the transaction would come after it chose its moment.
-		const gate = "SELECT pg_catalog.pg_advisory_%slock_shared($1)"
-		if _, err := c.se.conn.Exec(c.ctx, fmt.Sprintf(gate, ""), track.Gate); err != nil {
-			return ChangeSet{}, err
-		}
-		defer func() { c.se.conn.Exec(context.WithoutCancel(c.ctx), fmt.Sprintf(gate, "un"), track.Gate) }()
+	// A restore that runs would empty journals under our eyes, whatever we see.
+	done, err := c.store.besideRestores(c.ctx, &c.cfg.storeConfig, c.se.conn)
+	if err != nil {
+		return ChangeSet{}, err
 	}
+	defer done()
 	// One moment for all tables and their journals. Its temporary tables go with it.
 	if c.tx, err = c.se.conn.BeginTx(c.ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}); err != nil {
 		return ChangeSet{}, err

@@ -129,6 +129,14 @@ type saver struct {
 
 func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info Info, err error) {
 	defer marker.end(ctx)
+	done := func() {}
+	if marker == nil { // which keeps them out otherwise
+		// A restore in between would set sequences back that the rows have gone past.
+		if done, err = v.store.besideRestores(ctx, &v.cfg.storeConfig, conn); err != nil {
+			return Info{}, err
+		}
+		defer done()
+	}
 	v.tx, err = catalog.Begin(ctx, conn, readOnly, readSettings)
 	if err != nil {
 		return Info{}, err
@@ -140,11 +148,6 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 	if err != nil {
 		return Info{}, err
 	}
-	sequences, err := catalog.Sequences(ctx, v.tx, v.sel.Schema.Sequences)
-	if err != nil {
-		return Info{}, err
-	}
-	marker.mark(ctx, v.sel, powers, sequences)
 	alone := false
 	if forced := v.hidden(); len(forced) > 0 {
 		if err := v.unhide(ctx, conn, forced, powers); err != nil {
@@ -152,9 +155,15 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 		}
 		alone = true // another connection would not see what this one changed
 	}
-	if err := execAll(ctx, v.tx, v.keep("")); err != nil {
+	if err := v.lock(ctx, marker); err != nil {
 		return Info{}, err
 	}
+	sequences, err := catalog.Sequences(ctx, v.tx, v.sel.Schema.Sequences)
+	if err != nil {
+		return Info{}, err
+	}
+	marker.mark(ctx, v.sel, powers, sequences)
+	done()
 	size, err := v.checkRoom()
 	if err != nil {
 		return Info{}, err
@@ -231,6 +240,38 @@ func (v *saver) keep(wait string) []string {
 	}
 	return []string{"LOCK TABLE " + strings.Join(names, ", ") + " IN ACCESS SHARE MODE" + wait}
 }
+
+// lock keeps the tables, and sees that nobody truncated one after the transaction
+// chose the moment that it sees. Who has a lock on one may be waiting for the marker:
+// then it is tried again without.
+func (v *saver) lock(ctx context.Context, marker *marker) error {
+	sql := v.keep("")
+	if marker != nil {
+		set := func(wait time.Duration) []string {
+			return []string{fmt.Sprintf("SET LOCAL lock_timeout = %d", wait.Milliseconds())}
+		}
+		sql = slices.Concat(set(markWait), sql, set(lockWait))
+	}
+	if err := execAll(ctx, v.tx, sql); err != nil {
+		return err
+	}
+	oids := make([]string, len(v.sel.Tables))
+	for i, t := range v.sel.Tables {
+		oids[i] = catalog.Ident(t.Name)
+	}
+	var truncated bool
+	err := v.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM unnest($1::text[]) t
+			CROSS JOIN LATERAL (SELECT t::pg_catalog.regclass UNION SELECT p.relid FROM pg_catalog.pg_partition_tree(t::pg_catalog.regclass) p) r(oid)
+			JOIN pg_catalog.pg_class c ON c.oid = r.oid
+		WHERE c.relfilenode IS DISTINCT FROM coalesce(pg_catalog.pg_relation_filenode(c.oid), 0))`, oids).Scan(&truncated)
+	if err == nil && truncated {
+		err = errTruncated
+	}
+	return err
+}
+
+// errTruncated tells that a table was emptied under the eyes of a transaction.
+var errTruncated = errors.New("a table was truncated while the snapshot began")
 
 // readSettings are those under which tables are read.
 var readSettings = func() map[string]string {

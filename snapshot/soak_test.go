@@ -146,10 +146,11 @@ func write(ctx context.Context, pool *pgxpool.Pool, v int) error {
 
 // torn tells whether something is seen that no transaction wrote.
 func torn(ctx context.Context, pool *pgxpool.Pool) error {
-	var values, orphans int
-	err := pool.QueryRow(ctx, `SELECT (SELECT count(DISTINCT v) FROM (SELECT v FROM one UNION ALL SELECT v FROM two) a), (SELECT count(*) FROM two WHERE one NOT IN (SELECT id FROM one))`).Scan(&values, &orphans)
-	if err == nil && (values > 1 || orphans > 0) {
-		err = fmt.Errorf("%d values at once, %d rows without a parent", values, orphans)
+	var values, orphans, parents int
+	err := pool.QueryRow(ctx, `SELECT (SELECT count(DISTINCT v) FROM (SELECT v FROM one UNION ALL SELECT v FROM two) a), (SELECT count(*) FROM two WHERE one NOT IN (SELECT id FROM one)),
+		(SELECT count(*) FROM one)`).Scan(&values, &orphans, &parents)
+	if err == nil && (values > 1 || orphans > 0 || parents != 200) {
+		err = fmt.Errorf("%d values at once, %d rows without a parent, %d parents", values, orphans, parents)
 	}
 	return err
 }

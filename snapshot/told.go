@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"io"
 
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -13,7 +14,7 @@ import (
 // deadlock. Nothing is waited for in between: those who were in the way are past.
 const deadlocks = 4
 
-// repeat does work again after a connection fault or a deadlock. All of it can be
+// repeat does work again after a connection fault, a deadlock or [errTruncated]. All of it can be
 // done again, even when it is not known whether it was committed: it ends in the
 // same state.
 func (c *storeConfig) repeat(ctx context.Context, what string, work func() error) error {
@@ -21,7 +22,7 @@ func (c *storeConfig) repeat(ctx context.Context, what string, work func() error
 	return p.Do(ctx, func(context.Context) error {
 		for try := 1; ; try++ {
 			err := work()
-			if !deadlocked(err) || try == deadlocks || ctx.Err() != nil {
+			if !deadlocked(err) && !errors.Is(err, errTruncated) || try == deadlocks || ctx.Err() != nil {
 				return err
 			}
 			c.logger.InfoContext(ctx, msg.DeadlockAgain.In(c.lang), "what", what, "attempt", try, "of", deadlocks, "error", err)
