@@ -273,6 +273,56 @@ func TestEveryFileOperationOfCreateMayFail(t *testing.T) {
 		require.Equal(t, want, got, "operation %d", n)
 		require.Empty(t, temporary(t, b.dir), "operation %d", n)
 	}
+	t.Logf("fault: %d tried", files.Count()-1)
+}
+
+// TestAFileThatIsReplacedWhileItIsRead is one of both, whole.
+func TestAFileThatIsReplacedWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	b := setup(t, fixtures.WithSchema(shelfSchema))
+	var states []map[string]string
+	var contents [][]byte
+	for _, name := range []string{"one", "two"} {
+		exec(t, b.pool, `UPDATE author SET name = '`+name+`'; UPDATE book SET title = '`+name+`'`)
+		info, err := b.store.Create(t.Context(), name)
+		require.NoError(t, err)
+		content, err := os.ReadFile(info.Path)
+		require.NoError(t, err)
+		states, contents = append(states, state(t, b.pool)), append(contents, content)
+	}
+	target := filepath.Join(b.dir, "a.groundhog")
+	replace := func(i int) error {
+		temporary := filepath.Join(b.dir, "..", fmt.Sprint("new", i%2))
+		if err := os.WriteFile(temporary, contents[i%2], 0o600); err != nil {
+			return err
+		}
+		return os.Rename(temporary, target)
+	}
+	require.NoError(t, replace(0))
+	done, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := replace(i); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	n := times(20, 300)
+	for range n {
+		_, err := b.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Contains(t, states, state(t, b.pool))
+	}
+	close(done)
+	require.NoError(t, <-stopped)
+	t.Logf("fault: %d tried", n)
 }
 
 func TestAFolderThatCannotBeWritten(t *testing.T) {

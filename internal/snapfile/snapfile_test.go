@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -199,6 +200,7 @@ func TestEveryDamageIsSeen(t *testing.T) {
 	for _, more := range []string{"\x00", "\n", string(good)} {
 		damaged(t, path, append(bytes.Clone(good), more...), "appended")
 	}
+	t.Logf("fault: %d tried", 10*len(good)+3)
 }
 
 func TestSwappedFramesAreSeen(t *testing.T) {
@@ -298,4 +300,38 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestGarbageIsSeen: what is no snapshot, or one with parts twice, in whatever place.
+func TestGarbageIsSeen(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "a.groundhog")
+	require.NoError(t, write(snapfile.OS, path, small()))
+	good, err := os.ReadFile(path)
+	require.NoError(t, err)
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, seed))
+	const n = 300
+	for i := range n {
+		garbage := make([]byte, r.IntN(3*len(good)))
+		for j := range garbage {
+			garbage[j] = byte(r.Uint32())
+		}
+		damaged(t, path, garbage, "garbage %d", i)
+		copy(garbage, good[:min(16, len(garbage))]) // with a header that is right
+		damaged(t, path, garbage, "garbage with a header %d", i)
+		from := r.IntN(len(good))
+		to := from + 1 + r.IntN(len(good)-from)
+		damaged(t, path, slices.Concat(good[:to], good[from:]), "bytes %d to %d twice", from, to)
+		if from > 0 || to < len(good) {
+			at := r.IntN(len(good))
+			moved := slices.Concat(good[:from], good[to:])
+			at = min(at, len(moved))
+			if moved = slices.Concat(moved[:at], good[from:to], moved[at:]); !bytes.Equal(moved, good) {
+				damaged(t, path, moved, "bytes %d to %d moved to %d", from, to, at)
+			}
+		}
+	}
+	t.Logf("fault: %d tried", 4*n)
 }
