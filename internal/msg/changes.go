@@ -23,7 +23,7 @@ var (
 // Texts of copies of a database at a snapshot.
 var (
 	CantClone     = Define("no database of snapshot %q was made", "スナップショット %q のデータベースを作れませんでした")
-	NoMaker       = Define("this database can't be copied, since package fixtures did not create it: open one with fixtures.Open, and its schema, as a role that may create databases", "このデータベースは fixtures が作成したものではないためコピーできません。データベースを作成できるロールで、fixtures.Open にスキーマを渡して開いてください")
+	NoMaker       = Define("this database can't be copied, since package fixtures did not create it: open one with fixtures.Open in place of fixtures.Use, hand it the schema (WithSchema, WithMigrate), and connect as a role that may create databases", "このデータベースは fixtures が作成したものではないためコピーできません。fixtures.Use の代わりに fixtures.Open を使い、スキーマを渡し (WithSchema、WithMigrate)、データベースを作成できるロールで接続してください")
 	CloneOfScope  = Define("snapshot %q holds only some of the rows (%s), and a database of these alone would not be the one they came from", "スナップショット %q は一部の行 (%s) だけを保存しているため、そこから元のデータベースは作れません")
 	CloneAwaited  = Define("waiting for a database: as many as may be at a time are in use", "データベースの空きを待っています。同時に使える数に達しています")
 	CloneBeyond   = Define("no database became free: one more than usual is made", "空きが出なかったため、通常より多くデータベースを作ります")

@@ -45,7 +45,7 @@ var (
 	OriginUnkept       = Define("the snapshot is used, but what was in the database before can't be kept for builders to start from", "スナップショットは使えますが、作成関数の出発点となる現在の内容を保存できません")
 	OriginUnmarked     = Define("it can't be noted in the database that its origin was kept", "起点の内容を保存したことをデータベースに記録できません")
 	LeftOutOfList      = Define("left out of the list", "一覧から除外しました")
-	SchemaMismatch     = Define("snapshot %q is of another schema than the database:%s\nLet snapshot.Ensure build it again, or create it anew with snapshot.Replace()", "スナップショット %q のスキーマはデータベースと異なります:%s\nsnapshot.Ensure で作り直すか、snapshot.Replace() で作成し直してください")
+	SchemaMismatch     = Define("snapshot %q is of another schema than the database:%s\nWhere the database has the schema that is meant, let snapshot.Ensure build the snapshot again, or create it anew with snapshot.Replace().\nA restore does not undo a change of the schema: a test that makes one needs a snapshot.Clone.\nA clone has the schema that the options of fixtures.Open make, and nothing that was added after Open", "スナップショット %q のスキーマはデータベースと異なります:%s\nデータベースのスキーマが正しい場合は、snapshot.Ensure で作り直すか、snapshot.Replace() で作成し直してください。\nスキーマの変更は復元では元に戻りません。スキーマを変更するテストでは snapshot.Clone を使ってください。\nClone のデータベースには fixtures.Open のオプションによるスキーマだけがあり、Open の後に追加したものは含まれません")
 	SnapshotLocked     = Define("waited %s for locks that others hold. End these, let snapshot.TerminateBlockers() do it, or give each test a database of its own:\n%s\n", "他が保持するロックを %s 待ちました。次を終了させるか、snapshot.TerminateBlockers() に任せるか、テストごとに専用のデータベースを使ってください:\n%s\n")
 	SnapshotDeadlock   = Define("the server ended a deadlock with others by giving up on this, several times over. Those who hold locks:\n%s\nLet them take theirs in another order, or give each test a database of its own", "他の処理とのデッドロックを解消するため、サーバーがこの処理を何度も中断しました。ロックの保持者:\n%s\nロックの順序を変えるか、テストごとに専用のデータベースを使ってください")
 	DeadlockAgain      = Define("the server ended a deadlock by giving up on this; trying again", "デッドロックの解消のためサーバーに中断されました。再試行します")
@@ -86,7 +86,7 @@ var (
 var (
 	ScopeEmpty      = Define("%s needs a name that is not empty", "%s には空でない名前が必要です")
 	ScopeTwice      = Define("RowsOf names %s twice: join the conditions with AND or OR", "RowsOf で %s が 2 回指定されています。条件を AND か OR でつないでください")
-	ScopePattern    = Define("%s: %q is no pattern for table names", "%s: %q はテーブル名のパターンとして正しくありません")
+	ScopePattern    = Define("%s: %q is no pattern for names", "%s: %q は名前のパターンとして正しくありません")
 	ScopeNoTable    = Define("no table matches %q. The tables are: %s", "%q に一致するテーブルがありません。存在するテーブル: %s")
 	ScopeNoColumn   = Define("Rows(%q): no table has a column of that name. The tables are: %s", "Rows(%q): その名前の列を持つテーブルがありません。存在するテーブル: %s")
 	ScopeNotBoolean = Define("%s: column %s is of type %s, but Rows needs a boolean one. Leave the table out with Exclude, or say which of its rows are meant with RowsOf", "%s: 列 %s の型は %s ですが、Rows には boolean 型の列が必要です。Exclude でテーブルを外すか、RowsOf で対象の行を指定してください")
