@@ -100,11 +100,11 @@ var (
 		"WithPoolConfig により接続先が %[2]q ではなくデータベース %[1]q になりました。ConnConfig.Database は変えないでください")
 	DatabaseNotKept = Define("database %s of a failed test can't be kept, so it is dropped", "失敗したテストのデータベース %s を残せないため削除します")
 	DatabaseKept    = Define(
-		"the database of this failed test is kept as %s:\n    %s\nIt is dropped by the next run after %s, or when %s newer ones are kept",
-		"失敗したこのテストのデータベースを %s として残しました:\n    %s\n%s 経過後の次の実行時、または新しいものが %s 個残されたときに削除されます")
+		"a test failed, so its database is kept as %s:\n    %s\nIt is dropped by the next run after %s, or when %s newer ones are kept",
+		"テストが失敗したため、使っていたデータベースを %s として残しました:\n    %s\n%s 経過後の次の実行時、または新しいものが %s 個残されたときに削除されます")
 	DatabaseKeptHere = Define(
-		"the database of this failed test is kept as %s:\n    %s\nIts server ends %s after the last use by tests, or at once by:\n    %s",
-		"失敗したこのテストのデータベースを %s として残しました:\n    %s\nサーバーはテストでの最後の使用から %s 後に終了します。すぐに終了するには:\n    %s")
+		"a test failed, so its database is kept as %s:\n    %s\nIts server ends %s after the last use by tests, or at once by:\n    %s",
+		"テストが失敗したため、使っていたデータベースを %s として残しました:\n    %s\nサーバーはテストでの最後の使用から %s 後に終了します。すぐに終了するには:\n    %s")
 	LogOfTest          = Define("the server's log of database %s:", "データベース %s に関するサーバーのログ:")
 	LogOfTestCut       = Define("the server's log of database %s, the last %s of %s lines:", "データベース %s に関するサーバーのログ（%[3]s 行のうち最後の %[2]s 行）:")
 	TemplateLocked     = Define("the template with the schema was not ready within %s: another process makes it, %s", "スキーマのテンプレートが %s 以内に用意できませんでした。作成中のプロセス: %s")
