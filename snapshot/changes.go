@@ -74,6 +74,9 @@ type RowChange struct {
 //
 //	office, err := pgx.RowToStructByName[Office](change.New)
 //
+// The struct needs a field for each column of the table. For a few columns there is
+// [Row.Get], for all of them without a struct pgx.RowToMap.
+//
 // Values of types that pgx does not know, such as enums, are strings. The zero Row
 // has no columns.
 type Row struct {
@@ -274,8 +277,9 @@ func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
 // RequireChanges fails t, with both and how they differ, unless exactly what want
 // says was changed. want is what [ChangeSet.Text] writes, so the easiest way to
 // it is to copy it from the failure of an empty one. How much space there is between
-// words does not matter, nor does indentation, and a long line may go on in the next
-// one. Keys from sequences are the same in each run after a restore; what is not,
+// words does not matter, nor do indentation and the order of tables and rows, and a
+// long line may go on in the next one. Values are in quotes only where they would be
+// misread without, as empty ones: name=山田 太郎, note="". Keys from sequences are the same in each run after a restore; what is not,
 // such as times, is left out by [Ignoring].
 //
 //	snapshot.RequireChanges(t, `

@@ -51,9 +51,10 @@ import (
 // about twice the time; event triggers stay awake. Memory does not grow with the
 // data.
 //
-// Not reset are the session state of pooled connections (SET, LISTEN, temporary
-// tables, advisory locks), ALTER DATABASE and ALTER ROLE, and the physical order
-// of rows.
+// Not reset are the schema, which is compared but not changed (a test that changes
+// it needs a [Store.Clone]), the session state of pooled connections (SET, LISTEN,
+// temporary tables, advisory locks), ALTER DATABASE and ALTER ROLE, and the physical
+// order of rows.
 func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
 	cfg := restoreConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o RestoreOption) { o.restore(&cfg) }); err != nil {
