@@ -276,7 +276,7 @@ func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
 
 // RequireChanges fails t, with both and how they differ, unless exactly what want
 // says was changed. want is what [ChangeSet.Text] writes, so the easiest way to
-// it is to copy it from the failure of an empty one. How much space there is between
+// it is to copy it from the failure of an empty one, which tells up to 200 lines. How much space there is between
 // words does not matter, nor do indentation and the order of tables and rows, and a
 // long line may go on in the next one. Values are in quotes only where they would be
 // misread without, as empty ones: name=山田 太郎, note="". Keys from sequences are the same in each run after a restore; what is not,
@@ -289,11 +289,25 @@ func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
 //	`, snapshot.Ignoring("updated_at"))
 func RequireChanges(t testing.TB, want string, opts ...ChangesOption) {
 	t.Helper()
-	got := Changes(t, opts...).Text()
-	if text := lineDiff(want, got); text != "" {
-		t.Fatal(msg.OtherChanges.In("", text, got))
+	set := Changes(t, opts...)
+	got := set.Text()
+	text := lineDiff(want, got)
+	if text == "" {
+		return
 	}
+	_, db := storeOf(t)
+	logging.Store(logged{db, t.Name()}, func() {}) // it is told here
+	if strings.Count(got, "\n") > copiedLines {
+		got = set.text(shownRows, false)
+	}
+	if strings.TrimSpace(want) == "" {
+		t.Fatal(msg.NoChangesWanted.In("", got))
+	}
+	t.Fatal(msg.OtherChanges.In("", text, got))
 }
+
+// copiedLines is up to how many lines a failure tells all, to be copied.
+const copiedLines = 200
 
 // shownRows is how many changed rows a failing test shows.
 const shownRows = 20
@@ -639,12 +653,10 @@ func (s *Store) logChanges(t testing.TB, db *testdb.Database, on bool) (restored
 		if t.Failed() {
 			return
 		}
-		tell := sync.OnceFunc(func() { s.tellChanges(t) })
-		logging.Store(key, tell)
+		logging.Store(key, sync.OnceFunc(func() { s.tellChanges(t) }))
 		t.Cleanup(func() {
-			logging.Delete(key)
-			if t.Failed() {
-				tell()
+			if tell, ok := logging.LoadAndDelete(key); ok && t.Failed() {
+				tell.(func())()
 			}
 		})
 	}

@@ -73,7 +73,7 @@ type line struct {
 	cells []string
 }
 
-// text writes at most so many rows; 0: all.
+// text writes at most so many rows of those that were read; 0: all.
 func (c ChangeSet) text(most int, cut bool) string {
 	var out []string
 	left := int64(0)
@@ -170,28 +170,43 @@ func valueText(value []byte, cut bool) string {
 }
 
 // lineDiff tells which lines of want are not in got, and the other way round, each
-// with its table. Space is told from none, whatever there is of it.
+// with its table, those of one row together. Space is told from none, whatever there
+// is of it.
 func lineDiff(want, got string) string {
 	count := map[string]int{}
 	for _, l := range linesOf(got) {
 		count[l]++
 	}
-	var missing []string
+	type difference struct{ row, text string }
+	var found []difference
+	add := func(text msg.Text, l string) {
+		words := strings.SplitN(l, " ", 4) // the table, the sign, the first cell, and what else there is
+		row := words[0]
+		if len(words) > 2 {
+			row += " " + words[2]
+		}
+		found = append(found, difference{row, text.In("", l)})
+	}
 	for _, l := range linesOf(want) {
 		count[l]--
 		if count[l] < 0 {
-			missing = append(missing, l)
+			add(msg.MissingLine, l)
 		}
-	}
-	var out []string
-	for _, l := range missing {
-		out = append(out, msg.MissingLine.In("", l))
 	}
 	for _, l := range linesOf(got) {
 		if count[l] > 0 {
 			count[l]--
-			out = append(out, msg.UnexpectedLine.In("", l))
+			add(msg.UnexpectedLine, l)
 		}
+	}
+	slices.SortStableFunc(found, func(a, b difference) int { return strings.Compare(a.row, b.row) })
+	var out []string
+	for i, d := range found {
+		if i == 2*shownRows {
+			out = append(out, msg.MoreRows.In("", len(found)-i))
+			break
+		}
+		out = append(out, d.text)
 	}
 	return strings.Join(out, "\n")
 }

@@ -140,7 +140,9 @@ func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
 }
 
 func TestFailedClonesAreKept(t *testing.T) {
-	b := setupClones(t)
+	server := ownServer(t) // of whose own databases none is kept, since they are not its users
+	b := setup(t, fixtures.WithURL(server.URL()), fixtures.WithSchema(shopSchema))
+	snapshot.Create(t, "a", snapshot.WithDir(b.dir))
 	t.Setenv(fixtures.EnvKeep, "1")
 	w := watch(t, func(t testing.TB) {
 		db := snapshot.Clone(t, "a", snapshot.WithDir(b.dir))

@@ -61,13 +61,14 @@ var trials = []trial{
 	{area: "Seeding", fault: "cut, terminated, the answer to COMMIT lost", pkg: seeding, tests: "Cut.*|ACommit.*|TerminatedInTheMidst|FailureInTheMiddle.*|NothingIsLeftOfACut|RefusedConnections.*|TheConnectionCanBeUsedAfterAnyError"},
 	{area: "Seeding", fault: "processes side by side", pkg: seeding, tests: "ManyAtOnceNeverCollide|ProcessesAtOnceNeverCollide"},
 	{area: "Files", fault: "damage of every sort", pkg: files, tests: ".*"},
+	{area: "Files", fault: "replaced while they are read", pkg: snapshots, tests: "AFileThatIsReplacedWhileItIsRead"},
 	{area: "Side by side", fault: "many processes, the same names", pkg: snapshots, tests: "ManyProcessesOnTheSameNames|SixteenProcesses.*|ABuilderThatIsKilled.*|OneBuildsAndTheOthersWait"},
 	{area: "Side by side", fault: "clones, used again", pkg: snapshots, tests: "ManyClones|Clones.*"},
 	{area: "Servers", fault: "their owners are killed", pkg: servers, tests: ".*[Kk]illed.*|SharingMeets.*|ManyProcessesShare"},
 	{area: "Wrong use", fault: "silly arguments", pkg: snapshots, tests: "Misuse.*"},
-	{area: "Wrong use", fault: "silly arguments", pkg: seeding, tests: "Misuse.*"},
-	{area: "Wrong use", fault: "silly arguments", pkg: "./fixtures", tests: "Misuse.*"},
-	{area: "Hostile schema", fault: "names, shadowing, triggers, rights", pkg: snapshots, tests: "Hostile.*|Odd.*"},
+	{area: "Wrong use", fault: "silly arguments", pkg: seeding, tests: "BadParameters.*|OptionsAreChecked.*|OfficesOfAnother.*|Misfits.*|CancelledContext|Guard|PanicOf.*|GoexitInUserCode|WorksInCleanup|ConnectionInATransactionIsRefused"},
+	{area: "Wrong use", fault: "silly arguments", pkg: "./fixtures", tests: "OptionsThat.*|FunctionsThatDoNotReturn|.*Panic.*|.*Refused"},
+	{area: "Hostile schema", fault: "names, shadowing, triggers, rights", pkg: snapshots, tests: "Hostile.*|.*Odd.*|AnyModeOfQueries|TrackingIsInNobodysWay"},
 	{area: "Guard", fault: "names made to fool it", pkg: guards, tests: ".*"},
 }
 

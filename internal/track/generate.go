@@ -195,7 +195,7 @@ func (g *generator) notes() {
 	SELECT NOT (%s)
 $groundhog$`, g.called("rekeyed"), each(key, " AND ", func(c column) string { return fmt.Sprintf("($1).%s %s ($2).%[1]s", c.ident, c.Equal) }))
 	g.add(`GRANT EXECUTE ON FUNCTION groundhog.%s(anyelement, anyelement) TO PUBLIC`, g.called("rekeyed"))
-	g.trigger("zzz_groundhog_key", "AFTER UPDATE", "ROW", fmt.Sprintf("groundhog.%s(OLD, NEW) AND %s", g.called("rekeyed"), awake), g.called("note"))
+	g.trigger("zzz_groundhog_key", "AFTER UPDATE", "ROW", fmt.Sprintf("groundhog.%s(OLD.*, NEW.*) AND %s", g.called("rekeyed"), awake), g.called("note"))
 	g.trigger("zzz_groundhog_new", "AFTER INSERT", level, awake, g.called("note"))
 	if g.plain() {
 		g.trigger("zzz_groundhog_gone", "AFTER DELETE", "STATEMENT", awake, g.called("note"))
