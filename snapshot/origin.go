@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -229,6 +230,9 @@ func (s *Store) toOrigin(ctx context.Context, cfg *ensureConfig) error {
 // whether those are still there can't be known.
 const originsOfOthers = 16
 
+// originYoung is for how long an origin is kept of a database that is not known.
+const originYoung = 10 * time.Minute
+
 // pruneOrigins removes the origins of databases that are gone.
 func pruneOrigins(dir string, me catalog.Identity) {
 	entries, _ := os.ReadDir(dir)
@@ -249,7 +253,9 @@ func pruneOrigins(dir string, me catalog.Identity) {
 		switch {
 		case err != nil: // not ours
 		case system == me.System && me.Known():
-			if !slices.Contains(me.Others, uint32(oid)) {
+			// One that is young may be of a database that is younger than what we know.
+			info, err := e.Info()
+			if err == nil && time.Since(info.ModTime()) > originYoung && !slices.Contains(me.Others, uint32(oid)) {
 				remove(e.Name())
 			}
 		default:

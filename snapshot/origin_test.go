@@ -163,8 +163,9 @@ func TestOriginsDoNotPileUp(t *testing.T) {
 		require.NoError(t, os.Chtimes(path, at, at))
 		return path
 	}
-	write(".origin-"+system+"-4294967295.groundhog", 0)
-	write(".origin-"+system+"-4294967295-abcdef01.groundhog", 0)
+	write(".origin-"+system+"-4294967295.groundhog", time.Hour)
+	write(".origin-"+system+"-4294967295-abcdef01.groundhog", time.Hour)
+	kept = append(kept, write(".origin-"+system+"-4294967294.groundhog", 0)) // may be of a database that was just made
 	theirs := write(".origin-of-my-own.groundhog", time.Hour)
 	for i := range 20 {
 		path := write(fmt.Sprintf(".origin-1234-%d.groundhog", i), time.Duration(i)*time.Minute)

@@ -304,7 +304,17 @@ func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 		}
 	}
 	cc.RuntimeParams["application_name"] = testdb.Application
-	return pgx.ConnectConfig(ctx, cc)
+	conn, err := pgx.ConnectConfig(ctx, cc)
+	if err != nil {
+		return nil, err
+	}
+	// Roles and databases may have a limit that is meant for those who use them. A
+	// parameter of the connection's start would be refused by poolers.
+	if _, err := conn.Exec(ctx, "SET statement_timeout = 0", pgx.QueryExecModeSimpleProtocol); err != nil {
+		closeConn(conn)
+		return nil, err
+	}
+	return conn, nil
 }
 
 // closeConn does not use the context of the call: the server must hear of the end
