@@ -51,11 +51,18 @@ type ConstraintError struct {
 	cause  *pgconn.PgError
 }
 
-func (e *ConstraintError) Error() string { return "groundhog: " + e.text + ": " + e.cause.Error() }
+func (e *ConstraintError) Error() string {
+	return describe(e.text, e.Unwrap(), string(e.Kind)+" "+e.Constraint, e.Table)
+}
 
 // Unwrap returns the *pgconn.PgError. Of a foreign key that was checked after the
 // load it says what the server would have said, in English.
-func (e *ConstraintError) Unwrap() error { return e.cause }
+func (e *ConstraintError) Unwrap() error {
+	if e.cause == nil { // not a nil pointer in an error that is not nil
+		return nil
+	}
+	return e.cause
+}
 
 // RowError is a row with a value that can't be stored: that can't be written as
 // the column's type, is out of its range or too long, or that a trigger refused.
@@ -79,10 +86,19 @@ type RowError struct {
 	cause  error
 }
 
-func (e *RowError) Error() string { return "groundhog: " + e.text + ": " + e.cause.Error() }
+func (e *RowError) Error() string { return describe(e.text, e.cause, e.Column, e.Table) }
 
 // Unwrap returns the cause.
 func (e *RowError) Unwrap() error { return e.cause }
+
+// describe is the text of an error on a row. One that users make, for tests of how
+// they handle errors, has no cause.
+func describe(text string, cause error, what, table string) string {
+	if cause == nil {
+		return strings.TrimSpace("groundhog: " + strings.TrimSpace(what) + " (" + table + ")")
+	}
+	return "groundhog: " + text + ": " + cause.Error()
+}
 
 // refusal is a row that was refused, before all is found out about it: that
 // takes another transaction.

@@ -35,9 +35,10 @@ func NewSeeder(db DB, opts ...Option) *Seeder {
 // they were made; edit functions are not called a second time. A second call adds offices: their numbers go on
 // after the highest there is, also when processes call at once, since each call
 // holds an advisory lock until its transaction ends. In a transaction of the
-// caller's that is the caller's commit, and it must be read committed.
+// caller's that is the caller's commit, and it must be read committed. All rows are
+// in memory: more than ten million in one call are refused.
 func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Office)) ([]Office, error) {
-	if err := s.check(count{"n", n}, edits(edit)); err != nil {
+	if err := s.check(count{"n", n, 1}, edits(edit)); err != nil {
 		return nil, err
 	}
 	var out []Office
@@ -53,7 +54,7 @@ func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Offi
 // that are not in the database are refused before any row is made. For edit
 // functions, errors and second calls see [Seeder.Offices].
 func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, s *Staff)) ([]Staff, error) {
-	if err := s.check(count{"perOffice", perOffice}, edits(edit), officeIDs(offices)); err != nil {
+	if err := s.check(count{"perOffice", perOffice, len(offices)}, edits(edit), officeIDs(offices)); err != nil {
 		return nil, err
 	}
 	var out []Staff
@@ -69,7 +70,7 @@ func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, ed
 // those of the one before. For edit functions, errors and second calls see
 // [Seeder.Offices].
 func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, r *WelfareRecipient)) ([]WelfareRecipient, error) {
-	if err := s.check(count{"perOffice", perOffice}, edits(edit), officeIDs(offices)); err != nil {
+	if err := s.check(count{"perOffice", perOffice, len(offices)}, edits(edit), officeIDs(offices)); err != nil {
 		return nil, err
 	}
 	var out []WelfareRecipient
@@ -102,7 +103,7 @@ func (s *Seeder) SupportPlanCycles(ctx context.Context, recipients []WelfareReci
 // says, each with 10 staffs and with 100 recipients that have one plan cycle.
 // Medium comes to 32,101 rows with the creator and the association rows.
 func (s *Seeder) Welfare(ctx context.Context, scale Scale) (Dataset, error) {
-	if err := s.check(count{"scale", int(scale)}); err != nil {
+	if err := s.check(count{"scale", int(scale), recipientsPerOffice}); err != nil {
 		return Dataset{}, err
 	}
 	tables := []string{tableStaffs, tableOffices, tableOfficeStaffs, tableRecipients, tableOfficeRecipients, tableCycles}
@@ -142,14 +143,22 @@ func (s *Seeder) check(args ...argument) error {
 	return nil
 }
 
+// mostRows is how many rows of a table one call of a factory makes, all of which are
+// in memory.
+const mostRows = 10_000_000
+
 type count struct {
 	name string
 	n    int
+	each int // rows for each of n
 }
 
 func (c count) refuse(s settings) error {
 	if c.n < 0 {
 		return s.refuse(msg.BulkNegative, c.name, c.n)
+	}
+	if c.each > 0 && c.n > mostRows/c.each { // a product might overflow
+		return s.refuse(msg.BulkTooMany, c.name, c.n, mostRows)
 	}
 	return nil
 }

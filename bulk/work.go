@@ -113,7 +113,9 @@ func (w *work) attempt(do func(*work) error) error {
 	case *pgx.Conn:
 		conn = db
 	case *pgxpool.Conn:
-		conn = db.Conn()
+		if conn = connOf(db); conn == nil {
+			return w.set.refuse(msg.BulkReleased)
+		}
 	}
 	if conn != nil && !conn.IsClosed() && conn.PgConn().TxStatus() != 'I' {
 		return w.set.refuse(msg.BulkConnInTx)
@@ -121,6 +123,9 @@ func (w *work) attempt(do func(*work) error) error {
 	tx, err := w.db.Begin(w.ctx)
 	if err != nil {
 		return errs.New(errs.Class(err), msg.BulkBegin.In(w.set.lang), err)
+	}
+	if tx == nil {
+		return w.set.refuse(msg.BulkNoTx)
 	}
 	over := false
 	defer func() {
@@ -149,6 +154,17 @@ func (w *work) attempt(do func(*work) error) error {
 		return w.commitFailed(err)
 	}
 	return nil
+}
+
+// connOf returns the connection that a pool lent; nil: it was given back, which
+// pgxpool has no way to ask for but a panic.
+func connOf(lent *pgxpool.Conn) (conn *pgx.Conn) {
+	defer func() {
+		if recover() != nil {
+			conn = nil
+		}
+	}()
+	return lent.Conn()
 }
 
 // once makes a value the first time that a call gets here, and returns the same
