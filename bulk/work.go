@@ -205,6 +205,9 @@ func (w *work) look(names []string) error {
 		if unsafe := guard.Check(w.session.Database, w.set.allowed, w.set.lang); unsafe != nil {
 			return unsafe
 		}
+		if w.session.Standby {
+			return w.set.refuse(msg.AddressStandby, w.session.Database)
+		}
 	}
 	if err != nil {
 		return w.lookFailed(names, err)

@@ -179,7 +179,11 @@ func (s *Store) look(ctx context.Context, cfg *ensureConfig) error {
 				return err
 			}
 			defer tx.Rollback(ctx)
-			if _, err := cfg.guarded(ctx, tx); err != nil {
+			powers, err := cfg.guarded(ctx, tx)
+			if err == nil {
+				err = cfg.writable(powers)
+			}
+			if err != nil {
 				return err
 			}
 			cat, err := catalog.Read(ctx, tx, cfg.lang)

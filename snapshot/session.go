@@ -130,6 +130,9 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 	if se.powers, err = catalog.ReadPowers(ctx, conn); err != nil {
 		return nil, err
 	}
+	if err := s.writable(se.powers); err != nil {
+		return nil, err
+	}
 	settings := fmt.Sprintf("SET lock_timeout = %d;", lockWait.Milliseconds())
 	if se.powers.Replica {
 		settings += track.Settings
@@ -142,6 +145,14 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 	}
 	_, err = conn.Exec(ctx, settings, pgx.QueryExecModeSimpleProtocol)
 	return se, err
+}
+
+// writable refuses a server that nothing can be changed on.
+func (c *storeConfig) writable(powers catalog.Powers) error {
+	if !powers.Standby {
+		return nil
+	}
+	return errs.New(ErrInvalidArgument, msg.AddressStandby.In(c.lang, powers.Database), nil)
 }
 
 // ofItsOwn refuses a session that a pooler would hand to others with what we set.

@@ -70,6 +70,8 @@ var trials = []trial{
 	{area: "Wrong use", fault: "silly arguments", pkg: "./fixtures", tests: "OptionsThat.*|FunctionsThatDoNotReturn|.*Panic.*|.*Refused"},
 	{area: "Hostile schema", fault: "names, shadowing, triggers, rights", pkg: snapshots, tests: "Hostile.*|.*Odd.*|AnyModeOfQueries|TrackingIsInNobodysWay"},
 	{area: "Guard", fault: "names made to fool it", pkg: guards, tests: ".*"},
+	{area: "Guard", fault: "a standby takes no changes", pkg: snapshots, tests: "Standby"},
+	{area: "Guard", fault: "a standby takes no changes", pkg: seeding, tests: "Standby|ReadOnly"},
 }
 
 func main() {

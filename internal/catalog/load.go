@@ -20,19 +20,20 @@ type Session struct {
 	Server   int64  // when the server started, in microseconds since 1970
 	Replica  bool   // the role may set session_replication_role
 	Default  bool   // the isolation level is read committed
+	Standby  bool   // the server takes no changes
 }
 
 // QueueSession asks for the session as part of a batch. With xid the transaction
 // gets an id, if it has none.
 func QueueSession(b *pgx.Batch, xid bool, use func(Session)) {
 	b.Queue(`SELECT pg_catalog.current_database(), pg_catalog.current_setting('session_replication_role'),
-		CASE WHEN $1 THEN pg_catalog.pg_current_xact_id()::text ELSE '0' END,
+		CASE WHEN $1 AND NOT pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_current_xact_id()::text ELSE '0' END,
 		(extract(epoch FROM pg_catalog.pg_postmaster_start_time()) * 1000000)::bigint,
 		pg_catalog.has_parameter_privilege('session_replication_role', 'SET'),
-		pg_catalog.current_setting('transaction_isolation') = 'read committed'`, xid).QueryRow(func(row pgx.Row) error {
+		pg_catalog.current_setting('transaction_isolation') = 'read committed', pg_catalog.pg_is_in_recovery()`, xid).QueryRow(func(row pgx.Row) error {
 		var s Session
 		var id string
-		err := row.Scan(&s.Database, &s.Role, &id, &s.Server, &s.Replica, &s.Default)
+		err := row.Scan(&s.Database, &s.Role, &id, &s.Server, &s.Replica, &s.Default, &s.Standby)
 		if err == nil {
 			s.XID, err = strconv.ParseUint(id, 10, 64)
 			use(s)

@@ -77,6 +77,7 @@ type Powers struct {
 	Super    bool
 	Replica  bool  // may set session_replication_role
 	Objects  int64 // large objects in the database
+	Standby  bool  // the server takes no changes
 }
 
 // ReadPowers asks for the name of the database and the rights of the role.
@@ -86,7 +87,7 @@ func ReadPowers(ctx context.Context, q Querier) (Powers, error) {
 	err := q.QueryRow(ctx, `SELECT pg_catalog.current_database(), 'PostgreSQL ' || pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
 		current_user, pg_catalog.current_setting('is_superuser')::boolean,
 		pg_catalog.has_parameter_privilege('session_replication_role', 'SET'),
-		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata)`).Scan(&p.Database, &p.Server, &p.Role, &p.Super, &p.Replica, &p.Objects)
+		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata), pg_catalog.pg_is_in_recovery()`).Scan(&p.Database, &p.Server, &p.Role, &p.Super, &p.Replica, &p.Objects, &p.Standby)
 	if err != nil {
 		return p, fmt.Errorf("ask who we are: %w", err)
 	}

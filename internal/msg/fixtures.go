@@ -154,6 +154,9 @@ var (
 	StoryAlone = Define(
 		"the role %s may not create databases, so tests use %s itself, one at a time, and empty it",
 		"ロール %s にはデータベースを作る権限がないため、テストは %s 自体を一つずつ順に使い、空にします")
+	AddressStandby = Define(
+		"database %q is on a standby, which takes no changes: give the address of the primary server",
+		"データベース %q はスタンバイにあり、変更できません。プライマリサーバーのアドレスを指定してください")
 	AddressPooled = Define(
 		"%s leads to a pooler in transaction mode (PgBouncer, for example), which gives one session to many clients: advisory locks and settings, by which tests are kept apart, would be lost or reach others. Give the address of PostgreSQL itself, or of a pool in session mode (pool_mode = session)",
 		"%s はトランザクションモードのプーラー（PgBouncer など）に接続しています。一つのセッションを複数のクライアントが共有するため、テストを分けるためのアドバイザリロックや設定が失われたり、他に影響したりします。PostgreSQL 本体か、セッションモード（pool_mode = session）のプールのアドレスを指定してください")
