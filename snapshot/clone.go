@@ -48,7 +48,7 @@ func Clone(t testing.TB, name string, opts ...CloneOption) *pgxpool.Pool {
 		t.Fatal(cfg.explain(err, msg.CantClone, name))
 	}
 	t.Cleanup(func() {
-		if err := h.giveBack(c, t); err != nil {
+		if err := h.giveBack(t, c); err != nil {
 			t.Error(err)
 		}
 	})
@@ -72,7 +72,7 @@ type Cloned struct {
 // Close closes the pool, and drops the database or keeps it for the next
 // [Store.Clone]. A second call does nothing.
 func (c *Cloned) Close() error {
-	c.once.Do(func() { c.err = c.herd.giveBack(c.clone, nil) })
+	c.once.Do(func() { c.err = c.herd.giveBack(nil, c.clone) })
 	return c.err
 }
 
@@ -367,7 +367,7 @@ func (h *herd) makeAhead(s *Store, cfg *cloneConfig, f *file) {
 
 // giveBack takes a database back from a test. It is used again only where it is
 // certain to be as a new copy would be.
-func (h *herd) giveBack(c *clone, t testing.TB) error {
+func (h *herd) giveBack(t testing.TB, c *clone) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
 	defer cancel()
 	h.mu.Lock()
