@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -99,6 +100,12 @@ func again(t *testing.T, b bundle, f func(t testing.TB, db *pgxpool.Pool)) (used
 func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
 	b := setupClones(t)
 	superuser(t, b.pool)
+	var leaked []*pgx.Conn
+	defer func() {
+		for _, conn := range leaked {
+			conn.Close(context.Background())
+		}
+	}()
 	for name, c := range map[string]struct {
 		used bool
 		f    func(t testing.TB, db *pgxpool.Pool)
@@ -126,7 +133,7 @@ func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
 		"in use": {false, func(t testing.TB, db *pgxpool.Pool) {
 			conn, err := pgx.Connect(t.Context(), fixtures.URL(t))
 			require.NoError(t, err)
-			_ = conn
+			leaked = append(leaked, conn) // else it is closed when it is collected
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
