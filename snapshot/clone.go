@@ -243,15 +243,13 @@ func (h *herd) signal() {
 func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, test string) (*clone, error) {
 	c, err := h.find(ctx, cfg, test)
 	if err == nil && c == nil {
-		if c, err = h.make(ctx, s, cfg, f); err != nil {
-			h.free()
-		}
+		c, err = h.make(ctx, s, cfg, f)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if c.db, err = c.copy.Lend(test); err != nil {
-		return nil, errors.Join(err, h.drop(c))
+	if err := h.lend(c, test); err != nil {
+		return nil, err
 	}
 	c.by, c.name = test, f.name
 	if c.se != nil {
@@ -272,6 +270,18 @@ func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, te
 		go h.makeAhead(s, cfg, f)
 	}
 	return c, nil
+}
+
+// lend opens the pool of a database, or drops it, also when a function of the
+// caller's panics or ends the goroutine, as t.Fatal does.
+func (h *herd) lend(c *clone, test string) (err error) {
+	defer func() {
+		if c.db == nil {
+			err = errors.Join(err, h.drop(c))
+		}
+	}()
+	c.db, err = c.copy.Lend(test)
+	return err
 }
 
 func limitOfClones() int { return runtime.GOMAXPROCS(0) + cloneSpare }
@@ -315,9 +325,16 @@ func (h *herd) find(ctx context.Context, cfg *cloneConfig, test string) (*clone,
 }
 
 // templateVersion changes when what fill makes of a file does.
-const templateVersion = "1"
+const templateVersion = "2"
 
-func (h *herd) make(ctx context.Context, s *Store, cfg *cloneConfig, f *file) (*clone, error) {
+// make makes one that find has counted. Without one it is counted no more, however
+// that came: the schema may be made by functions of the caller's.
+func (h *herd) make(ctx context.Context, s *Store, cfg *cloneConfig, f *file) (made *clone, err error) {
+	defer func() {
+		if made == nil {
+			h.free()
+		}
+	}()
 	began := time.Now()
 	filled := false
 	c, err := h.maker.Make(ctx, "snapshot "+templateVersion+" "+f.sum, func(ctx context.Context, pool *pgxpool.Pool) error {
@@ -340,6 +357,9 @@ func fill(ctx context.Context, s *Store, cfg *cloneConfig, f *file, pool *pgxpoo
 	defer from.close()
 	_, err := into.bring(ctx, &restoreConfig{storeConfig: cfg.storeConfig}, &from)
 	if se := take(pool); se != nil {
+		if err == nil && se.tracks {
+			err = track.Born(ctx, se.conn)
+		}
 		closeConn(se.conn)
 	}
 	forgetBaseline(pool)
@@ -356,8 +376,7 @@ func (h *herd) makeAhead(s *Store, cfg *cloneConfig, f *file) {
 	quiet.logger, quiet.noProgress = discard, true
 	c, err := h.make(context.Background(), s, &quiet, f)
 	if err != nil {
-		h.free() // whoever needs it next sees the error
-		return
+		return // whoever needs it next sees the error
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -424,6 +443,9 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 	}
 	if ok, err := catalog.LikeNew(ctx, c.se.conn); err != nil || !ok {
 		return msg.CloneSettings.In(""), err
+	}
+	if ok, err := track.AsBorn(ctx, c.se.conn); err != nil || !ok {
+		return msg.CloneAltered.In(""), err
 	}
 	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.home)
 	switch {

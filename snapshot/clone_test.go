@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,9 +99,13 @@ func again(t *testing.T, b bundle, f func(t testing.TB, db *pgxpool.Pool)) (used
 }
 
 func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
-	b := setupClones(t)
-	superuser(t, b.pool)
-	var leaked []*pgx.Conn
+	superuser(t, fixtures.Open(t))
+	b := setup(t, fixtures.WithSchema(shopSchema+`;
+		CREATE TABLE schema_migrations (id serial, version int); INSERT INTO schema_migrations (version) VALUES (1);
+		CREATE FUNCTION nothing() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+		CREATE EVENT TRIGGER nothing ON ddl_command_start EXECUTE FUNCTION nothing()`))
+	snapshot.Create(t, "a", snapshot.WithDir(b.dir))
+	var leaked []*pgx.Conn // the collector would close one that nothing leads to
 	defer func() {
 		for _, conn := range leaked {
 			conn.Close(context.Background())
@@ -130,16 +135,31 @@ func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
 			snapshot.Create(t, "b", snapshot.Replace(), snapshot.WithDir(b.dir))
 		}},
 		"untracked": {false, func(t testing.TB, db *pgxpool.Pool) { exec(t, db, "DROP SCHEMA groundhog CASCADE; DELETE FROM sale") }},
+		"altered and restored": {false, func(t testing.TB, db *pgxpool.Pool) {
+			exec(t, db, "CREATE VIEW more AS SELECT 1; CREATE INDEX ON note (t); DELETE FROM sale")
+			snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
+		}},
+		"truncated and restored": {true, func(t testing.TB, db *pgxpool.Pool) {
+			exec(t, db, "TRUNCATE note")
+			snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
+		}},
+		"migrated":      {false, func(t testing.TB, db *pgxpool.Pool) { exec(t, db, "UPDATE schema_migrations SET version = 2") }},
+		"numbered":      {false, func(t testing.TB, db *pgxpool.Pool) { exec(t, db, "SELECT nextval('schema_migrations_id_seq')") }},
+		"event trigger": {false, func(t testing.TB, db *pgxpool.Pool) { exec(t, db, "ALTER EVENT TRIGGER nothing DISABLE") }},
+		"commented": {false, func(t testing.TB, db *pgxpool.Pool) {
+			exec(t, db, "COMMENT ON DATABASE "+nameOf(t, db)+" IS 'changed'")
+		}},
 		"in use": {false, func(t testing.TB, db *pgxpool.Pool) {
 			conn, err := pgx.Connect(t.Context(), fixtures.URL(t))
 			require.NoError(t, err)
-			leaked = append(leaked, conn) // else it is closed when it is collected
+			leaked = append(leaked, conn)
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			used, w := again(t, b, c.f)
 			require.Equal(t, c.used, used, w.log.String())
 			if name == "in use" {
+				require.NotEmpty(t, leaked)
 				require.Contains(t, w.log.String(), "1 connections to its database still open")
 			}
 		})
@@ -274,4 +294,46 @@ func TestWhatCantBeCloned(t *testing.T) {
 	_, err = b.store.Clone(t.Context(), "altered")
 	require.ErrorIs(t, err, snapshot.ErrSchemaMismatch)
 	require.ErrorContains(t, err, "public.later")
+}
+
+// TestCloneHooksThatEnd: a pool hook that panics, or ends its goroutine, takes no
+// place from others and leaves no database.
+func TestCloneHooksThatEnd(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(){"panic": func() { panic("hook") }, "goexit": runtime.Goexit} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var on atomic.Bool
+			var made sync.Map
+			b := setup(t, fixtures.WithSchema(shopSchema), fixtures.WithPoolConfig(func(c *pgxpool.Config) {
+				if on.Load() {
+					made.Store(c.ConnConfig.Database, true)
+					end()
+				}
+			}))
+			several(t, b.pool)
+			_, err := b.store.Create(t.Context(), "a")
+			require.NoError(t, err)
+			on.Store(true)
+			for range snapshot.LimitOfClones() + 1 {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { _ = recover() }()
+					_, _ = b.store.Clone(t.Context(), "a")
+				}()
+				<-done
+			}
+			on.Store(false)
+			var names []string
+			made.Range(func(name, _ any) bool { names = append(names, name.(string)); return true })
+			require.Len(t, names, snapshot.LimitOfClones()+1)
+			require.Zero(t, databases(t, b.pool, names...))
+			began := time.Now()
+			c, err := b.store.Clone(t.Context(), "a")
+			require.NoError(t, err)
+			require.Less(t, time.Since(began), 8*time.Second, "there is room")
+			require.NoError(t, c.Close())
+		})
+	}
 }

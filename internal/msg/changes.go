@@ -29,5 +29,6 @@ var (
 	CloneAwaited  = Define("waiting for a database: as many as may be at a time are in use", "データベースの空きを待っています。同時に使える数に達しています")
 	CloneBeyond   = Define("no database became free: one more than usual is made", "空きが出なかったため、通常より多くデータベースを作ります")
 	CloneDropped  = Define("the test's database is not used again", "このテストのデータベースは再利用しません")
+	CloneAltered  = Define("its schema, or a table that no snapshot holds, was changed", "スキーマ、またはスナップショットに含まれないテーブルが変更されました")
 	CloneSettings = Define("its settings, owner or rights were changed, or somebody is connected", "設定・所有者・権限が変更されたか、接続が残っています")
 )

@@ -1,0 +1,81 @@
+package track
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+)
+
+// Born notes what a baseline that was just marked has beside what the journal
+// watches, for AsBorn. The note goes when what tracks is made anew, as it is by a
+// restore after a change of the schema, which then passes for the baseline's.
+func Born(ctx context.Context, conn *pgx.Conn) error {
+	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		return exec(ctx, tx, birth)
+	})
+}
+
+// AsBorn tells whether the schema is still what Born found, as far as the journal
+// can't tell of it, and so are the tables that no baseline has.
+func AsBorn(ctx context.Context, q catalog.Querier) (ok bool, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(b.mark = groundhog.birthmark()), false) FROM groundhog.born b`).Scan(&ok)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000" || pg.Code == "42883") { // it is gone
+		return false, nil
+	}
+	return ok, err
+}
+
+// The tables beside are those of migration tools and of extensions. xmin tells
+// of each row that was written, at no cost of its width. No command on an event
+// trigger fires one. Who may make none sees no command at all: there the rights and
+// what a fingerprint leaves out are compared too.
+const birth = `
+CREATE FUNCTION groundhog.birthmark() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $groundhog$
+DECLARE
+	mark text;
+	more text;
+	r record;
+BEGIN
+	SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) INTO mark FROM pg_event_trigger e;
+	FOR r IN SELECT c.oid::regclass AS name, c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+			WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'groundhog')
+				AND NOT EXISTS (SELECT FROM groundhog.tree t WHERE t.rel = c.oid)
+				AND (c.relkind = 'r' OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+					AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND NOT EXISTS (SELECT FROM groundhog.tree t WHERE t.rel = d.refobjid))))
+			ORDER BY c.oid LOOP
+		IF r.relkind = 'S' THEN
+			EXECUTE format('SELECT concat_ws('' '', last_value, is_called) FROM %s', r.name) INTO more;
+		ELSE
+			EXECUTE format('SELECT concat_ws('' '', count(*), sum(t.xmin::text::bigint)) FROM ONLY %s t', r.name) INTO more;
+		END IF;
+		mark := concat_ws(',', mark, r.oid, more);
+	END LOOP;
+	IF EXISTS (SELECT FROM groundhog.state s WHERE NOT s.watched) THEN
+		SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) INTO more FROM (
+			SELECT concat_ws(' ', 'class', oid, relacl) FROM pg_class WHERE oid >= 16384 AND relpersistence <> 't'
+			UNION ALL SELECT concat_ws(' ', 'schema', oid, xmin) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'
+			UNION ALL SELECT concat_ws(' ', 'default', oid, xmin) FROM pg_default_acl
+			UNION ALL SELECT concat_ws(' ', 'comment', objoid, classoid, objsubid, xmin) FROM pg_description WHERE objoid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'statistics', oid, xmin) FROM pg_statistic_ext
+			UNION ALL SELECT concat_ws(' ', 'extension', oid, xmin) FROM pg_extension
+			UNION ALL SELECT concat_ws(' ', 'type', oid, typacl) FROM pg_type WHERE oid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'cast', oid, xmin) FROM pg_cast WHERE oid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'collation', oid, xmin) FROM pg_collation WHERE oid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'operator', oid, xmin) FROM pg_operator WHERE oid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'class', oid, xmin) FROM pg_opclass WHERE oid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'conversion', oid, xmin) FROM pg_conversion WHERE oid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'search', oid, xmin) FROM pg_ts_config WHERE oid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'dictionary', oid, xmin) FROM pg_ts_dict WHERE oid >= 16384
+			UNION ALL SELECT concat_ws(' ', 'publication', oid, xmin) FROM pg_publication
+		) facts(f);
+		mark := concat_ws(',', mark, more);
+	END IF;
+	RETURN coalesce(mark, '');
+END $groundhog$;
+CREATE TABLE groundhog.born AS SELECT groundhog.birthmark() AS mark;
+`
