@@ -171,8 +171,8 @@ func TestFailedTestsLogWhatTheyChanged(t *testing.T) {
 	require.Contains(t, w.log.String(), "what this test changed since snapshot \"a\"")
 	require.Contains(t, w.log.String(), "public.note +25\n  + t=10  extra=NULL\n")
 	require.Contains(t, w.log.String(), "public.sale -2\n  - shop=1  day=2025-12-31  item=1\n")
-	require.Contains(t, w.log.String(), "… and 6 more rows")
-	require.Equal(t, 21, strings.Count(w.log.String(), "\n  + ")+strings.Count(w.log.String(), "\n  - "))
+	require.Contains(t, w.log.String(), "… and 7 more rows")
+	require.Equal(t, 20, strings.Count(w.log.String(), "\n  + ")+strings.Count(w.log.String(), "\n  - "))
 
 	w = watch(t, func(t testing.TB) { write(t) })
 	require.Empty(t, w.log.String(), "it passed")
@@ -288,4 +288,56 @@ func TestChangesOfOddTables(t *testing.T) {
 		}
 	}
 	require.Empty(t, snapshot.LineDiff(journal.Text(), file.Text()))
+}
+
+func TestFailedTestsLogTwentyRows(t *testing.T) {
+	t.Parallel()
+	tables, change := "", ""
+	for i := range 30 {
+		tables += fmt.Sprintf("CREATE TABLE t%d (id int PRIMARY KEY);", i)
+		change += fmt.Sprintf("INSERT INTO t%d VALUES (1), (2);", i)
+	}
+	b := setup(t, fixtures.WithSchema(tables))
+	snapshot.Create(t, "a", snapshot.WithDir(b.dir))
+	w := watch(t, func(t testing.TB) {
+		snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
+		exec(t, b.pool, change)
+		t.Error("no")
+	})
+	require.Equal(t, 30, strings.Count(w.log.String(), "public.t"))
+	require.Equal(t, 20, strings.Count(w.log.String(), "\n  + "))
+	require.Contains(t, w.log.String(), "… and 40 more rows")
+}
+
+// TestChangesOfOddNames: dots, slashes and spaces are letters like others.
+func TestChangesOfOddNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t, fixtures.WithSchema(`CREATE TABLE "my.table" (id int PRIMARY KEY, "a.b" int, "c/d" int); CREATE TABLE "table" (id int PRIMARY KEY);
+		CREATE TABLE "order lines" (id int PRIMARY KEY); CREATE TABLE "order items" (id int PRIMARY KEY); INSERT INTO "my.table" VALUES (1, 1, 1)`))
+	snapshot.Create(t, "a", snapshot.WithDir(b.dir))
+	snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
+	exec(t, b.pool, `UPDATE "my.table" SET "a.b" = 2, "c/d" = 3; INSERT INTO "order lines" VALUES (1); INSERT INTO "order items" VALUES (2)`)
+	c := snapshot.Changes(t)
+	require.Empty(t, c.Table("table").Rows)
+	require.Len(t, c.Table("my.table").Rows, 1)
+	require.Len(t, c.Table("public.my.table").Rows, 1)
+	for _, pattern := range []string{"a.b", "my.table.a.b", "public.my.table.a.b"} {
+		c := snapshot.Changes(t, snapshot.Ignoring(pattern))
+		require.Equal(t, []string{"c/d"}, c.Table("my.table").Rows[0].Columns, pattern)
+	}
+	require.Equal(t, []string{"a.b"}, snapshot.Changes(t, snapshot.Ignoring("c*")).Table("my.table").Rows[0].Columns)
+	lines := "public.order items +1\n+ id=1\npublic.order lines +1\n+ id=2"
+	require.NotEmpty(t, snapshot.LineDiff(lines, snapshot.Changes(t, snapshot.Ignoring("a.b", "c/d")).Text()), "the rows are in the other one")
+	exec(t, b.pool, `DROP TABLE "my.table"`)
+	require.Len(t, snapshot.Changes(t, snapshot.Ignoring("id", "a?b", "c*")).Tables, 0, "of a table that is gone too")
+}
+
+// TestChangesOfWhatIsStoredInAnotherWay: it cancelled out all the same.
+func TestChangesOfWhatIsStoredInAnotherWay(t *testing.T) {
+	t.Parallel()
+	b := setup(t, fixtures.WithSchema(`CREATE TABLE x (id int PRIMARY KEY, a int[]); INSERT INTO x VALUES (1, '{1,2,3}')`))
+	snapshot.Create(t, "a", snapshot.WithDir(b.dir))
+	snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
+	exec(t, b.pool, `UPDATE x SET a[2] = NULL; UPDATE x SET a[2] = 2`)
+	snapshot.RequireUnchanged(t)
 }

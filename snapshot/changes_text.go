@@ -77,6 +77,11 @@ type line struct {
 func (c ChangeSet) text(most int, cut bool) string {
 	var out []string
 	left := int64(0)
+	others := 0 // the tables further down that have rows
+	for _, t := range c.Tables {
+		others += min(len(t.Rows), 1)
+	}
+	limited := most > 0
 	for _, t := range c.Tables {
 		head := t.head()
 		if t.Note != "" {
@@ -84,9 +89,10 @@ func (c ChangeSet) text(most int, cut bool) string {
 		}
 		out = append(out, strings.TrimPrefix(head, ": "))
 		rows := t.Rows
-		if most > 0 {
-			rows = rows[:min(len(rows), max(most, 1))]
-			most = max(most-len(rows), 1) // one of each table at least
+		others -= min(len(rows), 1)
+		if limited {
+			rows = rows[:min(len(rows), max(most-others, 1), most)] // one of each table, as far as they go
+			most -= len(rows)
 			left += t.inserted + t.updated + t.deleted - int64(len(rows))
 		}
 		out = append(out, aligned(rows, cut)...)
@@ -222,7 +228,12 @@ func linesOf(text string) (out []string) {
 		case len(out) > 0 && (strings.Contains(words[0], "=") || strings.HasSuffix(words[0], ":") && !strings.Contains(words[0], ".")): // the line before goes on
 			out[len(out)-1] += " " + strings.Join(words, " ")
 		default:
-			table = words[0]
+			// A name may have spaces; after it there are counts.
+			end := slices.IndexFunc(words[1:], func(w string) bool { return strings.HasSuffix(w, ":") || strings.ContainsAny(w[:1], "+~-0123456789") })
+			table = strings.Join(words[:1+max(end, 0)], " ")
+			if end < 0 {
+				table = strings.Join(words, " ")
+			}
 			out = append(out, strings.Join(words, " "))
 		}
 	}

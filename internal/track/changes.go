@@ -169,7 +169,8 @@ func (g *generator) compare(c Comparison) string {
 		match, order = "o.text = n.text AND o.number = n.number", "coalesce(o.text, n.text)"
 	}
 	values := func(side string) string { return list(columns, func(c column) string { return side + "." + c.entry }) }
-	differ := fmt.Sprintf("pg_catalog.record_image_ne(ROW(%s), ROW(%s))", strings.TrimPrefix(values("o"), ", "), strings.TrimPrefix(values("n"), ", "))
+	// An array that once had a NULL in it is stored in another way, and is the same.
+	differ := fmt.Sprintf("pg_catalog.record_image_ne(ROW(%[1]s), ROW(%[2]s)) AND ROW(%[1]s)::text <> ROW(%[2]s)::text", strings.TrimPrefix(values("o"), ", "), strings.TrimPrefix(values("n"), ", "))
 	if len(columns) == 0 {
 		differ = "false"
 	}
