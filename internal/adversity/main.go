@@ -61,7 +61,7 @@ var trials = []trial{
 	{area: "Seeding", fault: "cut, terminated, the answer to COMMIT lost", pkg: seeding, tests: "Cut.*|ACommit.*|TerminatedInTheMidst|FailureInTheMiddle.*|NothingIsLeftOfACut|RefusedConnections.*|TheConnectionCanBeUsedAfterAnyError"},
 	{area: "Seeding", fault: "processes side by side", pkg: seeding, tests: "ManyAtOnceNeverCollide|ProcessesAtOnceNeverCollide"},
 	{area: "Files", fault: "damage of every sort", pkg: files, tests: ".*"},
-	{area: "Files", fault: "replaced while they are read", pkg: snapshots, tests: "AFileThatIsReplacedWhileItIsRead"},
+	{area: "Files", fault: "replaced while they are read, forged", pkg: snapshots, tests: "AFileThatIsReplacedWhileItIsRead|AForgedManifest"},
 	{area: "Side by side", fault: "many processes, the same names", pkg: snapshots, tests: "ManyProcessesOnTheSameNames|SixteenProcesses.*|ABuilderThatIsKilled.*|OneBuildsAndTheOthersWait"},
 	{area: "Side by side", fault: "clones, used again", pkg: snapshots, tests: "ManyClones|Clones.*"},
 	{area: "Servers", fault: "their owners are killed", pkg: servers, tests: ".*[Kk]illed.*|SharingMeets.*|ManyProcessesShare"},

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"hash/crc32"
 	"math"
 	"os"
@@ -167,6 +168,11 @@ func TestForgedFiles(t *testing.T) {
 		"as many frames as numbers":        {frames: []frame{good}, manifest: index(`"raw_bytes":2,"bytes":30,"offset":16,"frames":9223372036854775807`)},
 		"as many bytes as numbers":         {frames: []frame{good}, manifest: index(`"raw_bytes":2,"bytes":9223372036854775807,"offset":16,"frames":1`)},
 		"a number that is none":            {frames: []frame{good}, manifest: index(`"raw_bytes":2,"bytes":1e300,"offset":16,"frames":1`)},
+		"no rows in data":                  {frames: []frame{good}, manifest: index(fmt.Sprintf(`"rows":0,"raw_bytes":2,"bytes":%d,"offset":16,"frames":1`, 20+len(good.payload)))},
+		"rows without data":                {manifest: index(`"raw_bytes":0,"bytes":0,"offset":16,"frames":0`)},
+		"a table twice":                    {manifest: []byte(`{"tables":[{"schema":"public","name":"t","offset":16},{"schema":"public","name":"t","offset":16}]}`)},
+		"a table without data":             {manifest: []byte(`{"schema":{"tables":[{"schema":"public","name":"t","kind":"table"}]},"tables":[]}`)},
+		"a table of no schema":             {manifest: []byte(`{"schema":{"tables":[{"schema":"public","name":"t","kind":"table"}]},"tables":[{"schema":"public","name":"t","offset":16},{"schema":"public","name":"u","offset":16}]}`)},
 		"a format of the future":           {frames: []frame{good}, manifest: index(`"format":"arrow","raw_bytes":2,"bytes":31,"offset":16,"frames":1`)},
 	}
 	for name, f := range cases {

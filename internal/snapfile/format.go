@@ -91,6 +91,15 @@ type Table struct {
 	Frames  int64    `json:"frames"`
 }
 
+// none is how many bytes of COPY data a table without rows has at most: those of the
+// binary format are a signature, flags, the length of an extension, and an end.
+func (t Table) none() int64 {
+	if t.Format == Binary {
+		return 11 + 4 + 4 + 2
+	}
+	return 0
+}
+
 // The formats of COPY data.
 const (
 	Text   = ""

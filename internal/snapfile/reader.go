@@ -13,6 +13,8 @@ import (
 	"os"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
 // CorruptError tells where a snapshot file is damaged.
@@ -135,10 +137,43 @@ func (r *Reader) checkIndex() error {
 		if t.Format != Text && t.Format != Binary {
 			return r.corrupt(r.frames, "manifest", fmt.Sprintf("a known format of the data of %s", t.Name), fmt.Sprintf("%q", t.Format))
 		}
+		if (t.Rows == 0) != (t.Raw <= t.none()) {
+			return r.corrupt(r.frames, "manifest", fmt.Sprintf("as many rows of %s as its data has", t.Name), fmt.Sprintf("%d rows in %d bytes", t.Rows, t.Raw))
+		}
 		at += t.Bytes
 	}
 	if at != r.frames {
 		return r.corrupt(at, "manifest", fmt.Sprintf("table data up to offset %d", r.frames), fmt.Sprintf("data up to %d", at))
+	}
+	return r.checkTables()
+}
+
+// checkTables proves that the index and the schema tell of the same tables: one that
+// had no data for lack of an entry would be emptied by a restore.
+func (r *Reader) checkTables() error {
+	const part = "manifest"
+	indexed := make(map[schema.Name]bool, len(r.Manifest.Tables))
+	for _, t := range r.Manifest.Tables {
+		if indexed[t.Name] {
+			return r.corrupt(r.frames, part, "each table once in the index", fmt.Sprintf("%q twice", t.Name))
+		}
+		indexed[t.Name] = true
+	}
+	if len(r.Manifest.Schema.Tables) == 0 { // it describes no database
+		return nil
+	}
+	described := 0
+	for _, t := range r.Manifest.Schema.Tables {
+		switch {
+		case t.PartitionOf != nil: // its rows are among those of the whole
+		case !indexed[t.Name]:
+			return r.corrupt(r.frames, part, "all tables of the schema in the index", fmt.Sprintf("no %q", t.Name))
+		default:
+			described++
+		}
+	}
+	if described < len(indexed) {
+		return r.corrupt(r.frames, part, "all tables of the index in the schema", fmt.Sprintf("%d of %d", described, len(indexed)))
 	}
 	return nil
 }
