@@ -203,4 +203,29 @@ func TestNewerServersHave(t *testing.T) {
 	exec(t, b.pool, `DELETE FROM stay; DELETE FROM room WHERE NOT test`)
 	_, err := b.store.Restore(t.Context(), "scope")
 	require.ErrorContains(t, err, "public.stay: 1 rows would reference")
+
+	// A key that overlaps another one is not the same.
+	if !isSuperuser(t, b.pool) {
+		return
+	}
+	_, err = b.store.Restore(t.Context(), "whole")
+	require.NoError(t, err)
+	rooms := text(t, b.pool, `SELECT * FROM room`)
+	exec(t, b.pool, `DELETE FROM stay; DELETE FROM room WHERE test; INSERT INTO room VALUES (1, '[2026-01-01,2026-01-10)', true), (1, '[2026-01-10,2026-02-01)', true);
+		UPDATE room SET valid = '[2026-02-05,2026-03-01)' WHERE NOT test; UPDATE room SET test = false WHERE valid @> '2026-01-05'::date`)
+	c, err := b.store.Changes(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, `public.room +3 -2
+  + id=1  valid=[2026-01-01,2026-01-10)  test=f
+  - id=1  valid=[2026-01-01,2026-02-01)  test=t
+  + id=1  valid=[2026-01-10,2026-02-01)  test=t
+  - id=1  valid=[2026-02-01,2026-03-01)  test=f
+  + id=1  valid=[2026-02-05,2026-03-01)  test=f
+public.stay -1
+  - id=1  room=1  valid=[2026-01-20,2026-02-10)  test=t`, c.String())
+	restored, err := b.store.Restore(t.Context(), "whole")
+	require.NoError(t, err)
+	require.NotContains(t, fmt.Sprint(restored.Ways), snapshot.Reloaded)
+	require.Equal(t, before, text(t, b.pool, `SELECT * FROM stay`))
+	require.Equal(t, rooms, text(t, b.pool, `SELECT * FROM room`))
 }

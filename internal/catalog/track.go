@@ -72,9 +72,11 @@ func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation,
 					coalesce(pg_catalog.array_agg(coalesce((SELECT pg_catalog.format('OPERATOR(%I.%s)', opn.nspname, op.oprname)
 						FROM pg_catalog.pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::pg_catalog.oid[]) WITH ORDINALITY AS k(num, class, pos)
 							JOIN pg_catalog.pg_opclass oc ON oc.oid = k.class
-							JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype AND ao.amopstrategy = 3
+							JOIN pg_catalog.pg_am am ON am.oid = oc.opcmethod
+							JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype AND ao.amopstrategy IN (3, 18)
 							JOIN pg_catalog.pg_operator op ON op.oid = ao.amopopr JOIN pg_catalog.pg_namespace opn ON opn.oid = op.oprnamespace
-						WHERE i.indrelid = c.oid AND i.indisprimary AND k.num = a.attnum AND k.pos <= i.indnkeyatts), '') ORDER BY a.attnum), '{}') AS equal
+						-- A GiST index, of a key WITHOUT OVERLAPS, numbers its operators by the class: && is 3 for ranges, and = for others.
+						WHERE CASE am.amname WHEN 'gist' THEN op.oprname = '=' ELSE ao.amopstrategy = 3 END AND i.indrelid = c.oid AND i.indisprimary AND k.num = a.attnum AND k.pos <= i.indnkeyatts), '') ORDER BY a.attnum), '{}') AS equal
 				FROM pg_catalog.pg_attribute a
 					JOIN pg_catalog.pg_type at ON at.oid = coalesce((SELECT b.type FROM base b JOIN pg_catalog.pg_type bt ON bt.oid = b.type AND bt.typtype <> 'd' WHERE b.oid = a.atttypid), a.atttypid)
 					JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN at.typcategory = 'A' AND at.typelem <> 0 THEN at.typelem ELSE at.oid END
