@@ -341,3 +341,25 @@ func TestChangesOfWhatIsStoredInAnotherWay(t *testing.T) {
 	exec(t, b.pool, `UPDATE x SET a[2] = NULL; UPDATE x SET a[2] = 2`)
 	snapshot.RequireUnchanged(t)
 }
+
+// TestChangesOfWideTables: as many columns as a table with a journal may have.
+func TestChangesOfWideTables(t *testing.T) {
+	t.Parallel()
+	columns := ""
+	for i := range 1400 {
+		columns += fmt.Sprintf(", c%d int", i)
+	}
+	b := setup(t, fixtures.WithSchema("CREATE TABLE wide (id int PRIMARY KEY"+columns+"); INSERT INTO wide (id, c7) VALUES (1, 1), (2, 2), (3, 3)"))
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	_, err = b.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	exec(t, b.pool, "UPDATE wide SET c1399 = 5 WHERE id = 2; DELETE FROM wide WHERE id = 1; INSERT INTO wide (id) VALUES (4)")
+	for _, change := range []string{"SELECT", "CREATE TABLE passing (id int); DROP TABLE passing"} { // by the journal, and by the file
+		exec(t, b.pool, change)
+		c, err := b.store.Changes(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "public.wide +1 ~1 -1 (c1399)", c.Summary())
+		require.Len(t, c.Table("wide").Inserted()[0].New.Columns(), 1401)
+	}
+}

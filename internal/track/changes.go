@@ -73,28 +73,30 @@ func Compare(ctx context.Context, tx pgx.Tx, c Comparison) (out Compared, err er
 		return out, fmt.Errorf("%s: %w", c.Table.Name, err)
 	}
 	defer rows.Close()
-	n := len(c.Columns)
+	last := int64(0)
 	for rows.Next() {
-		var was, is *bool
-		values := rows.RawValues()
+		var place *int64
+		var old *bool
+		values, fields := rows.RawValues(), rows.FieldDescriptions()
 		m := rows.Conn().TypeMap()
-		for i, to := range []any{&out.Undecided, &out.Inserted, &out.Updated, &out.Deleted, &was, &is} {
-			f := rows.FieldDescriptions()[i]
-			if err := m.Scan(f.DataTypeOID, f.Format, values[i], to); err != nil {
+		about := []any{&out.Undecided, &out.Inserted, &out.Updated, &out.Deleted, &place, &old}
+		for i, to := range about {
+			if err := m.Scan(fields[i].DataTypeOID, fields[i].Format, values[i], to); err != nil {
 				return out, err
 			}
 		}
-		const first = 6
-		out.Fields = slices.Clone(rows.FieldDescriptions()[first : first+n])
-		var p Pair
-		if was != nil {
-			p.Old = cloned(values[first : first+n])
+		out.Fields = slices.Clone(fields[len(about):])
+		if place == nil {
+			break // nothing was found
 		}
-		if is != nil {
-			p.New = cloned(values[first+n:])
+		if *place != last {
+			last = *place
+			out.Pairs = append(out.Pairs, Pair{})
 		}
-		if was != nil || is != nil {
-			out.Pairs = append(out.Pairs, p)
+		if row := cloned(values[len(about):]); *old {
+			out.Pairs[len(out.Pairs)-1].Old = row
+		} else {
+			out.Pairs[len(out.Pairs)-1].New = row
 		}
 	}
 	for i := range out.Fields {
@@ -181,25 +183,18 @@ func (g *generator) compare(c Comparison) string {
 	count := func(what string) string {
 		return "pg_catalog.count(*) FILTER (WHERE " + what + ") OVER ()"
 	}
-	found := make([]string, 0, 2*len(columns))
-	for _, side := range []string{"o", "n"} {
-		for _, c := range columns {
-			found = append(found, fmt.Sprintf(", %s.%s AS %[1]s%s", side, c.entry, c.entry))
-		}
-	}
-	shown := make([]string, 0, 2*len(columns))
-	for _, side := range []string{"o", "n"} {
-		for _, c := range columns {
-			shown = append(shown, fmt.Sprintf(", x.%s%s", side, c.entry))
-		}
-	}
+	// A row of the result is one side of a pair: both would be too many columns for a
+	// table of many.
+	shown := list(columns, func(c column) string {
+		return fmt.Sprintf("CASE WHEN s.old THEN (x.before).%s ELSE (x.after).%[1]s END", c.entry)
+	})
 	return fmt.Sprintf(`WITH decided AS MATERIALIZED (%s), before AS MATERIALIZED (%s), after AS MATERIALIZED (%s)
-		SELECT EXISTS (SELECT FROM decided d WHERE NOT d.one), coalesce(x.inserted, 0), coalesce(x.updated, 0), coalesce(x.deleted, 0), x.was, x.now%s
-		FROM (VALUES (1)) one LEFT JOIN (
-			SELECT o.there AS was, n.there AS now, %s AS inserted, %s AS updated, %s AS deleted, pg_catalog.row_number() OVER (ORDER BY %s) AS place%s
+		SELECT EXISTS (SELECT FROM decided d WHERE NOT d.one), coalesce(x.inserted, 0), coalesce(x.updated, 0), coalesce(x.deleted, 0), x.place, s.old%s
+		FROM (VALUES (1)) one LEFT JOIN ((
+			SELECT o AS before, n AS after, o.there AS was, n.there AS now, %s AS inserted, %s AS updated, %s AS deleted, pg_catalog.row_number() OVER (ORDER BY %s) AS place
 			FROM before o FULL JOIN after n ON %s
 			WHERE o.there IS NULL OR n.there IS NULL OR %s
-			ORDER BY place%s) x ON true
-		ORDER BY x.place`, decided, before, after, strings.Join(shown, ""),
-		count("o.there IS NULL"), count("o.there AND n.there"), count("n.there IS NULL"), order, strings.Join(found, ""), match, differ, limit)
+			ORDER BY place%s) x JOIN (VALUES (true), (false)) s(old) ON CASE WHEN s.old THEN x.was ELSE x.now END) ON true
+		ORDER BY x.place, s.old DESC`, decided, before, after, shown,
+		count("o.there IS NULL"), count("o.there AND n.there"), count("n.there IS NULL"), order, match, differ, limit)
 }
