@@ -156,6 +156,7 @@ type herd struct {
 	total int           // idle, lent, or being made
 	freed chan struct{} // closed when one is given back or dropped
 	taken int           // how often one was
+	last  time.Time     // when one was
 	quick bool          // the last copy took little time
 	ended bool
 	ahead sync.WaitGroup
@@ -225,6 +226,45 @@ func (h *herd) drop(c *clone) error {
 	return err
 }
 
+// trim drops databases that wait for tests of other snapshots of the same origin,
+// of the one that was wanted longest ago first, where too many wait in all: a suite
+// may use any number of snapshots.
+func (h *herd) trim() {
+	herds.Lock()
+	var others []*herd
+	for key, other := range herds.by {
+		if key.origin == h.key.origin && other != h {
+			others = append(others, other)
+		}
+	}
+	herds.Unlock()
+	waiting := func(h *herd) (n int, last time.Time) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.idle), h.last
+	}
+	sum, _ := waiting(h)
+	since := map[*herd]time.Time{}
+	for _, other := range others {
+		n, last := waiting(other)
+		sum, since[other] = sum+n, last
+	}
+	slices.SortFunc(others, func(a, b *herd) int { return since[a].Compare(since[b]) })
+	for _, other := range others {
+		for ; sum > limitOfClones(); sum-- {
+			other.mu.Lock()
+			if len(other.idle) == 0 {
+				other.mu.Unlock()
+				break
+			}
+			c := other.idle[0]
+			other.idle = other.idle[1:]
+			other.mu.Unlock()
+			_ = other.drop(c)
+		}
+	}
+}
+
 // free tells that there is one less.
 func (h *herd) free() {
 	h.mu.Lock()
@@ -259,7 +299,7 @@ func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, te
 	setBaseline(c.db.Pool, f)
 	h.mu.Lock()
 	h.lent = append(h.lent, c)
-	h.taken++
+	h.taken, h.last = h.taken+1, time.Now()
 	more := h.quick && !h.ended && h.taken > 1 && len(h.idle) == 0 && h.total < limitOfClones()
 	if more {
 		h.total++
@@ -378,10 +418,24 @@ func (h *herd) makeAhead(s *Store, cfg *cloneConfig, f *file) {
 	if err != nil {
 		return // whoever needs it next sees the error
 	}
+	if !h.keep(c) {
+		_ = h.drop(c)
+	}
+}
+
+// keep keeps a database for the next test, unless there will be none.
+func (h *herd) keep(c *clone) (kept bool) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.idle = append(h.idle, c)
-	h.signal()
+	kept = !h.ended
+	if kept {
+		h.idle = append(h.idle, c)
+		h.signal()
+	}
+	h.mu.Unlock()
+	if kept {
+		h.trim()
+	}
+	return kept
 }
 
 // giveBack takes a database back from a test. It is used again only where it is
@@ -415,14 +469,9 @@ func (h *herd) giveBack(t testing.TB, c *clone) error {
 		return h.drop(c)
 	}
 	c.db, c.by = nil, ""
-	h.mu.Lock()
-	if ended := h.ended; ended {
-		h.mu.Unlock()
+	if !h.keep(c) {
 		return h.drop(c)
 	}
-	h.idle = append(h.idle, c)
-	h.signal()
-	h.mu.Unlock()
 	return nil
 }
 

@@ -337,3 +337,52 @@ func TestCloneHooksThatEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestClonesOfManySnapshots do not pile up while they wait for another test.
+func TestClonesOfManySnapshots(t *testing.T) {
+	t.Parallel()
+	b := setupClones(t)
+	superuser(t, b.pool)
+	var names []string
+	for i := range 3 * snapshot.LimitOfClones() {
+		name := fmt.Sprint("s", i)
+		exec(t, b.pool, "UPDATE note SET t = '"+name+"'")
+		_, err := b.store.Create(t.Context(), name)
+		require.NoError(t, err)
+		c, err := b.store.Clone(t.Context(), name)
+		require.NoError(t, err)
+		names = append(names, nameOf(t, c.Pool))
+		require.NoError(t, c.Close())
+		require.LessOrEqual(t, databases(t, b.pool, names...), snapshot.LimitOfClones())
+	}
+	require.Equal(t, snapshot.LimitOfClones(), databases(t, b.pool, names...), "the last ones wait")
+}
+
+// TestCancelledClonesLeaveNothing, at whatever moment.
+func TestCancelledClonesLeaveNothing(t *testing.T) {
+	server := ownServer(t) // whose databases are these alone
+	db, err := server.CreateDatabase(t.Context(), fixtures.WithSchema(shopSchema))
+	require.NoError(t, err)
+	store, err := snapshot.NewStore(db.Pool, snapshot.WithDir(t.TempDir()))
+	require.NoError(t, err)
+	_, err = store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	count := func() (n int) {
+		require.NoError(t, db.Pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_database WHERE datname !~ '^groundhog_test_t_'").Scan(&n))
+		return n
+	}
+	before := count()
+	for i := range 40 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(3*i)*time.Millisecond)
+		c, err := store.Clone(ctx, "a")
+		cancel()
+		if err == nil {
+			require.NoError(t, c.Close())
+		} else {
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+		}
+		store.EndClones()
+	}
+	require.Equal(t, before, count())
+	t.Log("fault: 40 tried")
+}
