@@ -11,7 +11,6 @@ import (
 	"maps"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/bulk"
+	"github.com/groundhogdb/groundhog/internal/fault"
 )
 
 // row fits the table t of the misuse tests.
@@ -243,25 +243,6 @@ func silly(t testing.TB, opts ...bulk.Option) {
 	require.ErrorIs(t, err, bulk.ErrInvalidArgument)
 }
 
-// within fails t when f panics, or takes longer than any call may.
-func within(t testing.TB, what string, f func()) {
-	t.Helper()
-	done := make(chan any, 1)
-	go func() {
-		defer func() { done <- recover() }()
-		f()
-	}()
-	select {
-	case p := <-done:
-		if p != nil {
-			t.Errorf("%s panicked: %v", what, p)
-		}
-	case <-time.After(10 * time.Second):
-		buf := make([]byte, 1<<20)
-		t.Fatalf("%s hangs\n%s", what, buf[:runtime.Stack(buf, true)])
-	}
-}
-
 // verdict is what f fails a test of its own with; a panic is one too.
 func verdict(t *testing.T, f func(t testing.TB)) (text string) {
 	t.Helper()
@@ -290,7 +271,7 @@ func TestMisuse(t *testing.T) {
 	before := append(counts(t, db), one[int](t, db, "SELECT count(*) FROM t"))
 	tried := 0
 	for _, name := range slices.Sorted(maps.Keys(wrong)) {
-		within(t, name, func() {
+		fault.Within(t, name, func() {
 			if err := wrong[name](t.Context(), g); !told(err) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -298,7 +279,7 @@ func TestMisuse(t *testing.T) {
 		tried++
 	}
 	for _, name := range []string{"", " ", ".", "..", "a.b.c.d", "\x00", "a\nb", `"`, `""`, `"".""`, strings.Repeat("x", 100_000), "\xff", "t; DROP TABLE t", "t --", "(SELECT 1)", "$1", "$$t$$", "pg_class", "information_schema.tables", "名前"} {
-		within(t, name, func() {
+		fault.Within(t, name, func() {
 			_, err := bulk.InsertRows(t.Context(), db, name, []row{{V: "a"}})
 			if !told(err) || !errors.Is(err, bulk.ErrInvalidArgument) && name != "pg_class" {
 				t.Errorf("table %.50q: %v", name, err)
@@ -360,7 +341,7 @@ func TestMisuse(t *testing.T) {
 			if name == "With" && (strings.HasPrefix(what, "no") || what == "nested options on nil" || what == "a released connection" || strings.HasPrefix(what, "a DB")) {
 				continue // Begin of a DB is that of what is beneath
 			}
-			within(t, name+" of "+what, func() {
+			fault.Within(t, name+" of "+what, func() {
 				if err := call(c.ctx, h); !told(err) && (err == nil || name != "With" && c.ctx.Err() == nil) { // With adds nothing to pgx's own texts
 					t.Errorf("%s of %s: %v", name, what, err)
 				}
@@ -371,7 +352,7 @@ func TestMisuse(t *testing.T) {
 			continue
 		}
 		for name, call := range askedOfTests {
-			within(t, name+" of "+what, func() {
+			fault.Within(t, name+" of "+what, func() {
 				if text := verdict(t, func(t testing.TB) { call(t, h) }); len(text) < 20 {
 					t.Errorf("%s of %s: %q", name, what, text)
 				}
@@ -385,7 +366,7 @@ func TestMisuse(t *testing.T) {
 	h := given{db: other, offices: g.offices, people: g.people}
 	for name, call := range asked {
 		if strings.HasPrefix(name, "Insert") || name == "Seeder.Staffs" || name == "Seeder.WelfareRecipients" || name == "Seeder.SupportPlanCycles" {
-			within(t, name+" with what is another database's", func() {
+			fault.Within(t, name+" with what is another database's", func() {
 				if err := call(t.Context(), h); !told(err) {
 					t.Errorf("%s: %v", name, err)
 				}
@@ -395,7 +376,7 @@ func TestMisuse(t *testing.T) {
 	}
 	require.Equal(t, []int{0, 0, 0, 0, 0, 0}, counts(t, other))
 	for _, name := range slices.Sorted(maps.Keys(sillyValues)) {
-		within(t, name, func() { sillyValues[name](t) })
+		fault.Within(t, name, func() { sillyValues[name](t) })
 		tried++
 	}
 	require.Equal(t, before, append(counts(t, db), one[int](t, db, "SELECT count(*) FROM t")))
@@ -421,12 +402,12 @@ func TestMisuseInOddPlaces(t *testing.T) {
 		over = t
 		t.Cleanup(func() {
 			for name, call := range askedOfTests {
-				within(t, name, func() { call(t, g) })
+				fault.Within(t, name, func() { call(t, g) })
 			}
 		})
 	})
 	for name, call := range askedOfTests {
-		within(t, name+" of an ended test", func() {
+		fault.Within(t, name+" of an ended test", func() {
 			if text := verdict(over.(*testing.T), func(t testing.TB) { call(t, g) }); text != "" {
 				t.Errorf("%s: %s", name, text)
 			}
@@ -436,7 +417,7 @@ func TestMisuseInOddPlaces(t *testing.T) {
 		for name, call := range askedOfTests {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				within(t, name, func() { call(t, g) })
+				fault.Within(t, name, func() { call(t, g) })
 			})
 		}
 	})
@@ -462,7 +443,7 @@ func TestReadOnly(t *testing.T) {
 		if name == "With" {
 			continue
 		}
-		within(t, name, func() {
+		fault.Within(t, name, func() {
 			err := call(t.Context(), g)
 			var pg *pgconn.PgError
 			if !told(err) || !errors.As(err, &pg) || pg.Code != "25006" || !strings.Contains(err.Error(), "read-only") {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -105,7 +106,7 @@ func TestAForgedManifest(t *testing.T) {
 		require.NoError(t, os.WriteFile(info.Path, resigned(t, good, c.manifest), 0o600))
 		exec(t, b.pool, `INSERT INTO author (name) VALUES ('kept')`)
 		before := state(t, b.pool)
-		within(t, c.what, func() {
+		fault.Within(t, c.what, func() {
 			_, err = b.store.Verify(t.Context(), "a")
 			_, _ = b.store.List(t.Context())
 			var restored snapshot.Restored

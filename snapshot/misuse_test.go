@@ -9,12 +9,12 @@ import (
 	"io/fs"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -73,31 +73,13 @@ var (
 		"RowsOf", "SkipMissing", "Tables", "TerminateBlockers", "Version", "WithDir", "WithLanguage", "WithLogger", "WithProgress"}
 )
 
-// within fails t when f panics, or takes longer than any call may.
-func within(t *testing.T, what string, f func()) {
-	t.Helper()
-	done := make(chan any, 1)
-	go func() {
-		defer func() { done <- recover() }()
-		f()
-	}()
-	select {
-	case p := <-done:
-		if p != nil {
-			t.Errorf("%s panicked: %v", what, p)
-		}
-	case <-time.After(10 * time.Second):
-		t.Fatalf("%s hangs", what)
-	}
-}
-
 func TestMisuse(t *testing.T) {
 	b := setupShop(t)
 	before := state(t, b.pool)
 	n := 0
 	for what, call := range sillyCalls {
 		for _, name := range sillyNames {
-			within(t, what, func() {
+			fault.Within(t, what, func() {
 				w := watch(t, func(t testing.TB) { call(t, name) })
 				if !w.failed || w.log.Len() < 20 {
 					t.Errorf("%s(%q): failed: %v, with %q", what, name, w.failed, w.log.String())
@@ -117,7 +99,7 @@ func TestMisuse(t *testing.T) {
 	cancel()
 	for what, call := range sillyMethods {
 		for _, name := range sillyNames {
-			within(t, what, func() {
+			fault.Within(t, what, func() {
 				err := call(cancelled, b.store, name)
 				if name != "名前" && what != "Clean" && what != "Untrack" && what != "Changes" && what != "List" {
 					require.Error(t, err, "%s(%q)", what, name)
@@ -126,7 +108,7 @@ func TestMisuse(t *testing.T) {
 			n++
 		}
 		// A closed pool tells its address, and the store has connections of its own.
-		within(t, what, func() { _ = call(t.Context(), deadStore, "名前") })
+		fault.Within(t, what, func() { _ = call(t.Context(), deadStore, "名前") })
 		n++
 	}
 	_, err = snapshot.NewStore(nil)
@@ -148,7 +130,7 @@ func TestMisuseInOddPlaces(t *testing.T) {
 	dir := snapshot.WithDir(b.dir)
 	w := watch(t, func(t testing.TB) { t.Cleanup(func() { snapshot.Restore(t, "a", dir); snapshot.RequireUnchanged(t) }) })
 	require.False(t, w.failed, w.log.String())
-	within(t, "Restore of an ended test", func() {
+	fault.Within(t, "Restore of an ended test", func() {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
@@ -156,7 +138,7 @@ func TestMisuseInOddPlaces(t *testing.T) {
 		}()
 		<-done
 	})
-	within(t, "Restores side by side in one test", func() {
+	fault.Within(t, "Restores side by side in one test", func() {
 		results := make(chan bool, 8)
 		for range 8 {
 			go func() {
@@ -171,7 +153,7 @@ func TestMisuseInOddPlaces(t *testing.T) {
 		}
 	})
 	text := ""
-	within(t, "Restore by another test", func() {
+	fault.Within(t, "Restore by another test", func() {
 		done := make(chan struct{})
 		other := &watched{TB: t, name: "TestOther"}
 		go func() {

@@ -40,7 +40,7 @@ func TestStandby(t *testing.T) {
 		"Changes": func(ctx context.Context) error { _, err := store.Changes(ctx); return err },
 	}
 	for what, call := range calls {
-		within(t, what, func() {
+		fault.Within(t, what, func() {
 			err := call(t.Context())
 			if err == nil {
 				t.Errorf("%s did not fail", what)

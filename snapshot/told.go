@@ -14,9 +14,9 @@ import (
 // deadlock. Nothing is waited for in between: those who were in the way are past.
 const deadlocks = 4
 
-// repeat does work again after a connection fault, a deadlock or [errTruncated]. All of it can be
-// done again, even when it is not known whether it was committed: it ends in the
-// same state.
+// repeat does work again after a connection fault, a deadlock or [errTruncated].
+// All of it can be done again, even when it is not known whether it was committed:
+// it ends in the same state.
 func (c *storeConfig) repeat(ctx context.Context, what string, work func() error) error {
 	p := retry.Policy{Waits: c.waits, Logger: c.logger, Lang: c.lang, What: what}
 	return p.Do(ctx, func(context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,26 @@ func AtEnd(t testing.TB, f func() error) {
 			t.Error(err)
 		}
 	})
+}
+
+// Within runs f, and makes t fail when f panics or takes longer than any call may.
+func Within(t testing.TB, what string, f func()) {
+	t.Helper()
+	const limit = 10 * time.Second
+	done := make(chan any, 1)
+	go func() {
+		defer func() { done <- recover() }()
+		f()
+	}()
+	select {
+	case p := <-done:
+		if p != nil {
+			t.Errorf("%s panicked: %v", what, p)
+		}
+	case <-time.After(limit):
+		stacks := make([]byte, 1<<20)
+		t.Fatalf("%s hangs\n%s", what, stacks[:runtime.Stack(stacks, true)])
+	}
 }
 
 // TempDir is the folder for temporary files, as long as a socket can be made two
