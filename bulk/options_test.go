@@ -148,17 +148,7 @@ func TestCosts(t *testing.T) {
 		call(conn)
 		var c cost.Cost
 		c.Statements, c.RoundTrips = wire.Counts()
-		const runs = 3
-		var before, after runtime.MemStats
-		var allocs uint64
-		for range runs {
-			empty()
-			runtime.ReadMemStats(&before)
-			call(conn)
-			runtime.ReadMemStats(&after)
-			allocs += after.Mallocs - before.Mallocs
-		}
-		c.Allocs = float64(allocs / runs)
+		c.Allocs = cost.Allocs(empty, func() { call(conn) })
 		got[name] = c
 	}
 	type parent struct {

@@ -2,7 +2,6 @@ package snapshot_test
 
 import (
 	"context"
-	"runtime"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -40,17 +39,7 @@ func TestCosts(t *testing.T) {
 		run()
 		var c cost.Cost
 		c.Statements, c.RoundTrips = wire.Counts()
-		const runs = 3
-		var before, after runtime.MemStats
-		var allocs uint64
-		for range runs {
-			change()
-			runtime.ReadMemStats(&before)
-			require.NoError(t, call(t.Context()), name)
-			runtime.ReadMemStats(&after)
-			allocs += after.Mallocs - before.Mallocs
-		}
-		c.Allocs = float64(allocs / runs)
+		c.Allocs = cost.Allocs(change, func() { require.NoError(t, call(t.Context()), name) })
 		got[name] = c
 	}
 	nothing := func() {}
