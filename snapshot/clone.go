@@ -132,7 +132,7 @@ func (s *Store) cloneConfig(name string, opts []CloneOption) (*cloneConfig, *fil
 
 const (
 	cloneSpare = 4                     // databases beside those that GOMAXPROCS tests have
-	cloneWait  = 10 * time.Second      // for one to become free
+	cloneWait  = 10 * time.Second      // without any that became free
 	aheadWhile = 60 * time.Millisecond // a copy that takes longer is not made beside the tests
 )
 
@@ -353,7 +353,8 @@ func (h *herd) find(ctx context.Context, cfg *cloneConfig, test string) (*clone,
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
-		case <-freed:
+		case <-freed: // others may have been quicker, but they end too
+			deadline.Reset(cloneWait)
 		case <-deadline.C:
 			cfg.logger.WarnContext(ctx, msg.CloneBeyond.In(cfg.lang), "most", limitOfClones(), "waited", cloneWait)
 			h.mu.Lock()
