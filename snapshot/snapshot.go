@@ -15,6 +15,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"testing"
 
@@ -58,6 +59,7 @@ func Restore(t testing.TB, name string, opts ...RestoreOption) Restored {
 	if err != nil {
 		t.Fatal(err)
 	}
+	readAgain(t, restored.Path)
 	return restored
 }
 
@@ -93,7 +95,20 @@ func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureO
 	if err != nil {
 		t.Fatal(err)
 	}
+	readAgain(t, restored.Path)
 	return restored
+}
+
+// readAgain has the tests look at the file that set-up used, and at what decides
+// which one it is; see [testdb.Reread].
+func readAgain(t testing.TB, path string) {
+	if t.Name() == testdb.MainName {
+		testdb.Reread(func() {
+			os.Getenv(EnvDir)
+			os.Getenv(EnvUpdate)
+			_, _ = os.Stat(path)
+		})
+	}
 }
 
 // Clean empties the tables of t's database; see [Store.Clean]. It fails t on an

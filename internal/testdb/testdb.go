@@ -150,11 +150,39 @@ func sweep() {
 	}
 }
 
+// rereads are called by the first test.
+var rereads []func()
+
+// Reread has read called once more by the first test that asks for its database. go
+// test takes a result from its cache as long as no variable of the environment, and
+// no file of the module, has changed that was read while tests ran. Of what set-up
+// read before it knows nothing.
+func Reread(read func()) {
+	mu.Lock()
+	defer mu.Unlock()
+	rereads = append(rereads, read)
+}
+
+// reread is called for each test.
+func reread(t testing.TB) {
+	if t.Name() == MainName {
+		return
+	}
+	mu.Lock()
+	all := rereads
+	rereads = nil
+	mu.Unlock()
+	for _, read := range all {
+		read()
+	}
+}
+
 // Of returns the database of t: its own, else that of the nearest enclosing
 // test, else that of Main. Without one it fails t with a text that says what
 // to call.
 func Of(t testing.TB) *Database {
 	t.Helper()
+	reread(t)
 	mu.Lock()
 	defer mu.Unlock()
 	for name := t.Name(); ; {
