@@ -138,7 +138,8 @@ func (s *Store) usable(cfg *ensureConfig, path, name string) (r *snapfile.Reader
 }
 
 // EnvUpdate names the environment variable that, when it is 1, makes [Ensure]
-// build snapshots anew that were made before this process began.
+// build snapshots anew that were made before this process began. With -count=1 go test
+// does so though it has a result in its cache.
 const EnvUpdate = "GROUNDHOG_UPDATE"
 
 var processBegan = time.Now()

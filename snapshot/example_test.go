@@ -84,6 +84,24 @@ func ExampleRestore() {
 	// Output: 3 24.75
 }
 
+// What was set in a session stays with its connection, which goes back to the pool. A
+// test that does so ends with t.Cleanup(db.Reset).
+func ExampleRestore_sessions() {
+	test(func(t testing.TB) {
+		db := fixtures.Open(t, fixtures.WithSchema(threeBooks))
+		snapshot.Create(t, "baseline")
+		exec(t, db, `SET search_path = elsewhere`)
+
+		snapshot.Restore(t, "baseline")
+		fmt.Println(value(t, db, `SELECT to_regclass('books') IS NULL`))
+		db.Reset()
+		fmt.Println(value(t, db, `SELECT to_regclass('books') IS NULL`))
+	})
+	// Output:
+	// t
+	// f
+}
+
 func ExampleCreate() {
 	test(func(t testing.TB) {
 		fixtures.Open(t, fixtures.WithSchema(threeBooks))
@@ -164,9 +182,9 @@ func ExampleRequireUnchanged() {
 
 // Columns that are other in each run, and tables that nobody asks for.
 func ExampleIgnoring() {
-	const schema = threeBooks + `ALTER TABLE books ADD updated_at timestamptz; CREATE TABLE audit_log (what text);`
 	test(func(t testing.TB) {
-		db := fixtures.Open(t, fixtures.WithSchema(schema))
+		db := fixtures.Open(t, fixtures.WithSchema(threeBooks))
+		exec(t, db, `ALTER TABLE books ADD updated_at timestamptz; CREATE TABLE audit_log (what text)`)
 		snapshot.Create(t, "baseline")
 		exec(t, db, `UPDATE books SET updated_at = now(), price = 10 WHERE id = 1; INSERT INTO audit_log VALUES ('a price')`)
 		snapshot.RequireChanges(t, `
@@ -248,7 +266,8 @@ func ExampleRow() {
 // Only the test data is saved and restored; the other row stays as it is.
 func ExampleRows() {
 	test(func(t testing.TB) {
-		db := fixtures.Open(t, fixtures.WithSchema(threeBooks+`UPDATE books SET is_test_data = false WHERE id = 1`))
+		db := fixtures.Open(t, fixtures.WithSchema(threeBooks))
+		exec(t, db, `UPDATE books SET is_test_data = false WHERE id = 1`)
 		info := snapshot.Create(t, "test data", snapshot.Rows("is_test_data"))
 		fmt.Println(info.Rows, info.Scope)
 		exec(t, db, `UPDATE books SET price = 0`)
@@ -271,7 +290,8 @@ func ExampleRowsOf() {
 
 func ExampleTables() {
 	test(func(t testing.TB) {
-		fixtures.Open(t, fixtures.WithSchema(threeBooks+`CREATE TABLE booksellers (); CREATE TABLE rooms ()`))
+		db := fixtures.Open(t, fixtures.WithSchema(threeBooks))
+		exec(t, db, `CREATE TABLE booksellers (); CREATE TABLE rooms ()`)
 		info := snapshot.Create(t, "books", snapshot.Tables("book*"))
 		for _, table := range info.Tables {
 			fmt.Println(table.Name, table.Rows)
@@ -284,7 +304,8 @@ func ExampleTables() {
 
 func ExampleExclude() {
 	test(func(t testing.TB) {
-		fixtures.Open(t, fixtures.WithSchema(threeBooks+`CREATE TABLE audit_log ()`))
+		db := fixtures.Open(t, fixtures.WithSchema(threeBooks))
+		exec(t, db, `CREATE TABLE audit_log ()`)
 		info := snapshot.Create(t, "without the log", snapshot.Exclude("audit_log"))
 		fmt.Println(len(info.Tables), info.Tables[0].Name)
 	})

@@ -1,15 +1,99 @@
 // Package snapshot keeps the state of a test database in a file and brings the
-// database back to it.
+// database back to it, at a cost of what was changed.
 //
-// The functions that take a testing.TB work on the database of that test, as
-// fixtures.Open or fixtures.Use gave it, and fail the test on an error. Under
-// them stands [Store], which returns errors, for programs.
+// # In a suite
 //
-//	snapshot.Ensure(t, "baseline", func(t testing.TB) { … })  // once, in TestMain
-//	snapshot.Restore(t, "baseline")                           // in each test
+// [Ensure] makes the snapshot once, [Restore] goes back to it in each test:
 //
-// A snapshot is a file: atomic, checksummed, and described byte by byte in
-// docs/snapshot-format.md. It can be committed, cached and copied.
+//	func TestMain(m *testing.M) {
+//		fixtures.Main(m, func(t testing.TB) {
+//			db := fixtures.Open(t, fixtures.WithSchema(schema))
+//			snapshot.Ensure(t, "baseline", func(t testing.TB) { seed(t, db) })
+//		})
+//	}
+//
+//	func TestRenewal(t *testing.T) {
+//		snapshot.Restore(t, "baseline")
+//		db := fixtures.DB(t)
+//		// The code under test writes what it wants, over any connection, with any commits.
+//	}
+//
+// They work on the database of t, as fixtures.Open or fixtures.Use gave it, and fail t
+// on an error; in t.Cleanup too. A test that restores when it ends leaves nothing to
+// those that restore nothing:
+//
+//	t.Cleanup(func() { snapshot.Restore(t, "baseline") })
+//
+// # What was changed
+//
+// [RequireChanges] fails unless the code under test wrote just what it says, row by
+// row, in whatever tables; [RequireUnchanged] unless it wrote nothing; [Changes]
+// returns the rows. A test that fails logs what it changed; see [LogChanges].
+//
+// # Parallel tests
+//
+// One database is one test's: while it runs, others that are neither above nor below
+// it can't restore that database, and fail at once. [Clone] gives a parallel test a
+// database of its own, at the snapshot: a copy at first, then one that an earlier test
+// gave back. There are GOMAXPROCS + 4 at a time, whatever -parallel says; who wants
+// one more waits, for 10 seconds at most.
+//
+// # The file
+//
+// A snapshot is a file in testdata/snapshots of the package under test, or where
+// [WithDir] or GROUNDHOG_DIR say: written atomically, checksummed, described byte by
+// byte in docs/snapshot-format.md. It can be cached, copied between machines and
+// versions of PostgreSQL, and committed (a folder that was made here has a .gitignore,
+// to be deleted for that).
+//
+// [Ensure] uses it as it is, or builds it again: when it is missing or damaged, when
+// the schema is another, or a Go file of the package ([Version] replaces these), after
+// a day ([MaxAge], [Forever]), or with GROUNDHOG_UPDATE=1. Of processes that want the
+// same one, one builds and the others wait. [Restore] takes it as it is, unless its
+// schema is not the database's; see [OnSchemaMismatch].
+//
+// # Some rows only
+//
+// Test data that shares its tables with other rows stays among itself: [Rows],
+// [RowsOf], [Tables] and [Exclude] limit what is saved, restored and cleaned.
+//
+// # What a restore costs
+//
+// Triggers note what is written, and a restore undoes it: in some 2 ms for ten rows,
+// in a database of any size, and in 0.3 ms where there is nothing to do. What can't be
+// undone with certainty is loaded from the file, table by table or as a whole.
+// [Restored] tells which way was taken and why, and go test -v sums it up at the end.
+// The journal needs a superuser, or an owner of the tables who may set
+// session_replication_role; for other owners all is loaded. [Store.Restore] has the
+// rest.
+//
+// # What is not brought back
+//
+// Large objects are refused. These stay as they are:
+//
+//   - the schema: a test that changes it needs a [Clone], or a database of its own;
+//   - the state of sessions (SET, LISTEN, temporary tables, advisory locks, prepared
+//     statements) of the pool's connections, which the next test uses. A test
+//     that leaves some ends with t.Cleanup(fixtures.DB(t).Reset): the pool makes its
+//     connections anew. A [Clone] has new ones in any case;
+//   - ALTER DATABASE, ALTER ROLE, and the physical order of rows.
+//
+// # With go test
+//
+// Tests that restore at their beginning may run in any order (-shuffle) and several
+// times in one process (-count, after one set-up).
+//
+// go test runs nothing again, and says "(cached)", as long as the snapshot's file and
+// the other things that it knows of are the same; see package fixtures for these. So a
+// snapshot that is too old for [MaxAge] is built again when something else has the
+// tests run. To have it built whatever the cache holds: GROUNDHOG_UPDATE=1 go test
+// -count=1.
+//
+// # Outside of tests
+//
+// [Store] has the same as methods that take a context and return errors, and more: it
+// lists, verifies and deletes snapshots. [errors.Is] tells the classes of errors
+// apart, in any language.
 package snapshot
 
 import (
