@@ -87,8 +87,9 @@ func (c *Cloned) Close() error {
 // means is an [ErrSchemaMismatch]. The first copy costs the template, each further
 // one a CREATE DATABASE; a database that was used before, and whose changes the
 // journal could undo, costs nothing but that. One is made ahead where copying is
-// quick. There are at most GOMAXPROCS + 4 at a time: who wants one more waits, for 10
-// s at most, unless it would wait for itself, as a subtest of a test that has one.
+// quick. There are GOMAXPROCS + 4 at a time: who wants one more waits, and gets it when
+// none became free for 10 s, or when it would wait for itself, as a subtest of a test
+// that has one.
 //
 // Databases that are not in use go with the origin, those of a killed process with
 // the next one that uses the server.

@@ -35,8 +35,8 @@
 // One database is one test's: while it runs, others that are neither above nor below
 // it can't restore that database, and fail at once. [Clone] gives a parallel test a
 // database of its own, at the snapshot: a copy at first, then one that an earlier test
-// gave back. There are GOMAXPROCS + 4 at a time, whatever -parallel says; who wants
-// one more waits, for 10 seconds at most.
+// gave back. There are GOMAXPROCS + 4 of them, whatever -parallel says; who wants one
+// more waits, and gets it when none became free for 10 seconds.
 //
 // # The file
 //
