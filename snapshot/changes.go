@@ -338,6 +338,9 @@ var shown = changesOption(func(c *changesConfig) { c.limit = shownRows })
 // holds. All changed rows are held in memory. Generated columns that are not stored
 // are left out, and where a file is compared all of them.
 func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, error) {
+	if err := s.made(); err != nil {
+		return ChangeSet{}, err
+	}
 	cfg := changesConfig{storeConfig: s.storeConfig}
 	err := apply(&cfg.storeConfig, opts, func(o ChangesOption) { o.changes(&cfg) })
 	if err == nil {

@@ -72,6 +72,9 @@ type Cloned struct {
 // Close closes the pool, and drops the database or keeps it for the next
 // [Store.Clone]. A second call does nothing.
 func (c *Cloned) Close() error {
+	if c == nil || c.herd == nil { // nobody made it
+		return nil
+	}
 	c.once.Do(func() { c.err = c.herd.giveBack(nil, c.clone) })
 	return c.err
 }
@@ -94,6 +97,9 @@ func (c *Cloned) Close() error {
 // Databases that are not in use go with the origin, those of a killed process with
 // the next one that uses the server.
 func (s *Store) Clone(ctx context.Context, name string, opts ...CloneOption) (*Cloned, error) {
+	if err := s.made(); err != nil {
+		return nil, err
+	}
 	cfg, f, err := s.cloneConfig(name, opts)
 	if err != nil {
 		return nil, err

@@ -49,6 +49,9 @@ import (
 // [Info]. A database with large objects is refused, and so is a role from which
 // row level security hides rows.
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
+	if err := s.made(); err != nil {
+		return Info{}, err
+	}
 	cfg := createConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o CreateOption) { o.create(&cfg) }); err != nil {
 		return Info{}, err

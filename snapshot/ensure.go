@@ -49,6 +49,9 @@ const dataVersion = 1
 //
 // On success it costs a [Store.Restore], or build and a [Store.Create].
 func (s *Store) Ensure(ctx context.Context, name string, build func(context.Context) error, opts ...EnsureOption) (Restored, error) {
+	if err := s.made(); err != nil {
+		return Restored{}, err
+	}
 	cfg := ensureConfig{createConfig: createConfig{storeConfig: s.storeConfig, replace: true}, maxAge: defaultMaxAge}
 	if err := apply(&cfg.storeConfig, opts, func(o EnsureOption) { o.ensure(&cfg) }); err != nil {
 		return Restored{}, err

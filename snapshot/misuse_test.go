@@ -7,9 +7,12 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -68,6 +71,52 @@ var (
 		"Untrack": func(ctx context.Context, s *snapshot.Store, _ string) error { return s.Untrack(ctx) },
 		"List":    func(ctx context.Context, s *snapshot.Store, _ string) error { _, err := s.List(ctx); return err },
 	}
+	// sillyValues were made by nobody.
+	sillyValues = map[string]func(t *testing.T){
+		"Cloned.Close": func(t *testing.T) {
+			require.NoError(t, (&snapshot.Cloned{}).Close())
+			require.NoError(t, (*snapshot.Cloned)(nil).Close(), "deferred before the error is looked at")
+		},
+		"ChangeSet.Empty":  func(t *testing.T) { require.True(t, snapshot.ChangeSet{}.Empty()) },
+		"ChangeSet.String": func(t *testing.T) { require.NotPanics(t, func() { _ = snapshot.ChangeSet{}.String() }) },
+		"ChangeSet.Text": func(t *testing.T) {
+			require.NotPanics(t, func() { _ = strangeChanges.Text() + strangeChanges.String() })
+		},
+		"ChangeSet.Summary": func(t *testing.T) {
+			require.NotPanics(t, func() { _ = snapshot.ChangeSet{}.Summary() + strangeChanges.Summary() })
+		},
+		"ChangeSet.Table":       func(t *testing.T) { require.Empty(t, strangeChanges.Table("\x00.[").Rows) },
+		"TableChanges.Inserted": func(t *testing.T) { require.Empty(t, snapshot.TableChanges{}.Inserted()) },
+		"TableChanges.Updated":  func(t *testing.T) { require.Len(t, strangeChanges.Table("a").Updated(), 1) },
+		"TableChanges.Deleted":  func(t *testing.T) { require.Len(t, strangeChanges.Table("a").Deleted(), 1) },
+		"Row.FieldDescriptions": func(t *testing.T) { require.Empty(t, snapshot.Row{}.FieldDescriptions()) },
+		"Row.RawValues":         func(t *testing.T) { require.Empty(t, snapshot.Row{}.RawValues()) },
+		"Row.Columns":           func(t *testing.T) { require.Empty(t, snapshot.Row{}.Columns()) },
+		"Row.Scan": func(t *testing.T) {
+			var text string
+			for _, dest := range [][]any{{nil}, {&text}, {text}, {(*string)(nil)}, {make(chan int)}, {nil, nil}} {
+				require.Error(t, snapshot.Row{}.Scan(dest...), "%v", dest)
+			}
+			_, err := pgx.RowToStructByName[struct{ ID int }](snapshot.Row{})
+			require.Error(t, err)
+		},
+		"Row.Values": func(t *testing.T) {
+			values, err := snapshot.Row{}.Values()
+			require.NoError(t, err)
+			require.Empty(t, values)
+		},
+		"Row.Get": func(t *testing.T) {
+			_, err := snapshot.Row{}.Get("\x00")
+			require.ErrorIs(t, err, snapshot.ErrInvalidArgument)
+		},
+		"Info.String": func(t *testing.T) {
+			require.NotPanics(t, func() { _ = snapshot.Info{}.String() })
+			require.NotPanics(t, func() { _ = snapshot.Info{Name: "\x00", Tables: []snapshot.TableInfo{{Rows: -1}}}.String() })
+		},
+	}
+	// strangeChanges say little of what they tell.
+	strangeChanges = snapshot.ChangeSet{Tables: []snapshot.TableChanges{{}, {Table: "a", Rows: []snapshot.RowChange{
+		{}, {Op: snapshot.Update}, {Op: snapshot.Delete}, {Op: "\x00"}}}}}
 	// options, tested with what takes them
 	constructors = []string{"NewStore", "AllowDatabase", "Description", "Exclude", "Ignoring", "LogChanges", "MaxAge", "OnSchemaMismatch", "Replace", "Rows",
 		"RowsOf", "SkipMissing", "Tables", "TerminateBlockers", "Version", "WithDir", "WithLanguage", "WithLogger", "WithProgress"}
@@ -110,6 +159,18 @@ func TestMisuse(t *testing.T) {
 		// A closed pool tells its address, and the store has connections of its own.
 		fault.Within(t, what, func() { _ = call(t.Context(), deadStore, "名前") })
 		n++
+	}
+	for _, name := range slices.Sorted(maps.Keys(sillyValues)) {
+		fault.Within(t, name, func() { sillyValues[name](t) })
+		n++
+	}
+	for what, call := range sillyMethods {
+		for _, store := range []*snapshot.Store{nil, {}} {
+			fault.Within(t, what+" of no store", func() {
+				require.ErrorIs(t, call(t.Context(), store, "a"), snapshot.ErrInvalidArgument, what)
+			})
+			n++
+		}
 	}
 	_, err = snapshot.NewStore(nil)
 	require.ErrorIs(t, err, snapshot.ErrInvalidArgument)
@@ -185,6 +246,9 @@ func TestMisuseKnowsAll(t *testing.T) {
 	for name := range sillyMethods {
 		known["Store."+name] = true
 	}
+	for name := range sillyValues {
+		known[name] = true
+	}
 	for _, file := range packages["snapshot"].Files {
 		for _, d := range file.Decls {
 			f, ok := d.(*ast.FuncDecl)
@@ -200,10 +264,10 @@ func TestMisuseKnowsAll(t *testing.T) {
 					}
 					return true
 				})
-				if receiver.String() != "Store" {
-					continue // values that are read
+				if !ast.IsExported(receiver.String()) {
+					continue
 				}
-				name = "Store." + name
+				name = receiver.String() + "." + name
 			}
 			require.True(t, known[name], fmt.Sprintf("%s is not among the silly calls", name))
 		}

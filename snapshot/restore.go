@@ -56,6 +56,9 @@ import (
 // temporary tables, advisory locks), ALTER DATABASE and ALTER ROLE, and the physical
 // order of rows.
 func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
+	if err := s.made(); err != nil {
+		return Restored{}, err
+	}
 	cfg := restoreConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o RestoreOption) { o.restore(&cfg) }); err != nil {
 		return Restored{}, err
@@ -80,6 +83,9 @@ func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption)
 // sequences go past what the other rows use. It is one transaction, like
 // [Store.Restore], and needs the same rights.
 func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
+	if err := s.made(); err != nil {
+		return err
+	}
 	cfg := cleanConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o CleanOption) { o.clean(&cfg) }); err != nil {
 		return err

@@ -57,6 +57,14 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 	return s, nil
 }
 
+// made tells whether NewStore made s: a nil one, or Store{}, has no database.
+func (s *Store) made() error {
+	if s == nil || s.pool == nil {
+		return errs.New(ErrInvalidArgument, msg.NoStore.In(""), nil)
+	}
+	return nil
+}
+
 var discard = slog.New(slog.DiscardHandler)
 
 // check proves options and settles what they left open.
@@ -193,6 +201,9 @@ func (c *storeConfig) names() (names []string) {
 // without a database. A missing file is [ErrNotFound], a damaged one
 // [ErrCorrupt] with the place of the damage. It costs a read of the file.
 func (s *Store) Verify(ctx context.Context, name string) (Info, error) {
+	if err := s.made(); err != nil {
+		return Info{}, err
+	}
 	path, err := s.path(name)
 	if err != nil {
 		return Info{}, err
@@ -212,6 +223,9 @@ func (s *Store) Verify(ctx context.Context, name string) (Info, error) {
 // are no snapshots, or damaged ones, are left out with a log line; a missing
 // folder holds none. It reads the manifests, not the data: see [Store.Verify].
 func (s *Store) List(ctx context.Context) ([]Info, error) {
+	if err := s.made(); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(s.dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, s.explain(err, msg.FolderUnreadable, s.dir)
@@ -242,6 +256,9 @@ func (s *Store) List(ctx context.Context) ([]Info, error) {
 
 // Exists tells whether there is a snapshot called name, be it whole or not.
 func (s *Store) Exists(ctx context.Context, name string) (bool, error) {
+	if err := s.made(); err != nil {
+		return false, err
+	}
 	path, err := s.path(name)
 	if err != nil {
 		return false, err
@@ -263,6 +280,9 @@ func (c *storeConfig) exists(path, name string) (bool, error) {
 // Delete removes the snapshot called name, waiting for a builder that is at it.
 // A missing one is [ErrNotFound]. The database is not touched.
 func (s *Store) Delete(ctx context.Context, name string) error {
+	if err := s.made(); err != nil {
+		return err
+	}
 	path, err := s.path(name)
 	if err != nil {
 		return err

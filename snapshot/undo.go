@@ -297,6 +297,9 @@ func whyReloaded(why string, lang msg.Lang) string {
 // writers, like a restore; locks that others hold for more than 5 s are
 // [ErrLocked].
 func (s *Store) Untrack(ctx context.Context) error {
+	if err := s.made(); err != nil {
+		return err
+	}
 	err := s.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &s.storeConfig, func(se *session) error {
 			return s.locking(ctx, &s.storeConfig, se, "", false, func() error {

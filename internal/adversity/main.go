@@ -67,7 +67,7 @@ var trials = []trial{
 	{area: "Servers", fault: "their owners are killed", pkg: servers, tests: ".*[Kk]illed.*|SharingMeets.*|ManyProcessesShare"},
 	{area: "Wrong use", fault: "silly arguments", pkg: snapshots, tests: "Misuse.*"},
 	{area: "Wrong use", fault: "silly arguments", pkg: seeding, tests: "Misuse.*|BadParameters.*|OptionsAreChecked.*|OfficesOfAnother.*|Misfits.*|CancelledContext|Guard|PanicOf.*|GoexitInUserCode|WorksInCleanup|ConnectionInATransactionIsRefused"},
-	{area: "Wrong use", fault: "silly arguments", pkg: "./fixtures", tests: "OptionsThat.*|FunctionsThatDoNotReturn|.*Panic.*|.*Refused"},
+	{area: "Wrong use", fault: "silly arguments", pkg: "./fixtures", tests: "Misuse.*|OptionsThat.*|FunctionsThatDoNotReturn|.*Panic.*|.*Refused"},
 	{area: "Hostile schema", fault: "names, shadowing, triggers, rights", pkg: snapshots, tests: "Hostile.*|.*Odd.*|AnyModeOfQueries|TrackingIsInNobodysWay"},
 	{area: "Guard", fault: "names made to fool it", pkg: guards, tests: ".*"},
 	{area: "Guard", fault: "a standby takes no changes", pkg: snapshots, tests: "Standby"},

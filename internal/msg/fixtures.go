@@ -95,7 +95,9 @@ var (
 	DatabaseNotMade    = Define("database %s can't be made", "データベース %s を作れません")
 	DatabaseNotOpened  = Define("database %s can't be connected to", "データベース %s に接続できません")
 	DatabaseNotDropped = Define("database %s can't be dropped", "データベース %s を削除できません")
-	PoolLeadsAway      = Define(
+	PoolNotParsed      = Define("WithPoolConfig must change the configuration that it is given: pgx takes none that pgxpool.ParseConfig did not make",
+		"WithPoolConfig では渡された設定を変更してください。pgx は pgxpool.ParseConfig が作った設定しか受け付けません")
+	PoolLeadsAway = Define(
 		"WithPoolConfig made the pool lead to database %q instead of %q; leave ConnConfig.Database as it is",
 		"WithPoolConfig により接続先が %[2]q ではなくデータベース %[1]q になりました。ConnConfig.Database は変えないでください")
 	DatabaseNotKept = Define("database %s of a failed test can't be kept, so it is dropped", "失敗したテストのデータベース %s を残せないため削除します")
@@ -115,11 +117,12 @@ var (
 	ConnectionsLeaked = Define(
 		"%s ended with %s connections to its database still open; close what the test opened (Pool.Close, DB.Close, Conn.Close):",
 		"%s の終了時、データベースへの接続が %s 本開いたままでした。テストが開いたものを閉じてください（Pool.Close、DB.Close、Conn.Close）:")
-	BadIdle      = Define("%s is %q, but must be a time such as 10s, from 0s to 24h", "%s の値 %q が正しくありません。10s のような 0s から 24h までの時間にしてください")
-	ServerClosed = Define("the server is closed already", "サーバーはすでに閉じられています")
-	PoolNotGiven = Define("fixtures.Use needs a pool, not nil", "fixtures.Use に nil は指定できません")
-	UseFails     = Define("the database handed to fixtures.Use does not answer", "fixtures.Use に渡されたデータベースが応答しません")
-	PoolLeaked   = Define(
+	BadIdle       = Define("%s is %q, but must be a time such as 10s, from 0s to 24h", "%s の値 %q が正しくありません。10s のような 0s から 24h までの時間にしてください")
+	ServerNotMade = Define("this Server is none: make one with fixtures.Start", "この Server は使えません。fixtures.Start で作ってください")
+	ServerClosed  = Define("the server is closed already", "サーバーはすでに閉じられています")
+	PoolNotGiven  = Define("fixtures.Use needs a pool, not nil", "fixtures.Use に nil は指定できません")
+	UseFails      = Define("the database handed to fixtures.Use does not answer", "fixtures.Use に渡されたデータベースが応答しません")
+	PoolLeaked    = Define(
 		"%s ended with %s of its database's connections still in use; release them (Rows.Close, Tx.Rollback, Conn.Release)",
 		"%s の終了時、データベースの接続 %s 本が使用中のままでした。解放してください（Rows.Close、Tx.Rollback、Conn.Release）")
 )

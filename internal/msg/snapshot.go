@@ -13,6 +13,7 @@ var (
 // Texts of package snapshot.
 var (
 	NilOption          = Define("an option is nil", "オプションが nil です")
+	NoStore            = Define("this Store has no database: make it with snapshot.NewStore", "この Store にはデータベースがありません。snapshot.NewStore で作ってください")
 	NilPool            = Define("the database is nil: pass the *pgxpool.Pool of a test database", "データベースが nil です。テスト用データベースの *pgxpool.Pool を渡してください")
 	NilBuilder         = Define("the builder is nil: pass the function that fills the database", "作成関数が nil です。データベースを満たす関数を渡してください")
 	BadMaxAge          = Define("MaxAge(%s): the age must be positive; for a snapshot that never ages there is Forever", "MaxAge(%s): 期間は正でなければなりません。期限のないスナップショットには Forever を使ってください")
