@@ -2,10 +2,13 @@ package snapshot_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -248,4 +251,115 @@ func (v *vanishing) Rename(from, to string) error {
 		}
 	}
 	return v.FS.Rename(from, to)
+}
+
+// TestEventTriggersThatObject to every change of the schema, tracking's too: then
+// restores load all, and say why.
+func TestEventTriggersThatObject(t *testing.T) {
+	t.Parallel()
+	b := setup(t, fixtures.WithSchema(`CREATE TABLE a (id serial PRIMARY KEY, v text); CREATE TABLE b (a int REFERENCES a ON DELETE CASCADE);
+		INSERT INTO a (v) VALUES ('x'), ('y'); INSERT INTO b VALUES (1), (2)`))
+	superuser(t, b.pool)
+	exec(t, b.pool, `CREATE FUNCTION object() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no changes here'; END $$;
+		CREATE EVENT TRIGGER object ON ddl_command_start EXECUTE FUNCTION object(); ALTER EVENT TRIGGER object ENABLE ALWAYS`)
+	ctx := t.Context()
+	var log strings.Builder
+	store, err := snapshot.NewStore(b.pool, snapshot.WithDir(b.dir), snapshot.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	require.NoError(t, err)
+	_, err = store.Create(ctx, "a")
+	require.NoError(t, err)
+	before := state(t, b.pool)
+	for range 2 {
+		exec(t, b.pool, `DELETE FROM a WHERE id = 1; INSERT INTO a (v) VALUES ('z')`)
+		_, err := store.Changes(ctx)
+		require.ErrorContains(t, err, "no changes here", "the file is compared through a temporary table")
+		restored, err := store.Restore(ctx, "a")
+		require.NoError(t, err)
+		require.Equal(t, snapshot.Reloaded, restored.Ways[0].Way)
+		require.Equal(t, before, state(t, b.pool))
+	}
+	require.Contains(t, log.String(), "no changes here")
+	require.NoError(t, store.Untrack(ctx))
+	exec(t, b.pool, `ALTER EVENT TRIGGER object DISABLE`)
+	_, err = store.Restore(ctx, "a")
+	require.NoError(t, err)
+	exec(t, b.pool, `ALTER EVENT TRIGGER object ENABLE ALWAYS; DELETE FROM a`)
+	_, err = store.Restore(ctx, "a")
+	require.NoError(t, err, "tracking that is there, and can't be changed")
+	require.Equal(t, before, state(t, b.pool))
+}
+
+// TestPrivilegesThatWereRevoked from all who may usually do a little: what the journal
+// does goes by its owner's rights.
+func TestPrivilegesThatWereRevoked(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	superuser(t, b.pool)
+	role := "groundhog_plain_" + strings.ToLower(rand.Text()[:8])
+	exec(t, b.pool, `ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM PUBLIC;
+		ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM CURRENT_USER; ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM CURRENT_USER;
+		REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON DATABASE `+nameOf(t, b.pool)+` FROM PUBLIC;
+		CREATE TABLE a (id serial PRIMARY KEY, v text); CREATE TABLE b (a int PRIMARY KEY); INSERT INTO a (v) VALUES ('x'), ('y'); INSERT INTO b VALUES (1);
+		CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA public TO `+role+`; GRANT ALL ON a, b TO `+role+`; GRANT ALL ON SEQUENCE a_id_seq TO `+role)
+	t.Cleanup(func() {
+		_, err := b.pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(t, err)
+	})
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	before := state(t, b.pool)
+	for range 2 {
+		exec(t, b.pool, `SET ROLE `+role+`; DELETE FROM a WHERE id = 1; INSERT INTO a (v) VALUES ('z'); UPDATE b SET a = 2; RESET ROLE`)
+		changes, err := b.store.Changes(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "public.a +1 -1\npublic.b +1 -1", changes.Summary())
+		restored, err := b.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, snapshot.Undone, restored.Ways[0].Way)
+		require.Equal(t, before, state(t, b.pool))
+		exec(t, b.pool, `SET ROLE `+role+`; TRUNCATE b; RESET ROLE`)
+		_, err = b.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, before, state(t, b.pool))
+	}
+}
+
+// TestHostileDatabaseNames say that they are for tests, and much else.
+func TestHostileDatabaseNames(t *testing.T) {
+	t.Parallel()
+	outer := fixtures.Open(t)
+	several(t, outer)
+	for _, name := range []string{`test"; DROP TABLE a; --`, `test ' $$ \ %s %20 &?=#/`, "テスト_test_名前", "test\nof lines", "TEST.a.b", "test_" + strings.Repeat("x", 58)} {
+		name += rand.Text()[:4]
+		name = name[:min(len(name), 63)]
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			quoted := pgx.Identifier{name}.Sanitize()
+			_, err := outer.Exec(t.Context(), "CREATE DATABASE "+quoted)
+			require.NoError(t, err)
+			t.Cleanup(func() {
+				_, err := outer.Exec(context.Background(), "DROP DATABASE "+quoted+" WITH (FORCE)")
+				require.NoError(t, err)
+			})
+			config := outer.Config()
+			config.ConnConfig.Database = name
+			pool, err := pgxpool.NewWithConfig(t.Context(), config)
+			require.NoError(t, err)
+			t.Cleanup(pool.Close)
+			exec(t, pool, `CREATE TABLE a (id serial PRIMARY KEY, v text); INSERT INTO a (v) VALUES ('x'), ('y')`)
+			fixtures.Use(t, pool)
+			other, err := pgxpool.New(t.Context(), fixtures.URL(t))
+			require.NoError(t, err)
+			defer other.Close()
+			require.Equal(t, name, nameOf(t, other), "its address")
+			dir := snapshot.WithDir(t.TempDir())
+			snapshot.Create(t, "a", dir)
+			before := state(t, pool)
+			exec(t, other, `DELETE FROM a WHERE id = 1; INSERT INTO a (v) VALUES ('z')`)
+			require.Equal(t, "public.a +1 -1", snapshot.Changes(t).Summary())
+			snapshot.Restore(t, "a", dir)
+			require.Equal(t, before, state(t, pool))
+			snapshot.Ensure(t, "b", func(testing.TB) { exec(t, pool, `INSERT INTO a (v) VALUES ('built')`) }, dir)
+		})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -78,12 +79,98 @@ func TestAFolderThatMayOnlyBeRead(t *testing.T) {
 	require.Equal(t, `("made by the schema") (built)`, text(t, other.pool, `SELECT name FROM author`))
 }
 
+// TestAFileOfAnotherUser in a folder that all may write to, but where nobody may
+// replace what is another's: it is used as far as it may be read, and told about where
+// it may not.
+func TestAFileOfAnotherUser(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("only root can be two users")
+	}
+	b := &builder{bundle: setupSmall(t)}
+	several(t, b.pool)
+	var err error
+	b.dir, err = os.MkdirTemp("", "groundhog-test-*")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(b.dir)) })
+	require.NoError(t, os.Chmod(b.dir, os.ModeSticky|0o777))
+	b.store, err = snapshot.NewStore(b.pool, snapshot.WithDir(b.dir))
+	require.NoError(t, err)
+	b.ensure(t, "shared", snapshot.Version("1"))
+	b.ensure(t, "secret", snapshot.Version("1"))
+	path := func(name string) string { return filepath.Join(b.dir, name+".groundhog") }
+	require.NoError(t, os.Chmod(path("shared"), 0o644))
+	require.NoError(t, os.Chmod(path("secret"), 0o600))
+	before, err := os.ReadFile(path("shared"))
+	require.NoError(t, err)
+	other := setupSmall(t)
+	exit := fault.Child(t, "another user", fault.Postgres(t, fixtures.URL(t)).URL(), b.dir).Wait()
+	require.Zero(t, exit.Code, exit)
+	for what, want := range map[string]string{
+		"shared, as it is": "true <nil>",
+		"shared, anew":     "an earlier one stands as it was: rename",
+		"shared, replaced": "an earlier one stands as it was: rename",
+		"shared, deleted":  `snapshot "shared" can't be deleted: remove`,
+		"secret, verified": `snapshot "secret" can't be read: open`,
+		"secret, restored": `snapshot "secret" can't be read: open`,
+		"secret, ensured":  `snapshot "secret" can't be read: open`,
+		"listed":           "1 <nil>",
+		"own":              "<nil>",
+	} {
+		_, told, ok := strings.Cut(exit.Stdout, what)
+		told, _, _ = strings.Cut(told, "\n")
+		require.True(t, ok, what)
+		require.Contains(t, told, want, what)
+	}
+	strays, err := filepath.Glob(filepath.Join(b.dir, ".*.tmp"))
+	require.NoError(t, err)
+	require.Empty(t, strays)
+	after, err := os.ReadFile(path("shared"))
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+	_, err = b.store.Verify(t.Context(), "secret")
+	require.NoError(t, err)
+	require.NotEmpty(t, text(t, other.pool, `SELECT name FROM author`))
+}
+
+// becomeNobody, since root may read and write anything.
+func becomeNobody() error {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	return errors.Join(syscall.Setgid(65534), syscall.Setuid(65534))
+}
+
 func init() {
+	fault.Register("another user", func(args []string) error {
+		if err := becomeNobody(); err != nil {
+			return err
+		}
+		return inChild(args, func(ctx context.Context, s *snapshot.Store, _ *pgxpool.Pool) error {
+			build := func(context.Context) error { fmt.Println("build"); return nil }
+			restored, err := s.Ensure(ctx, "shared", build, snapshot.Version("1"))
+			fmt.Println("shared, as it is:", len(restored.Ways) > 0, err)
+			_, err = s.Ensure(ctx, "shared", build, snapshot.Version("2"))
+			fmt.Println("shared, anew:", err)
+			_, err = s.Create(ctx, "shared", snapshot.Replace())
+			fmt.Println("shared, replaced:", err)
+			fmt.Println("shared, deleted:", s.Delete(ctx, "shared"))
+			_, err = s.Verify(ctx, "secret")
+			fmt.Println("secret, verified:", err)
+			_, err = s.Restore(ctx, "secret")
+			fmt.Println("secret, restored:", err)
+			_, err = s.Ensure(ctx, "secret", build, snapshot.Version("1"))
+			fmt.Println("secret, ensured:", err)
+			list, err := s.List(ctx)
+			fmt.Println("listed", len(list), err)
+			_, err = s.Create(ctx, "own")
+			fmt.Println("own:", err)
+			return nil
+		})
+	})
 	fault.Register("read only", func(args []string) error {
-		if os.Getuid() == 0 { // who may write anywhere
-			if err := errors.Join(syscall.Setgid(65534), syscall.Setuid(65534)); err != nil {
-				return err
-			}
+		if err := becomeNobody(); err != nil {
+			return err
 		}
 		return inChild(args, func(ctx context.Context, s *snapshot.Store, _ *pgxpool.Pool) error {
 			build := func(context.Context) error { return errors.New("built") }

@@ -429,7 +429,12 @@ func Drop(ctx context.Context, tx pgx.Tx) error {
 	if _, ours, err := installed(ctx, tx); err != nil || !ours {
 		return err
 	}
-	return exec(ctx, tx, "DROP SCHEMA IF EXISTS groundhog CASCADE")
+	var there bool // or an event trigger would see a change of the schema that is none
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'groundhog')`).Scan(&there)
+	if err != nil || !there {
+		return err
+	}
+	return exec(ctx, tx, "DROP SCHEMA groundhog CASCADE")
 }
 
 func exec(ctx context.Context, tx pgx.Tx, sql string) error {
