@@ -18,14 +18,18 @@ type rule struct {
 	history func(w *world) error // returns what going back returned
 }
 
-// replace is SQL that replaces what a pattern finds in functions of ours.
+// replace is SQL that replaces what a pattern finds in functions of ours, of which
+// some have it.
 func replace(functions, pattern, by string) string {
-	return fmt.Sprintf(`DO $do$ DECLARE f record; d text; BEGIN
+	return fmt.Sprintf(`DO $do$ DECLARE f record; d text; found boolean := false; BEGIN
 		FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'groundhog'::regnamespace AND p.proname ~ '%s' LOOP
 			d := pg_get_functiondef(f.oid);
-			IF d !~ $p$%s$p$ THEN RAISE 'nothing to take out of %%', d; END IF;
-			EXECUTE regexp_replace(d, $p$%[2]s$p$, '%s', 'g');
+			IF d ~ $p$%s$p$ THEN
+				found := true;
+				EXECUTE regexp_replace(d, $p$%[2]s$p$, '%s', 'g');
+			END IF;
 		END LOOP;
+		IF NOT found THEN RAISE 'there is nothing to take out'; END IF;
 	END $do$`, functions, pattern, by)
 }
 
@@ -132,7 +136,7 @@ var rules = []rule{
 	},
 	{
 		name:    "rows that went to another key are counted",
-		without: replace("^note_", `, \('g', OLD\."id"\)`, ""),
+		without: replace("^note_", `, \('g', OLD\.[^)]*\)`, ""),
 		history: func(w *world) error {
 			other := connect(w.T, w.url)
 			w.sql(other, `DELETE FROM t WHERE id = 1`)

@@ -1,0 +1,507 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+func schemaSQL() string { return fixtures.WelfareSchema }
+
+// plan says how much is measured.
+type plan struct {
+	restores []int // offices
+	changes  []int // rows; below 0: all
+	seeds    []int // offices
+	runs     int
+	patience time.Duration // for the runs of one way at one thing
+	tests    int           // of the suite, in each of its packages
+	writes   int           // runs of tracked writes
+}
+
+var (
+	full  = plan{restores: []int{100, 500, 3200}, changes: []int{0, 10, 1000, -1}, seeds: []int{10, 100, 500, 3200}, runs: 15, patience: 12 * time.Second, tests: 50, writes: 300}
+	short = plan{restores: []int{2, 4}, changes: []int{0, 10, -1}, seeds: []int{2}, runs: 2, patience: time.Second, tests: 3, writes: 5}
+)
+
+// outcome is what one way took, or why it did not.
+type outcome struct {
+	series
+	why string
+}
+
+// grid has the outcomes of ways (rows) at some things (columns).
+type grid struct {
+	columns []string
+	ways    []string
+	cells   map[string]map[string]*outcome // way, column
+}
+
+func newGrid(columns ...string) *grid {
+	return &grid{columns: columns, cells: map[string]map[string]*outcome{}}
+}
+
+func (g *grid) cell(way, column string) *outcome {
+	if g.cells[way] == nil {
+		g.cells[way] = map[string]*outcome{}
+		g.ways = append(g.ways, way)
+	}
+	if g.cells[way][column] == nil {
+		g.cells[way][column] = &outcome{}
+	}
+	return g.cells[way][column]
+}
+
+func number(n int) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
+
+func changedText(n int) string {
+	switch {
+	case n < 0:
+		return "all"
+	case n == 0:
+		return "none"
+	}
+	return number(n)
+}
+
+// restored measures ways back after some rows were changed, and ways to write the
+// state down, for one size of the database.
+func (p plan) restored(ctx context.Context, r *rig, offices int) (restores, creates *grid, err error) {
+	source, truth, err := r.source(ctx, offices)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows := rowsOf(offices)
+	restores, creates = newGrid(), newGrid(number(rows))
+	for _, n := range p.changes {
+		restores.columns = append(restores.columns, changedText(n))
+	}
+	type worker struct {
+		peer
+		way
+	}
+	var at []worker
+	for _, peer := range peers {
+		excuse := func(why string) {
+			for _, column := range restores.columns {
+				restores.cell(peer.name, column).why = why
+			}
+		}
+		if peer.most > 0 && rows > peer.most {
+			excuse("takes too long")
+			continue
+		}
+		r.told("%s rows: %s", number(rows), peer.name)
+		w, err := peer.open(ctx, r, source)
+		if err != nil {
+			excuse(err.Error())
+			continue
+		}
+		var create series
+		for range max(p.runs/3, 1) {
+			if err = create.time(func() error { return w.create(ctx) }); err != nil || create.sum() > p.patience {
+				break
+			}
+		}
+		if !errors.Is(err, errNotMeant) {
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", peer.name, err)
+			}
+			creates.cell(peer.name, creates.columns[0]).series = create
+		}
+		if err := w.restore(ctx); err != nil { // what is done once is done
+			return nil, nil, fmt.Errorf("%s: %w", peer.name, err)
+		}
+		at = append(at, worker{peer, w})
+	}
+	for i, n := range p.changes {
+		for range p.runs {
+			for _, w := range at {
+				cell := restores.cell(w.name, restores.columns[i])
+				if cell.sum() > p.patience {
+					continue
+				}
+				if n != 0 {
+					if err := w.exec(ctx, change(n)); err != nil {
+						return nil, nil, fmt.Errorf("%s: %w", w.name, err)
+					}
+				}
+				if err := cell.time(func() error { return w.restore(ctx) }); err != nil {
+					return nil, nil, fmt.Errorf("%s: %w", w.name, err)
+				}
+			}
+		}
+		for _, w := range at {
+			r.told("%s rows, %s changed: %s in %s", number(rows), changedText(n), w.name, restores.cell(w.name, restores.columns[i]).median().Round(10*time.Microsecond))
+			now, err := factsOf(ctx, w, true)
+			if err == nil && now != truth {
+				err = fmt.Errorf("it did not bring the rows back:\n%s\ninstead of\n%s", now, truth)
+			}
+			if err != nil {
+				return nil, nil, fmt.Errorf("%s: %w", w.name, err)
+			}
+		}
+	}
+	var failed []error
+	for _, w := range at {
+		failed = append(failed, w.close(ctx))
+	}
+	return restores, creates, errors.Join(failed...)
+}
+
+// Ways to seed.
+const (
+	bulked     = "groundhog, the factories"
+	copyFrom   = "pgx.CopyFrom, rows ready"
+	multiRow   = "INSERT of 500 rows, SQL ready"
+	readyBytes = "COPY of ready bytes, keys unchecked"
+)
+
+// seeded measures filling an empty database, in one transaction each.
+func (p plan) seeded(ctx context.Context, r *rig) (*grid, error) {
+	g := newGrid()
+	for _, offices := range p.seeds {
+		g.columns = append(g.columns, number(rowsOf(offices)))
+	}
+	for i, offices := range p.seeds {
+		source, _, err := r.source(ctx, offices)
+		if err != nil {
+			return nil, err
+		}
+		from, err := r.open(ctx, source)
+		if err != nil {
+			return nil, err
+		}
+		ready, err := copyOut(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		statements, err := insertsOf(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		values, columns, err := valuesOf(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		from.Close()
+		ways := []struct {
+			name string
+			fill func(conn *pgx.Conn) error
+		}{
+			{bulked, func(conn *pgx.Conn) error { return seed(ctx, conn, offices) }},
+			{copyFrom, func(conn *pgx.Conn) error {
+				return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+					for _, table := range tables {
+						if _, err := tx.CopyFrom(ctx, pgx.Identifier{table}, columns[table], pgx.CopyFromRows(values[table])); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}},
+			{multiRow, func(conn *pgx.Conn) error {
+				return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+					for _, sql := range statements {
+						if _, err := tx.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}},
+			{readyBytes, func(conn *pgx.Conn) error {
+				return ready.copyIn(ctx, conn, "BEGIN; SET LOCAL session_replication_role = replica")
+			}},
+		}
+		for range max(p.runs/3, 1) {
+			for _, way := range ways {
+				cell := g.cell(way.name, g.columns[i])
+				if cell.sum() > 2*p.patience {
+					continue
+				}
+				name := r.name("seed")
+				if err := r.empty(ctx, name); err != nil {
+					return nil, err
+				}
+				pool, err := r.open(ctx, name)
+				if err != nil {
+					return nil, err
+				}
+				err = pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+					return cell.time(func() error { return way.fill(conn.Conn()) })
+				})
+				pool.Close()
+				if err = errors.Join(err, r.do(ctx, "DROP DATABASE %s WITH (FORCE)", name)); err != nil {
+					return nil, fmt.Errorf("%s: %w", way.name, err)
+				}
+			}
+		}
+		for _, way := range ways {
+			r.told("seed %s rows: %s in %s", g.columns[i], way.name, g.cell(way.name, g.columns[i]).median().Round(time.Millisecond))
+		}
+		if err := r.do(ctx, "DROP DATABASE %s WITH (FORCE)", source); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+// valuesOf reads rows as Go's values.
+func valuesOf(ctx context.Context, db *pgxpool.Pool) (values map[string][][]any, columns map[string][]string, err error) {
+	values, columns = map[string][][]any{}, map[string][]string{}
+	for _, table := range tables {
+		rows, err := db.Query(ctx, "SELECT * FROM "+table+" ORDER BY id")
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range rows.FieldDescriptions() {
+			columns[table] = append(columns[table], f.Name)
+		}
+		if values[table], err = pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() }); err != nil {
+			return nil, nil, err
+		}
+	}
+	return values, columns, nil
+}
+
+// written measures what a test's own writes take in a database that is tracked, and
+// in one that is not.
+func (p plan) written(ctx context.Context, r *rig) (*grid, error) {
+	const tracked, untracked = "tracked", "not tracked"
+	g := newGrid(tracked, untracked)
+	source, _, err := r.source(ctx, p.seeds[min(1, len(p.seeds)-1)])
+	if err != nil {
+		return nil, err
+	}
+	conns := map[string]*pgxpool.Pool{}
+	stores := map[string]*snapshot.Store{}
+	for _, name := range g.columns {
+		c, err := copied(ctx, r, source)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = c.close(ctx) }()
+		conns[name] = c.Pool
+		if stores[name], err = snapshot.NewStore(c.Pool, snapshot.WithDir(filepath.Join(r.dir, name)), snapshot.WithProgress(false)); err != nil {
+			return nil, err
+		}
+		if _, err := stores[name].Create(ctx, "lab", snapshot.Replace()); err != nil {
+			return nil, err
+		}
+	}
+	if err := stores[untracked].Untrack(ctx); err != nil {
+		return nil, err
+	}
+	for _, op := range []struct {
+		name string
+		rows int
+		sql  string // of the numbers of the first and the last row
+	}{
+		{"insert 1 row", 1, "INSERT INTO support_plan_cycles (welfare_recipient_id, office_id, is_latest_cycle) SELECT welfare_recipient_id, office_id, false FROM support_plan_cycles WHERE id BETWEEN %d AND %d"},
+		{"update 1 row", 1, "UPDATE support_plan_cycles SET google_event_id = 'x' WHERE id BETWEEN %d AND %d"},
+		{"delete 1 row", 1, "DELETE FROM support_plan_cycles WHERE id BETWEEN %d AND %d"},
+		{"select 1 row", 1, "SELECT * FROM support_plan_cycles WHERE id BETWEEN %d AND %d"},
+		{"insert 1,000 rows", 1000, "INSERT INTO support_plan_cycles (welfare_recipient_id, office_id, is_latest_cycle) SELECT welfare_recipient_id, office_id, false FROM support_plan_cycles WHERE id BETWEEN %d AND %d"},
+		{"update 1,000 rows", 1000, "UPDATE support_plan_cycles SET google_event_id = 'x' WHERE id BETWEEN %d AND %d"},
+		{"delete 1,000 rows", 1000, "DELETE FROM support_plan_cycles WHERE id BETWEEN %d AND %d"},
+	} {
+		for _, name := range g.columns {
+			if _, err := stores[name].Restore(ctx, "lab"); err != nil {
+				return nil, err
+			}
+		}
+		if err := stores[untracked].Untrack(ctx); err != nil {
+			return nil, err
+		}
+		runs := p.writes
+		if op.rows > 1 {
+			runs = min(9, p.writes)
+		}
+		for i := range runs {
+			for _, name := range g.columns {
+				sql := fmt.Sprintf(op.sql, i*op.rows+1, (i+1)*op.rows)
+				if err := g.cell(op.name, name).time(func() error { _, err := conns[name].Exec(ctx, sql); return err }); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return g, nil
+}
+
+// started measures how long it takes until a server answers.
+func (p plan) started(ctx context.Context) (*grid, error) {
+	const first, again, hand = "groundhog, the first time of all", "groundhog, later", "initdb and pg_ctl -w by hand"
+	g := newGrid("to the first answer")
+	column := g.columns[0]
+	ask := func(url string) error {
+		conn, err := pgx.Connect(ctx, url)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close(ctx) }()
+		return conn.Ping(ctx)
+	}
+	start := func(way string) error {
+		var server *fixtures.Server
+		err := g.cell(way, column).time(func() (err error) {
+			if server, err = fixtures.Start(ctx); err == nil {
+				err = ask(server.URL())
+			}
+			return err
+		})
+		return errors.Join(err, server.Close())
+	}
+	before, was := os.LookupEnv("XDG_CACHE_HOME")
+	for range max(p.runs/3, 1) {
+		cache, err := os.MkdirTemp("", "groundhog-lab-cache-*")
+		if err != nil {
+			return nil, err
+		}
+		if err := errors.Join(os.Chmod(cache, 0o755), os.Setenv("XDG_CACHE_HOME", cache)); err != nil {
+			return nil, err
+		}
+		err = errors.Join(start(first), start(again))
+		if was {
+			err = errors.Join(err, os.Setenv("XDG_CACHE_HOME", before))
+		} else {
+			err = errors.Join(err, os.Unsetenv("XDG_CACHE_HOME"))
+		}
+		if err = errors.Join(err, os.RemoveAll(cache)); err != nil {
+			return nil, err
+		}
+		if programs("initdb") == "" {
+			g.cell(hand, column).why = "not installed"
+			continue
+		}
+		if err := byHand(ctx, g.cell(hand, column), ask); err != nil {
+			return nil, err
+		}
+	}
+	return g, nil
+}
+
+func byHand(ctx context.Context, cell *outcome, ask func(string) error) error {
+	const nobody = 65534
+	dir, err := os.MkdirTemp("", "lab-*")
+	if err != nil {
+		return err
+	}
+	if os.Getuid() == 0 {
+		if err := os.Chown(dir, nobody, nobody); err != nil {
+			return err
+		}
+	}
+	data := filepath.Join(dir, "data")
+	run := func(program string, args ...string) error {
+		cmd := exec.CommandContext(ctx, programs(program), args...)
+		cmd.Dir = dir
+		if os.Getuid() == 0 { // they don't run as root
+			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+		}
+		out, err := os.Create(filepath.Join(dir, program)) // a pipe would be kept open by the server
+		if err != nil {
+			return err
+		}
+		defer func() { _ = out.Close() }()
+		cmd.Stdout, cmd.Stderr = out, out
+		if err := cmd.Run(); err != nil {
+			said, _ := os.ReadFile(out.Name())
+			return fmt.Errorf("%s: %w: %s", program, err, said)
+		}
+		return nil
+	}
+	err = cell.time(func() error {
+		if err := run("initdb", "--auth=trust", "--username=postgres", "--no-sync", data); err != nil {
+			return err
+		}
+		if err := run("pg_ctl", "-w", "-D", data, "-l", filepath.Join(dir, "log"), "-o", "-c listen_addresses='' -k "+dir, "start"); err != nil {
+			return err
+		}
+		return ask("postgres://postgres@/postgres?host=" + dir)
+	})
+	return errors.Join(err, run("pg_ctl", "-D", data, "-m", "immediate", "stop"), os.RemoveAll(dir))
+}
+
+// suited measures a suite: packages that run as processes, as go test runs them, whose
+// tests begin at the baseline, change 10 rows and look at them.
+func (p plan) suited(ctx context.Context, r *rig) (*grid, error) {
+	const packages = 4
+	g := newGrid("one after the other", "t.Parallel")
+	binary := filepath.Join(r.dir, "suite.test")
+	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./suite").CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, out)
+	}
+	source, _, err := r.source(ctx, 100)
+	if err != nil {
+		return nil, err
+	}
+	run := func(way string, parallel bool) error {
+		limit := make(chan struct{}, runtime.GOMAXPROCS(0)) // as go test -p
+		results := make(chan error, packages)
+		for i := range packages {
+			go func() {
+				limit <- struct{}{}
+				defer func() { <-limit }()
+				cmd := exec.CommandContext(ctx, binary, "-test.count=1")
+				cmd.Dir = r.dir
+				cmd.Env = append(os.Environ(), "LAB_WAY="+way, "LAB_SOURCE="+source, "LAB_URL="+r.server.URL(), fmt.Sprint("LAB_TESTS=", p.tests),
+					fmt.Sprint("LAB_PARALLEL=", parallel), fmt.Sprint("LAB_PACKAGE=", i), "GROUNDHOG_DATABASE_URL="+r.server.URL(), "GROUNDHOG_DIR="+filepath.Join(r.dir, "suite"))
+				var out bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &out, &out
+				err := cmd.Run()
+				if err != nil {
+					err = fmt.Errorf("%s: %w: %s", way, err, strings.TrimSpace(out.String()))
+				}
+				results <- err
+			}()
+		}
+		var failed []error
+		for range packages {
+			failed = append(failed, <-results)
+		}
+		return errors.Join(failed...)
+	}
+	for turn := range min(3, 1+p.runs) {
+		for _, way := range []string{us, testdb, fileCopy, inTx} {
+			for i, column := range g.columns {
+				cell := g.cell(way, column)
+				if way == inTx && i == 1 {
+					cell.why = "not tried"
+					continue
+				}
+				began := time.Now()
+				if err := run(way, i == 1); err != nil {
+					return nil, err
+				}
+				took := time.Since(began)
+				if turn > 0 { // the first turn makes templates and files
+					cell.series = append(cell.series, took/time.Duration(packages*p.tests))
+				}
+				r.told("suite of %d tests: %s, %s: %s", packages*p.tests, way, column, took.Round(time.Millisecond))
+			}
+		}
+	}
+	return g, nil
+}
