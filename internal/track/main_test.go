@@ -67,12 +67,16 @@ func (w *world) session() {
 // inTx runs f in a transaction that keeps writers out.
 func (w *world) inTx(f func(tx pgx.Tx)) {
 	w.Helper()
-	require.NoError(w, pgx.BeginFunc(w.Context(), w.conn, func(tx pgx.Tx) error {
-		_, err := tx.Exec(w.Context(), "SELECT pg_advisory_xact_lock($1)", track.Gate)
-		require.NoError(w, err)
-		f(tx)
-		return nil
-	}))
+	require.NoError(w, w.tryTx(func(tx pgx.Tx) error { f(tx); return nil }))
+}
+
+func (w *world) tryTx(f func(tx pgx.Tx) error) error {
+	return pgx.BeginFunc(w.Context(), w.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(w.Context(), "SELECT pg_advisory_xact_lock($1)", track.Gate); err != nil {
+			return err
+		}
+		return f(tx)
+	})
 }
 
 // mark makes what is there now the baseline, and keeps a copy in temporary tables.
