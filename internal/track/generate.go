@@ -257,16 +257,17 @@ func (g *generator) decides() bool { return g.hasKey() && g.plain() }
 
 // decided finds those that were. How many rows of a key the baseline had, none or
 // one, follows from how many there are now and how many came and went. If one, it
-// is the only row that was deleted; of several nobody knows which it was.
+// is the only row that was deleted; of several nobody knows which it was. There may
+// be several now: in replica role nobody checks a deferred key.
 func (g *generator) decided(horizon string) string {
 	return fmt.Sprintf(`SELECT f.at, f.deleted = 1 AND f.had = 1 AS one
-		FROM (SELECT j.at, j.deleted, j.net + (t.ctid IS NOT NULL)::integer AS had
+		FROM (SELECT j.at, j.deleted, j.net + t.now AS had
 			FROM (SELECT %[3]s, pg_catalog.count(*) FILTER (WHERE j.kind = '%[2]s') AS deleted, pg_catalog.sum(CASE j.kind WHEN '%[4]s' THEN -1 ELSE 1 END) AS net,
 					pg_catalog.min(j.at) FILTER (WHERE j.kind = '%[2]s') AS at
 				FROM (SELECT j.kind, j.ctid AS at, %[8]s FROM %[1]s j) j
 				GROUP BY %[3]s HAVING pg_catalog.count(*) FILTER (WHERE j.kind = '%[2]s') > 0 AND NOT pg_catalog.bool_or(j.kind = '%[9]s')) j
-			LEFT JOIN %[5]s t ON %[6]s
-			WHERE t.ctid IS NULL OR %[7]s) f
+			CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS now, pg_catalog.bool_and(%[7]s) AS newer FROM %[5]s t WHERE %[6]s) t
+			WHERE t.newer IS NOT FALSE) f
 		WHERE f.had <> 0`, g.journal(), kindDeleted, each(g.columns(inKey), ", ", func(c column) string { return "j." + c.entry }), kindNew,
 		g.only(), g.same(), g.newer(horizon), g.keys(), kindOld)
 }

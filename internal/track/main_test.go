@@ -208,6 +208,14 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 	case out.Void != "":
 		count.void++
 		count.why[out.Void]++
+		// Its writers may not heed the gate.
+		var names []string
+		for _, t := range w.cat.Tables {
+			names = append(names, t.Only())
+		}
+		if _, err := tx.Exec(ctx, "LOCK TABLE "+strings.Join(names, ", ")+" IN EXCLUSIVE MODE"); err != nil {
+			return err
+		}
 		for _, t := range w.cat.Tables {
 			if err := w.load(ctx, tx, t); err != nil {
 				return err
