@@ -64,11 +64,24 @@ func (b *bringer) bring(ctx context.Context) (Restored, error) {
 			restored, done, why, err = b.undo(ctx)
 			return err
 		})
+		if failed := unexpected(err); failed != "" {
+			done, why, err = false, failed, nil
+		}
 		if err != nil || done {
 			return restored, err
 		}
 	}
 	return b.reload(ctx, why)
+}
+
+// unexpected is what the server says where an undo failed that should not: data or
+// names that are not as the journal has them. A load needs no journal.
+func unexpected(err error) string {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || len(pg.Code) != 5 || !slices.Contains([]string{"22", "23", "42", "P0"}, pg.Code[:2]) {
+		return ""
+	}
+	return pg.Message + " (" + pg.Code + ")"
 }
 
 func (b *bringer) locking(ctx context.Context, work func() error) error {

@@ -180,6 +180,21 @@ func TestUntrackLeavesNothing(t *testing.T) {
 	require.Equal(t, snapshot.Nothing, b.restored(t, baseline)["public.book"].Way)
 }
 
+// TestAnUndoThatFails as none should: then all is loaded, and the reason told.
+func TestAnUndoThatFails(t *testing.T) {
+	t.Parallel()
+	b, baseline := setupTracked(t)
+	journal := ask(t, b.pool, `SELECT 'groundhog.journal_' || 'public.author'::regclass::oid::text`)
+	for range 2 {
+		exec(t, b.pool, `UPDATE author SET name = 'x' WHERE id = 2; INSERT INTO `+journal+` SELECT 'v', * FROM author WHERE id = 1`)
+		way := b.restored(t, baseline)["public.author"]
+		require.Equal(t, snapshot.Reloaded, way.Way)
+		require.Contains(t, way.Why, "duplicate key")
+	}
+	exec(t, b.pool, `UPDATE author SET name = 'x' WHERE id = 2`)
+	require.Equal(t, snapshot.Undone, b.restored(t, baseline)["public.author"].Way)
+}
+
 func TestALaterVersionIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	b, baseline := setupTracked(t)
