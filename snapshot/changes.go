@@ -280,6 +280,7 @@ func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
 	case err != nil:
 		t.Fatal(err)
 	case !set.Empty():
+		toldHere(t)
 		t.Fatal(msg.NotUnchanged.In("", set.Snapshot, "\n"+set.text(shownRows, true)))
 	}
 }
@@ -305,11 +306,7 @@ func RequireChanges(t testing.TB, want string, opts ...ChangesOption) {
 	if text == "" {
 		return
 	}
-	_, db := storeOf(t)
-	key := logged{db, t.Name()}
-	if _, ok := logging.Load(key); ok { // it is told here; what nobody takes away again would silence the test's next run
-		logging.Store(key, func() {})
-	}
+	toldHere(t)
 	if strings.Count(got, "\n") > copiedLines {
 		got = set.text(shownRows, false)
 	}
@@ -317,6 +314,15 @@ func RequireChanges(t testing.TB, want string, opts ...ChangesOption) {
 		t.Fatal(msg.NoChangesWanted.In("", got))
 	}
 	t.Fatal(msg.OtherChanges.In("", text, got))
+}
+
+// toldHere keeps the log of t's changes from telling the same once more.
+func toldHere(t testing.TB) {
+	_, db := storeOf(t)
+	key := logged{db, t.Name()}
+	if _, ok := logging.Load(key); ok { // what nobody takes away again would silence the test's next run
+		logging.Store(key, func() {})
+	}
 }
 
 // copiedLines is up to how many lines a failure tells all, to be copied.

@@ -184,6 +184,8 @@ func TestFailedTestsLogWhatTheyChanged(t *testing.T) {
 		t.Error("no")
 	})
 	require.Equal(t, 1, strings.Count(w.log.String(), "public.note +25"), "before the restore")
+	w = watch(t, func(t testing.TB) { write(t); snapshot.RequireUnchanged(t) })
+	require.Equal(t, 1, strings.Count(w.log.String(), "public.note +25"), "in the failure, and not once more")
 	t.Setenv(snapshot.EnvLogChanges, "0")
 	w = watch(t, func(t testing.TB) { write(t); t.Error("no") })
 	require.NotContains(t, w.log.String(), "public.")
