@@ -164,8 +164,8 @@ func edit[T any](i int, row *T, edits []func(int, *T)) {
 func newID() (id uuid.UUID) {
 	const perMilli = int64(time.Millisecond)
 	now := time.Now().UnixNano()
-	binary.BigEndian.PutUint64(id[:8], uint64(now/perMilli)<<16|uint64(now%perMilli*4096/perMilli)) //nolint:gosec // not negative
-	binary.BigEndian.PutUint64(id[8:], rand.Uint64())                                               //nolint:gosec // no secret
+	binary.BigEndian.PutUint64(id[:8], uint64(now/perMilli)<<16|uint64(now%perMilli*4096/perMilli))
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
 	id[6] = id[6]&0x0f | 0x70
 	id[8] = id[8]&0x3f | 0x80
 	return id

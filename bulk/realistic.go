@@ -48,7 +48,7 @@ func (s *seeded) makeID(number int64) uuid.UUID {
 
 // numberOf reads an id's number.
 func numberOf(id uuid.UUID) int64 {
-	return int64(binary.BigEndian.Uint64(id[8:]) & (idNumbers - 1)) //nolint:gosec // 48 bits
+	return int64(binary.BigEndian.Uint64(id[8:]) & (idNumbers - 1))
 }
 
 // dice throws what belongs to a number.
@@ -185,7 +185,7 @@ func (s *seeded) cycles(plain SupportPlanCycle, today time.Time) []SupportPlanCy
 			c.FinalPlanSignedDate = new(signed)
 		}
 		c.IsLatestCycle = before == 0
-		c.CycleNumber = new(*plain.CycleNumber + int32(i))  //nolint:gosec // at most maxCycles
+		c.CycleNumber = new(*plain.CycleNumber + int32(i))
 		c.NextPlanStartDate = new(*plain.NextPlanStartDate) // no two rows share what they point to
 		out[i] = c
 	}

@@ -11,5 +11,5 @@ func freeRoom(dir string) (free int64, known bool) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, false
 	}
-	return int64(uint64(s.Bavail) * uint64(s.Bsize)), true //nolint:unconvert // the fields' types differ from system to system
+	return int64(uint64(s.Bavail) * uint64(s.Bsize)), true //nolint:unconvert,gosec // the fields' types differ from system to system
 }

@@ -209,10 +209,10 @@ func record(t testing.TB, file string, got map[string]Cost) {
 	}
 	text, err := json.MarshalIndent(got, "", "\t") // maps are written in the order of their keys
 	if err == nil {
-		err = os.MkdirAll(filepath.Dir(file), 0o755) //nolint:gosec // for everybody to read
+		err = os.MkdirAll(filepath.Dir(file), 0o755)
 	}
 	if err == nil {
-		err = os.WriteFile(file, append(text, '\n'), 0o644) //nolint:gosec // for everybody to read
+		err = os.WriteFile(file, append(text, '\n'), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)

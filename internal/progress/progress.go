@@ -66,7 +66,7 @@ func Start(w Work) *Meter {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if fd := int(terminal.Fd()); term.IsTerminal(fd) { //nolint:gosec // a file descriptor
+	if fd := int(terminal.Fd()); term.IsTerminal(fd) {
 		columns, _, err := term.GetSize(fd)
 		if err != nil || columns <= 0 {
 			columns = 80

@@ -53,7 +53,7 @@ func TestErrorsPage(t *testing.T) {
 	want := errorsPage(t)
 	const path = "../../docs/errors.md"
 	if os.Getenv("GROUNDHOG_RECORD") != "" {
-		require.NoError(t, os.WriteFile(path, []byte(want), 0o644)) //nolint:gosec // for everybody to read
+		require.NoError(t, os.WriteFile(path, []byte(want), 0o644))
 	}
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)

@@ -56,11 +56,11 @@ func (p Policy) Do(ctx context.Context, work func(context.Context) error) error 
 			return last
 		},
 		retrygo.Context(ctx),
-		retrygo.Attempts(uint(attempts)), //nolint:gosec // at least 1
+		retrygo.Attempts(uint(attempts)),
 		retrygo.LastErrorOnly(true),
 		retrygo.RetryIf(func(err error) bool { return Retryable(ctx, err) }),
 		retrygo.DelayType(func(n uint, err error, _ *retrygo.Config) time.Duration {
-			wait := p.wait(int(n)) //nolint:gosec // at most attempts
+			wait := p.wait(int(n))
 			p.log(ctx, tried, attempts, wait, err)
 			return wait
 		}),
@@ -90,7 +90,7 @@ func (p Policy) wait(n int) time.Duration {
 		waits = Waits
 	}
 	wait := waits[min(n, len(waits))-1]
-	longer := time.Duration(rand.Float64() * jitter * float64(wait)) //nolint:gosec // no secret
+	longer := time.Duration(rand.Float64() * jitter * float64(wait))
 	return max(wait, min(wait+longer, waits[len(waits)-1]))
 }
 

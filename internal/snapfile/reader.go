@@ -106,10 +106,10 @@ func (r *Reader) openManifest() error {
 		return r.corrupt(r.Size-8, "trailer", "the end mark "+hexOf([]byte(endMark)), hexOf(got))
 	}
 	offset, length := order.Uint64(t[0:]), order.Uint32(t[8:])
-	if length > maxManifest || offset < headerSize || offset > uint64(end) || offset+uint64(length) != uint64(end) {
+	if length > maxManifest || offset < headerSize || offset > uint64(end) || offset+uint64(length) != uint64(end) { //nolint:gosec // a file's size
 		return r.corrupt(end, "trailer", fmt.Sprintf("a manifest that ends at %d", end), fmt.Sprintf("%d bytes at %d", length, offset))
 	}
-	r.frames = int64(offset)
+	r.frames = int64(offset) //nolint:gosec // less than the file's size
 	body := make([]byte, length)
 	if err := r.readAt(body, r.frames); err != nil {
 		return err
@@ -223,7 +223,7 @@ func (r *Reader) Table(i int) io.Reader {
 
 func (r *Reader) tableReader(i int, in *bufio.Reader) *tableReader {
 	t := r.Manifest.Tables[i]
-	return &tableReader{r: r, t: t, number: uint32(i), in: in, offset: t.Offset, end: t.Offset + t.Bytes}
+	return &tableReader{r: r, t: t, number: uint32(i), in: in, offset: t.Offset, end: t.Offset + t.Bytes} //nolint:gosec // a manifest has fewer tables than bytes
 }
 
 type tableReader struct {

@@ -184,7 +184,7 @@ func (p *Part) pack() {
 		t := &p.table
 		frame := p.tools.encoder.EncodeAll(raw, append(p.tools.frame[:0], make([]byte, frameHeader)...))
 		p.tools.frame = frame
-		putFrameHeader(frame, uint32(p.number), uint32(t.Frames), uint32(len(raw)), frame[frameHeader:])
+		putFrameHeader(frame, uint32(p.number), uint32(t.Frames), uint32(len(raw)), frame[frameHeader:]) //nolint:gosec // a manifest has fewer tables than bytes, and 2^32 frames are more than a disk
 		t.Frames++
 		t.Raw += int64(len(raw))
 		t.Bytes += int64(len(frame))
@@ -261,8 +261,8 @@ func (w *Writer) Commit(m *Manifest) error {
 		return errors.Join(err, w.Abort())
 	}
 	var trailer [trailerSize]byte
-	order.PutUint64(trailer[0:], uint64(w.offset))
-	order.PutUint32(trailer[8:], uint32(len(body)))
+	order.PutUint64(trailer[0:], uint64(w.offset))  //nolint:gosec // not negative
+	order.PutUint32(trailer[8:], uint32(len(body))) //nolint:gosec // at most maxManifest
 	order.PutUint32(trailer[12:], crc32.Checksum(body, castagnoli))
 	w.put(body)
 	w.put(trailer[:16])
