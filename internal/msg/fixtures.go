@@ -78,7 +78,6 @@ var (
 var (
 	OptionNil         = Define("option number %s is nil", "%s 番目のオプションが nil です")
 	OptionEmptyURL    = Define("WithURL needs the address of a server; leave the option out to have one found", "WithURL にはサーバーのアドレスが必要です。自動で探させるにはこのオプションを外してください")
-	OptionTwice       = Define("%s is given twice", "%s が 2 回指定されています")
 	OptionEmptySQL    = Define("WithSchema: statement text number %s is empty", "WithSchema の %s 番目の SQL が空です")
 	OptionNoSQL       = Define("WithSchema needs at least one text of SQL", "WithSchema には SQL が 1 つ以上必要です")
 	OptionNilArgument = Define("%s needs a value, not nil", "%s に nil は指定できません")

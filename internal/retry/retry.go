@@ -68,7 +68,7 @@ func (p Policy) Do(ctx context.Context, work func(context.Context) error) error 
 	switch {
 	case err == nil || tried == 0:
 		return err
-	case ctx.Err() != nil && Fault(last):
+	case ctx.Err() != nil && fault(last):
 		return &gaveUp{text: msg.RetryEnded.In(p.Lang, tried), causes: []error{last, context.Cause(ctx)}}
 	case tried > 1:
 		return &gaveUp{text: msg.RetryGivenUp.In(p.Lang, tried), causes: []error{last}}
@@ -105,17 +105,17 @@ func (p Policy) log(ctx context.Context, tried, attempts int, wait time.Duration
 	p.Logger.WarnContext(ctx, msg.RetryWaiting.In(p.Lang), attrs...)
 }
 
-// Fault tells whether the error is a connection fault: one of class
+// fault tells whether the error is a connection fault: one of class
 // [errs.ErrConnection], or one that [errs.Class] puts there. A commit whose
 // answer was lost is none, since doing it again could store rows twice.
-func Fault(err error) bool {
+func fault(err error) bool {
 	return err != nil && !errors.Is(err, errs.ErrCommitUnknown) &&
 		(errors.Is(err, errs.ErrConnection) || errors.Is(errs.Class(err), errs.ErrConnection))
 }
 
 // Retryable tells whether work that failed with the error is worth another
 // attempt: a connection fault, while the context lives.
-func Retryable(ctx context.Context, err error) bool { return ctx.Err() == nil && Fault(err) }
+func Retryable(ctx context.Context, err error) bool { return ctx.Err() == nil && fault(err) }
 
 // gaveUp is the end of several attempts.
 type gaveUp struct {
