@@ -263,18 +263,31 @@ func (l *loader) reload(plan []step) error {
 	if err := execAll(l.ctx, l.tx, sql); err != nil {
 		return err
 	}
-	for i, s := range plan {
-		var err error
-		if s.how == byMerge || !l.fits(s) {
-			err = m.insert(i, s)
-		} else {
-			err = l.copyIn(catalog.Ident(s.table.Name), s)
+	return l.inOwnDisplay(func() error {
+		for i, s := range plan {
+			var err error
+			if s.how == byMerge || !l.fits(s) {
+				err = m.insert(i, s)
+			} else {
+				err = l.copyIn(catalog.Ident(s.table.Name), s)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.table.Name, err)
+			}
 		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.table.Name, err)
-		}
+		return nil
+	})
+}
+
+// inOwnDisplay makes rows and views as a session of the database's users would.
+func (l *loader) inOwnDisplay(work func() error) error {
+	if err := execAll(l.ctx, l.tx, []string{catalog.DisplayOwn}); err != nil {
+		return err
 	}
-	return nil
+	if err := work(); err != nil {
+		return err
+	}
+	return execAll(l.ctx, l.tx, []string{catalog.DisplayCopy})
 }
 
 // copyIn loads the part of a table into the relation.
@@ -449,7 +462,7 @@ func (l *loader) refresh(views []schema.Name) error {
 	for _, v := range views {
 		sql = append(sql, "REFRESH MATERIALIZED VIEW "+catalog.Ident(v))
 	}
-	return execAll(l.ctx, l.tx, sql)
+	return l.inOwnDisplay(func() error { return execAll(l.ctx, l.tx, sql) })
 }
 
 func (l *loader) exec(sql string) error {

@@ -328,9 +328,10 @@ func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Roles and databases may have a limit that is meant for those who use them. A
-	// parameter of the connection's start would be refused by poolers.
-	if _, err := conn.Exec(ctx, "SET statement_timeout = 0", pgx.QueryExecModeSimpleProtocol); err != nil {
+	// Roles and databases may have a limit that is meant for those who use them, and
+	// habits in which pgx won't talk. A parameter of the connection's start would be
+	// refused by poolers.
+	if _, err := conn.Exec(ctx, "SET statement_timeout = 0; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on", pgx.QueryExecModeSimpleProtocol); err != nil {
 		closeConn(conn)
 		return nil, err
 	}

@@ -26,11 +26,27 @@ var CopySettings = map[string]string{
 	"bytea_output":                        "hex",
 	"lc_monetary":                         "C",
 	"xmloption":                           "content",
+	"array_nulls":                         "on",
 	"row_security":                        "off", // an error rather than hidden rows
 	"statement_timeout":                   "0",
 	"idle_in_transaction_session_timeout": "0",
 	"transaction_timeout":                 "0", // from PostgreSQL 17 on
 }
+
+// display are those of CopySettings that say how values are written, and what a
+// time zone is left out of. What they write is read the same under any other.
+var display = []string{"datestyle", "intervalstyle", "timezone", "extra_float_digits", "bytea_output"}
+
+// DisplayOwn gives the transaction the database's own way to write values, in
+// which checks, generated columns, partition keys, indexes and materialised views
+// may say what day it is; DisplayCopy gives it that of CopySettings again.
+var DisplayOwn, DisplayCopy = func() (own, copied string) {
+	for _, name := range display {
+		own += "SET LOCAL " + name + " TO DEFAULT;"
+		copied += fmt.Sprintf("SET LOCAL %s = '%s';", name, CopySettings[name])
+	}
+	return own, copied
+}()
 
 // SetLocal sets parameters until the end of the transaction. Those that the
 // server does not know are left out.

@@ -12,7 +12,8 @@ CREATE TABLE groundhog.state (
 	home text NOT NULL,      -- the server, whose transaction ids xmin speaks of
 	self oid NOT NULL,       -- of this table: another one in a database that was dumped and loaded
 	watched boolean NOT NULL, -- event triggers see schema changes
-	schema text              -- else: what the schema was made of
+	schema text,             -- else: what the schema was made of
+	watchers text            -- the event triggers, as they were when the baseline was marked
 );
 -- r once more, where a transaction with an old snapshot sees the newest.
 CREATE SEQUENCE groundhog.horizon MINVALUE 0 START 0;
@@ -39,6 +40,12 @@ CREATE TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name te
 CREATE FUNCTION groundhog.shape(rel oid) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, a.atttypid, a.attisdropped), ',' ORDER BY a.attnum)
 	FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) rel AND a.attnum OPERATOR(pg_catalog.>) 0
+$$;
+
+-- The event triggers. Nothing tells when they are altered or dropped, but their rows.
+CREATE FUNCTION groundhog.watchers() RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', e.evtname, e.evtenabled, e.xmin), ',' ORDER BY e.evtname)
+	FROM pg_catalog.pg_event_trigger e WHERE e.evtname OPERATOR(pg_catalog.=) ANY (ARRAY['groundhog_changed', 'groundhog_dropped']::pg_catalog.name[])
 $$;
 
 -- Before the first statement of a transaction on a table: waits while a restore
@@ -178,6 +185,7 @@ CREATE FUNCTION groundhog.verdict(want text, here text) RETURNS TABLE (horizon x
 			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other'
 			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'moved'
 			WHEN NOT EXISTS (SELECT FROM groundhog.alive) THEN 'crash'
+			WHEN st.watched AND st.watchers IS DISTINCT FROM groundhog.watchers() THEN 'damaged'
 			WHEN EXISTS (SELECT FROM groundhog.moved) THEN 'schema'
 			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN 'blind'
 			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN 'objects'
@@ -281,7 +289,7 @@ BEGIN
 	PERFORM groundhog.empty('groundhog.moved');
 	PERFORM groundhog.count(names, rows);
 	UPDATE groundhog.state s SET token = mark.token, home = here, r = now,
-		schema = CASE WHEN NOT s.watched THEN groundhog.fingerprint() END;
+		schema = CASE WHEN NOT s.watched THEN groundhog.fingerprint() END, watchers = CASE WHEN s.watched THEN groundhog.watchers() END;
 	PERFORM pg_catalog.setval('groundhog.horizon', now);
 END $$;
 

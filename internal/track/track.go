@@ -52,7 +52,7 @@ const Gate int64 = 0x67726f756e64686f
 
 // version is that of what is kept in the database. A later one replaces an earlier
 // one, and an earlier one leaves a later one alone.
-const version = 1
+const version = 2
 
 //go:embed schema.sql
 var schemaSQL string
@@ -68,10 +68,10 @@ func script(watch bool) string {
 // a deadlock it is the victim, its errors are not in the server's log, where they
 // would look like a test's, and plans look journals up by key, which have never
 // been analysed, and start no workers, which takes longer than hundreds of sequences
-// do.
+// do. How values are written is the database's own: see catalog.DisplayOwn.
 const Settings = `SET session_replication_role = replica; SET groundhog.off = on;
 		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
-		SET datestyle = 'ISO, YMD'; SET intervalstyle = postgres; SET timezone = 'UTC'; SET extra_float_digits = 1; SET bytea_output = hex; SET lc_monetary = 'C';
+		SET lc_monetary = 'C'; SET array_nulls = on;
 		SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
 		SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET idle_session_timeout = 0; SET row_security = off;
 		SELECT pg_catalog.set_config(name, value, false) FROM (VALUES ('deadlock_timeout', '20ms'), ('log_min_messages', 'fatal')) s(name, value)
@@ -291,7 +291,7 @@ func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
 	if err != nil || v != version {
 		return false, err
 	}
-	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND (s.watched OR s.schema = groundhog.fingerprint())), false)
+	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND CASE WHEN s.watched THEN s.watchers IS NOT DISTINCT FROM groundhog.watchers() ELSE s.schema = groundhog.fingerprint() END), false)
 			AND EXISTS (SELECT FROM groundhog.alive) AND NOT EXISTS (SELECT FROM groundhog.moved)
 		FROM groundhog.state s`, home).Scan(&ok)
 	return ok, err
@@ -344,7 +344,29 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 		}
 	}
 	fmt.Fprintf(&sql, "INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, b.Watch)
-	return exec(ctx, tx, sql.String())
+	return quietly(ctx, tx, sql.String())
+}
+
+// quietly executes statements of which no event trigger tells that fires in replica
+// role too: what it wrote down would be part of the baseline. Without superuser it
+// can't be switched off.
+func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
+	var super bool
+	if err := tx.QueryRow(ctx, `SELECT pg_catalog.current_setting('is_superuser') = 'on'`).Scan(&super); err != nil {
+		return err
+	}
+	if super {
+		triggers, err := catalog.EventTriggers(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, t := range triggers {
+			state := map[string]string{"A": "ALWAYS", "R": "REPLICA"}[t.Enabled]
+			alter := "ALTER EVENT TRIGGER " + pgx.Identifier{t.Name}.Sanitize()
+			sql = alter + " DISABLE;\n" + sql + ";\n" + alter + " ENABLE " + state
+		}
+	}
+	return exec(ctx, tx, sql)
 }
 
 func relationsOf(ctx context.Context, tx pgx.Tx, names []schema.Name) ([]catalog.Relation, error) {
@@ -434,7 +456,7 @@ func Drop(ctx context.Context, tx pgx.Tx) error {
 	if err != nil || !there {
 		return err
 	}
-	return exec(ctx, tx, "DROP SCHEMA groundhog CASCADE")
+	return quietly(ctx, tx, "DROP SCHEMA groundhog CASCADE")
 }
 
 func exec(ctx context.Context, tx pgx.Tx, sql string) error {
