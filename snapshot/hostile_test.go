@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -253,40 +252,147 @@ func (v *vanishing) Rename(from, to string) error {
 	return v.FS.Rename(from, to)
 }
 
-// TestEventTriggersThatObject to every change of the schema, tracking's too: then
-// restores load all, and say why.
+// TestEventTriggersThatObject to every change of the schema, or write it down, also
+// in replica role: our own changes are none of theirs.
 func TestEventTriggersThatObject(t *testing.T) {
 	t.Parallel()
-	b := setup(t, fixtures.WithSchema(`CREATE TABLE a (id serial PRIMARY KEY, v text); CREATE TABLE b (a int REFERENCES a ON DELETE CASCADE);
-		INSERT INTO a (v) VALUES ('x'), ('y'); INSERT INTO b VALUES (1), (2)`))
-	superuser(t, b.pool)
-	exec(t, b.pool, `CREATE FUNCTION object() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no changes here'; END $$;
-		CREATE EVENT TRIGGER object ON ddl_command_start EXECUTE FUNCTION object(); ALTER EVENT TRIGGER object ENABLE ALWAYS`)
-	ctx := t.Context()
-	var log strings.Builder
-	store, err := snapshot.NewStore(b.pool, snapshot.WithDir(b.dir), snapshot.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
-	require.NoError(t, err)
-	_, err = store.Create(ctx, "a")
-	require.NoError(t, err)
-	before := state(t, b.pool)
-	for range 2 {
-		exec(t, b.pool, `DELETE FROM a WHERE id = 1; INSERT INTO a (v) VALUES ('z')`)
-		_, err := store.Changes(ctx)
-		require.ErrorContains(t, err, "no changes here", "the file is compared through a temporary table")
-		restored, err := store.Restore(ctx, "a")
-		require.NoError(t, err)
-		require.Equal(t, snapshot.Reloaded, restored.Ways[0].Way)
-		require.Equal(t, before, state(t, b.pool))
+	for what, does := range map[string]string{"object": "RAISE 'no changes here'", "write": "INSERT INTO public.tags (tag) VALUES (tg_tag)"} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, fixtures.WithSchema(`CREATE TABLE a (id serial PRIMARY KEY, v text); CREATE TABLE b (a int REFERENCES a ON DELETE CASCADE);
+				CREATE TABLE tags (id serial PRIMARY KEY, tag text); INSERT INTO a (v) VALUES ('x'), ('y'); INSERT INTO b VALUES (1), (2)`))
+			superuser(t, b.pool)
+			exec(t, b.pool, `CREATE FUNCTION react() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN `+does+`; END $$;
+				CREATE EVENT TRIGGER react ON ddl_command_start EXECUTE FUNCTION react(); ALTER EVENT TRIGGER react ENABLE ALWAYS`)
+			ctx := t.Context()
+			before := state(t, b.pool)
+			_, err := b.store.Create(ctx, "a")
+			require.NoError(t, err)
+			require.Equal(t, before, state(t, b.pool))
+			change := func(way snapshot.Way) {
+				exec(t, b.pool, `DELETE FROM a WHERE id = 1; INSERT INTO a (v) VALUES ('z'); INSERT INTO tags (tag) VALUES ('mine')`)
+				restored, err := b.store.Restore(ctx, "a")
+				require.NoError(t, err)
+				require.Equal(t, way, restored.Ways[0].Way, restored.Ways[0].Why)
+				require.Equal(t, before, state(t, b.pool))
+			}
+			change(snapshot.Undone)
+			require.NoError(t, b.store.Untrack(ctx))
+			require.Equal(t, before, state(t, b.pool))
+			change(snapshot.Reloaded)
+			change(snapshot.Undone)
+		})
 	}
-	require.Contains(t, log.String(), "no changes here")
-	require.NoError(t, store.Untrack(ctx))
-	exec(t, b.pool, `ALTER EVENT TRIGGER object DISABLE`)
-	_, err = store.Restore(ctx, "a")
-	require.NoError(t, err)
-	exec(t, b.pool, `ALTER EVENT TRIGGER object ENABLE ALWAYS; DELETE FROM a`)
-	_, err = store.Restore(ctx, "a")
-	require.NoError(t, err, "tracking that is there, and can't be changed")
-	require.Equal(t, before, state(t, b.pool))
+}
+
+// TestTheEventTriggersThatWatch are altered or dropped without a word: what was
+// changed meanwhile is not told, so all is loaded.
+func TestTheEventTriggersThatWatch(t *testing.T) {
+	t.Parallel()
+	for what, sql := range map[string][2]string{
+		"off and on": {`ALTER EVENT TRIGGER groundhog_changed DISABLE`, `ALTER EVENT TRIGGER groundhog_changed ENABLE ALWAYS`},
+		"off":        {`ALTER EVENT TRIGGER groundhog_changed DISABLE`, ``},
+		"dropped":    {`DROP EVENT TRIGGER groundhog_changed`, ``},
+		"both":       {`DROP EVENT TRIGGER groundhog_changed; DROP EVENT TRIGGER groundhog_dropped`, ``},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, fixtures.WithSchema(`CREATE TABLE a (id int PRIMARY KEY, v text); INSERT INTO a VALUES (1, 'x')`))
+			superuser(t, b.pool)
+			ctx := t.Context()
+			before := state(t, b.pool)
+			_, err := b.store.Create(ctx, "a")
+			require.NoError(t, err)
+			blind := func() {
+				exec(t, b.pool, sql[0]+`; ALTER TABLE a DISABLE TRIGGER USER; UPDATE a SET v = 'y'; ALTER TABLE a ENABLE TRIGGER USER; `+sql[1])
+			}
+			blind()
+			restored, err := b.store.Restore(ctx, "a")
+			require.NoError(t, err)
+			require.Equal(t, before, state(t, b.pool))
+			require.Equal(t, snapshot.Reloaded, restored.Ways[0].Way)
+			exec(t, b.pool, `UPDATE a SET v = 'z'`)
+			restored, err = b.store.Restore(ctx, "a")
+			require.NoError(t, err)
+			require.Equal(t, snapshot.Undone, restored.Ways[0].Way, "it is watched again")
+			blind()
+			_, err = b.store.Create(ctx, "b")
+			require.NoError(t, err)
+			before = state(t, b.pool)
+			exec(t, b.pool, `ALTER TABLE a DISABLE TRIGGER USER; UPDATE a SET v = 'w'; ALTER TABLE a ENABLE TRIGGER USER`)
+			_, err = b.store.Restore(ctx, "b")
+			require.NoError(t, err)
+			require.Equal(t, before, state(t, b.pool), "a new snapshot's state is watched as well")
+		})
+	}
+}
+
+// TestSettingsOfTheDatabase in which the same row is checked, put into a partition
+// or shown in a view in another way than in ours.
+func TestSettingsOfTheDatabase(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct{ settings, schema, change string }{
+		"views": {`SET timezone = 'Asia/Tokyo'; SET datestyle = 'SQL, DMY'; SET intervalstyle = sql_standard; SET extra_float_digits = -10; SET bytea_output = escape`,
+			`CREATE TYPE c AS (at timestamptz, span interval, b bytea, f float8, m money, d date);
+			CREATE TABLE e (id int PRIMARY KEY, at timestamptz, c c, cs c[]);
+			INSERT INTO e VALUES (1, '2026-01-01 00:30+09', ROW('2026-02-03 04:05:06.789+09', '1 mon -2 days 03:04:05', '\x00ff', 1.0/3, '1.23', '0044-03-15 BC'),
+				ARRAY[ROW('infinity', '-1 mon +2 days -00:00:01', '\x', pi(), '-1.23', 'infinity')::c]), (2, '2026-01-01 12:00+09', NULL, NULL);
+			CREATE MATERIALIZED VIEW v AS SELECT at::date AS day, count(*), max(c::text) AS c, max(pi()::text) AS pi FROM e GROUP BY 1`,
+			`DELETE FROM e WHERE id = 1`},
+		"checks": {`SET timezone = 'Asia/Tokyo'`,
+			`CREATE TABLE e (id int PRIMARY KEY, at timestamptz CHECK (extract(hour FROM at) BETWEEN 9 AND 18)); INSERT INTO e VALUES (1, '2026-01-01 10:30+09'), (2, '2026-01-01 12:00+09')`,
+			`DELETE FROM e WHERE id = 1`},
+		"generated": {`SET timezone = 'Asia/Tokyo'`,
+			`CREATE FUNCTION jst(t timestamptz) RETURNS date LANGUAGE sql IMMUTABLE AS 'SELECT t::date';
+			CREATE TABLE e (id int PRIMARY KEY, at timestamptz, d date GENERATED ALWAYS AS (jst(at)) STORED, v text);
+			CREATE TABLE p (id int, at timestamptz) PARTITION BY RANGE (jst(at));
+			CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2025-12-01') TO ('2026-01-01'); CREATE TABLE p2 PARTITION OF p FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+			INSERT INTO e (id, at) VALUES (1, '2026-01-01 00:30+09'), (2, '2026-01-01 20:30+09'); INSERT INTO p VALUES (1, '2026-01-01 00:30+09')`,
+			`UPDATE e SET v = 'q'; DELETE FROM p`},
+		"arrays": {`SET array_nulls = off`,
+			`CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE e (id int PRIMARY KEY, m mood[], i inet[], n name[], v varchar(5)[]);
+			INSERT INTO e VALUES (1, ARRAY['a', NULL]::mood[], ARRAY['1.1.1.1'::inet, NULL], ARRAY['q'::name, NULL], ARRAY['x', NULL])`,
+			`DELETE FROM e`},
+		"escapes": {`SET standard_conforming_strings = off; SET backslash_quote = off`,
+			`CREATE TABLE "a\b" ("c\d" int PRIMARY KEY, "e'f" text); INSERT INTO "a\b" VALUES (1, 'x\y')`, `DELETE FROM "a\b"`},
+		"encoding": {`SET client_encoding = LATIN1`, `CREATE TABLE e (id int PRIMARY KEY, v text); INSERT INTO e VALUES (1, U&'\65E5'), (2, U&'\00E9')`, `DELETE FROM e`},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, fixtures.WithSchema(`SET timezone = 'Asia/Tokyo'; `+c.schema))
+			ctx := t.Context()
+			database := pgx.Identifier{b.pool.Config().ConnConfig.Database}.Sanitize()
+			for _, set := range strings.Split(c.settings, "; ") {
+				exec(t, b.pool, "ALTER DATABASE "+database+" "+set)
+			}
+			b.pool.Reset()
+			store, err := snapshot.NewStore(b.pool, snapshot.WithDir(b.dir))
+			require.NoError(t, err)
+			views := func() string {
+				if what != "views" {
+					return ""
+				}
+				return text(t, b.pool, `SELECT * FROM v`)
+			}
+			if what == "views" {
+				exec(t, b.pool, `REFRESH MATERIALIZED VIEW v`)
+			}
+			shown := views()
+			before := state(t, b.pool)
+			_, err = store.Create(ctx, "a")
+			require.NoError(t, err)
+			for n := range 4 {
+				exec(t, b.pool, c.change)
+				if n%2 == 1 {
+					require.NoError(t, store.Untrack(ctx))
+				}
+				_, err = store.Restore(ctx, "a")
+				require.NoError(t, err)
+				require.Equal(t, shown, views())
+				require.Equal(t, before, state(t, b.pool))
+			}
+		})
+	}
 }
 
 // TestPrivilegesThatWereRevoked from all who may usually do a little: what the journal

@@ -367,14 +367,12 @@ func (l *loader) silence() (wake func() error, err error) {
 		off = append(off, fmt.Sprintf("%sDISABLE %s %s", prefix, kind, name))
 		on = append(on, fmt.Sprintf("%s%s %s %s", prefix, state, kind, name))
 	}
-	if l.powers.Super { // nobody else may
-		events, err := catalog.EventTriggers(l.ctx, l.tx)
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range events {
-			alter("ALTER EVENT TRIGGER ", "", t)
-		}
+	events, err := catalog.EventTriggers(l.ctx, l.tx)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range events {
+		alter("ALTER EVENT TRIGGER ", "", t)
 	}
 	for _, t := range l.sel.Tables {
 		if t.Secured && t.Forced {

@@ -235,12 +235,13 @@ func MaterializedViews(ctx context.Context, q Querier) ([]schema.Name, error) {
 	return slices.DeleteFunc(order, func(n schema.Name) bool { return !refresh[n] }), nil
 }
 
-// EventTriggers lists the event triggers that fire in replica role too.
+// EventTriggers lists the event triggers that fire in replica role too, where the
+// role may switch them off: nobody but a superuser may.
 func EventTriggers(ctx context.Context, q Querier) ([]Trigger, error) {
 	rows, err := q.Query(ctx, `
 		SELECT e.evtname, e.evtenabled::text FROM pg_catalog.pg_event_trigger e
 			JOIN pg_catalog.pg_proc p ON p.oid = e.evtfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-		WHERE e.evtenabled IN ('A', 'R') AND n.nspname <> '`+OwnSchema+`' ORDER BY e.evtname COLLATE "C"`)
+		WHERE e.evtenabled IN ('A', 'R') AND pg_catalog.current_setting('is_superuser') = 'on' AND n.nspname <> '`+OwnSchema+`' ORDER BY e.evtname COLLATE "C"`)
 	if err != nil {
 		return nil, fmt.Errorf("list the event triggers: %w", err)
 	}

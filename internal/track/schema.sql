@@ -185,13 +185,13 @@ CREATE FUNCTION groundhog.verdict(want text, here text) RETURNS TABLE (horizon x
 			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other'
 			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'moved'
 			WHEN NOT EXISTS (SELECT FROM groundhog.alive) THEN 'crash'
-			WHEN st.watched AND st.watchers IS DISTINCT FROM groundhog.watchers() THEN 'damaged'
+			WHEN st.watched AND NOT coalesce(st.watchers OPERATOR(pg_catalog.=) groundhog.watchers(), false) THEN 'damaged'
 			WHEN EXISTS (SELECT FROM groundhog.moved) THEN 'schema'
 			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN 'blind'
 			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN 'objects'
 			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN 'replication'
 			WHEN pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint OPERATOR(pg_catalog.>=) @wrap@ THEN 'wraparound'
-			WHEN NOT st.watched AND st.schema IS DISTINCT FROM groundhog.fingerprint() THEN 'schema'
+			WHEN NOT st.watched AND NOT coalesce(st.schema OPERATOR(pg_catalog.=) groundhog.fingerprint(), false) THEN 'schema'
 		END
 	FROM groundhog.state st
 $$;

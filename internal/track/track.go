@@ -241,7 +241,7 @@ func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
 			return err
 		}
 	}
-	if err := exec(ctx, tx, sequencesMoved(b.Sequences)); err != nil {
+	if err := quietly(ctx, tx, sequencesMoved(b.Sequences)); err != nil {
 		return err
 	}
 	names, rows := columns(b.Rows)
@@ -291,7 +291,7 @@ func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
 	if err != nil || v != version {
 		return false, err
 	}
-	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND CASE WHEN s.watched THEN s.watchers IS NOT DISTINCT FROM groundhog.watchers() ELSE s.schema = groundhog.fingerprint() END), false)
+	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND CASE WHEN s.watched THEN s.watchers = groundhog.watchers() ELSE s.schema = groundhog.fingerprint() END), false)
 			AND EXISTS (SELECT FROM groundhog.alive) AND NOT EXISTS (SELECT FROM groundhog.moved)
 		FROM groundhog.state s`, home).Scan(&ok)
 	return ok, err
@@ -348,23 +348,16 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 }
 
 // quietly executes statements of which no event trigger tells that fires in replica
-// role too: what it wrote down would be part of the baseline. Without superuser it
-// can't be switched off.
+// role too: what it wrote down would be part of the baseline.
 func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
-	var super bool
-	if err := tx.QueryRow(ctx, `SELECT pg_catalog.current_setting('is_superuser') = 'on'`).Scan(&super); err != nil {
+	triggers, err := catalog.EventTriggers(ctx, tx)
+	if err != nil {
 		return err
 	}
-	if super {
-		triggers, err := catalog.EventTriggers(ctx, tx)
-		if err != nil {
-			return err
-		}
-		for _, t := range triggers {
-			state := map[string]string{"A": "ALWAYS", "R": "REPLICA"}[t.Enabled]
-			alter := "ALTER EVENT TRIGGER " + pgx.Identifier{t.Name}.Sanitize()
-			sql = alter + " DISABLE;\n" + sql + ";\n" + alter + " ENABLE " + state
-		}
+	for _, t := range triggers {
+		state := map[string]string{"A": "ALWAYS", "R": "REPLICA"}[t.Enabled]
+		alter := "ALTER EVENT TRIGGER " + pgx.Identifier{t.Name}.Sanitize()
+		sql = alter + " DISABLE;\n" + sql + ";\n" + alter + " ENABLE " + state
 	}
 	return exec(ctx, tx, sql)
 }
