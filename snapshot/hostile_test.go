@@ -469,3 +469,28 @@ func TestHostileDatabaseNames(t *testing.T) {
 		})
 	}
 }
+
+// TestMaterialisedViewsThatWereStale are what the rows say after each restore, whether
+// anything was written or not, and after each Ensure.
+func TestMaterialisedViewsThatWereStale(t *testing.T) {
+	t.Parallel()
+	b := setup(t, fixtures.WithSchema(`CREATE TABLE a (id int PRIMARY KEY); CREATE MATERIALIZED VIEW v AS SELECT count(*) FROM a`))
+	ctx := t.Context()
+	for n := range 3 {
+		_, err := b.store.Ensure(ctx, "ensured", func(context.Context) error {
+			_, err := b.pool.Exec(ctx, `INSERT INTO a VALUES (1), (2)`)
+			return err
+		})
+		require.NoError(t, err)
+		require.Equal(t, "(2)", text(t, b.pool, `SELECT * FROM v`), n)
+	}
+	exec(t, b.pool, `INSERT INTO a VALUES (3)`)
+	_, err := b.store.Create(ctx, "created")
+	require.NoError(t, err)
+	require.Equal(t, "(2)", text(t, b.pool, `SELECT * FROM v`), "Create changes nothing")
+	for range 2 {
+		_, err = b.store.Restore(ctx, "created")
+		require.NoError(t, err)
+		require.Equal(t, "(3)", text(t, b.pool, `SELECT * FROM v`))
+	}
+}

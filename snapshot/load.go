@@ -456,11 +456,26 @@ func (l *loader) pastOthers(s catalog.Sequence, state schema.Sequence) (schema.S
 
 // refresh makes the materialised views anew.
 func (l *loader) refresh(views []schema.Name) error {
-	var sql []string
+	return l.inOwnDisplay(func() error { return execAll(l.ctx, l.tx, refreshes(views)) })
+}
+
+func refreshes(views []schema.Name) (sql []string) {
 	for _, v := range views {
 		sql = append(sql, "REFRESH MATERIALIZED VIEW "+catalog.Ident(v))
 	}
-	return l.inOwnDisplay(func() error { return execAll(l.ctx, l.tx, sql) })
+	return sql
+}
+
+// refreshViews does what a restore would, so that tests find the same in the views
+// whether the snapshot was just built or was there.
+func refreshViews(ctx context.Context, conn *pgx.Conn) error {
+	return pgx.BeginTxFunc(ctx, conn, writing, func(tx pgx.Tx) error {
+		views, err := catalog.MaterializedViews(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return execAll(ctx, tx, refreshes(views))
+	})
 }
 
 func (l *loader) exec(sql string) error {

@@ -85,7 +85,7 @@ func (m *marker) mark(ctx context.Context, sel *selection, powers catalog.Powers
 	if m == nil || m.tx == nil {
 		return
 	}
-	baseline := track.Baseline{Token: m.pending, Home: m.se.home, Watch: powers.Super, Sequences: sequences}
+	baseline := track.Baseline{Token: m.pending, Home: m.se.home, Watch: powers.Super, Sequences: sequences, Stale: true}
 	for _, t := range sel.Schema.Tables {
 		baseline.Tables = append(baseline.Tables, t.Name)
 	}

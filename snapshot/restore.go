@@ -18,7 +18,8 @@ import (
 // Restore brings the database back to the snapshot called name: afterwards every
 // table has exactly the snapshot's rows, and every sequence its state.
 // Connections stay usable. User triggers, event triggers and rules do not fire;
-// materialised views are refreshed. Of a snapshot with a scope, only the rows in
+// materialised views are refreshed, as often as needed for the same in them after each
+// restore. Of a snapshot with a scope, only the rows in
 // it are changed: see [ScopeOption].
 //
 // It is one transaction: on any error the database is exactly as it was. A
@@ -53,7 +54,7 @@ import (
 //
 // Not reset are the schema, which is compared but not changed (a test that changes
 // it needs a [Store.Clone]), the session state of pooled connections (SET, LISTEN,
-// temporary tables, advisory locks), ALTER DATABASE and ALTER ROLE, and the physical
+// temporary tables, advisory locks, numbers taken ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
 // order of rows.
 func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
 	if err := s.made(); err != nil {

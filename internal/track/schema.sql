@@ -275,8 +275,10 @@ BEGIN
 	PERFORM groundhog.rewind();
 END $$;
 
--- Marks what is there now as the baseline called token.
-CREATE FUNCTION groundhog.mark(token text, here text, names text[], rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Marks what is there now as the baseline called token. Where nobody made the
+-- materialised views anew, the next restore does, even with nothing written: all
+-- restores leave the same.
+CREATE FUNCTION groundhog.mark(token text, here text, names text[], rows bigint[], stale boolean) RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	j record;
@@ -286,6 +288,9 @@ BEGIN
 		PERFORM groundhog.empty(pg_catalog.concat('groundhog.journal_', j.owner)::regclass);
 	END LOOP;
 	PERFORM groundhog.empty('groundhog.touched');
+	IF stale AND EXISTS (SELECT FROM groundhog.views) THEN
+		INSERT INTO groundhog.touched VALUES (0, NULL);
+	END IF;
 	PERFORM groundhog.empty('groundhog.moved');
 	PERFORM groundhog.count(names, rows);
 	UPDATE groundhog.state s SET token = mark.token, home = here, r = now,

@@ -200,6 +200,7 @@ type Baseline struct {
 	Rows      map[schema.Name]int64
 	Sequences []schema.Sequence
 	Watch     bool // the role may make event triggers
+	Stale     bool // materialised views may not show what the tables hold
 	Anew      bool // what is there is not to be trusted: see Damaged
 }
 
@@ -245,7 +246,7 @@ func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
 		return err
 	}
 	names, rows := columns(b.Rows)
-	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4)`, b.Token, b.Home, names, rows)
+	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4, $5)`, b.Token, b.Home, names, rows, b.Stale)
 	return err
 }
 
