@@ -155,6 +155,9 @@ func (w *work) noSuchTable(name string) error {
 	if len(tables) > tablesShown {
 		tables = append(tables[:tablesShown], "…")
 	}
+	if len(tables) == 0 {
+		return w.set.refuse(msg.BulkNoTables, name)
+	}
 	return w.set.refuse(msg.BulkNoTable, name, meant, strings.Join(tables, ", "))
 }
 

@@ -490,3 +490,10 @@ func TestMisuseKnowsAll(t *testing.T) {
 		}
 	}
 }
+
+// TestAnEmptyDatabase has no tables to list: the schema was forgotten.
+func TestAnEmptyDatabase(t *testing.T) {
+	t.Parallel()
+	_, err := bulk.NewSeeder(fixtures.Open(t)).Offices(t.Context(), 1)
+	require.ErrorContains(t, err, "the database is empty. Make the schema first")
+}

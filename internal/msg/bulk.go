@@ -25,6 +25,7 @@ var (
 
 // Texts of package bulk: a struct that does not fit its table.
 var (
+	BulkNoTables      = Define("there is no table %q, and no other: the database is empty. Make the schema first, as with fixtures.WithSchema", "テーブル %q はありません。データベースにはテーブルが 1 つもありません。fixtures.WithSchema などで先にスキーマを作ってください")
 	BulkNoTable       = Define("there is no table %q%s. The tables are: %s", "テーブル %q はありません%s。存在するテーブル: %s")
 	BulkNotATable     = Define("%s is not a table: rows can only be loaded into a table", "%s はテーブルではありません。行を入れられるのはテーブルだけです")
 	BulkRowSecurity   = Define("row level security applies to the role in %s, and COPY can't heed policies: use a role with BYPASSRLS, or the table's owner without FORCE ROW LEVEL SECURITY", "ロールには %s の行セキュリティが適用されますが、COPY ではポリシーを適用できません。BYPASSRLS を持つロールか、FORCE ROW LEVEL SECURITY のないテーブルの所有者を使ってください")

@@ -18,7 +18,7 @@ var WhyReloaded = map[string]Text{
 	"damaged":     Define("the journal is damaged", "ジャーナルが壊れています"),
 	"moved":       Define("the database came from another server", "データベースが別のサーバーから移されました"),
 	"crash":       Define("the server crashed", "サーバーが異常終了しました"),
-	"schema":      Define("the schema was changed and changed back, or something else in the catalog", "スキーマなどのカタログが変更されました"),
+	"schema":      Define("the schema was changed, for a while or in what a snapshot does not compare, or something else in the catalog", "スキーマなどのカタログが変更されました"),
 	"blind":       Define("rows were changed where the journal could not tell", "ジャーナルに記録できない変更がありました"),
 	"objects":     Define("there are large objects", "ラージオブジェクトがあります"),
 	"replication": Define("a subscription of logical replication may write to it", "論理レプリケーションのサブスクリプションが書き込む可能性があります"),
