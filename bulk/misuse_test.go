@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/bulk"
+	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/internal/fault"
 )
 

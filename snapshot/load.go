@@ -281,13 +281,13 @@ func (l *loader) reload(plan []step) error {
 
 // inOwnDisplay makes rows and views as a session of the database's users would.
 func (l *loader) inOwnDisplay(work func() error) error {
-	if err := execAll(l.ctx, l.tx, []string{catalog.DisplayOwn}); err != nil {
+	if err := execAll(l.ctx, l.tx, catalog.DisplayOwn()); err != nil {
 		return err
 	}
 	if err := work(); err != nil {
 		return err
 	}
-	return execAll(l.ctx, l.tx, []string{catalog.DisplayCopy})
+	return execAll(l.ctx, l.tx, catalog.DisplayCopy())
 }
 
 // copyIn loads the part of a table into the relation.

@@ -52,9 +52,11 @@ import (
 // about twice the time; event triggers stay awake. Memory does not grow with the
 // data.
 //
-// Not reset are the schema, which is compared but not changed (a test that changes
-// it needs a [Store.Clone]), the session state of pooled connections (SET, LISTEN,
-// temporary tables, advisory locks, numbers taken ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
+// Not reset is the schema (a test that changes it needs a [Store.Clone]): columns,
+// types, keys, foreign keys and sequences are compared; triggers, checks, defaults,
+// views, functions and other indexes are not looked at. Nor are the session state of
+// pooled connections (SET, LISTEN, temporary tables, advisory locks, numbers taken
+// ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
 // order of rows.
 func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
 	if err := s.made(); err != nil {

@@ -39,14 +39,21 @@ var display = []string{"datestyle", "intervalstyle", "timezone", "extra_float_di
 
 // DisplayOwn gives the transaction the database's own way to write values, in
 // which checks, generated columns, partition keys, indexes and materialised views
-// may say what day it is; DisplayCopy gives it that of CopySettings again.
-var DisplayOwn, DisplayCopy = func() (own, copied string) {
+// may say what day it is.
+func DisplayOwn() (sql []string) {
 	for _, name := range display {
-		own += "SET LOCAL " + name + " TO DEFAULT;"
-		copied += fmt.Sprintf("SET LOCAL %s = '%s';", name, CopySettings[name])
+		sql = append(sql, "SET LOCAL "+name+" TO DEFAULT")
 	}
-	return own, copied
-}()
+	return sql
+}
+
+// DisplayCopy gives it that of CopySettings again.
+func DisplayCopy() (sql []string) {
+	for _, name := range display {
+		sql = append(sql, fmt.Sprintf("SET LOCAL %s = '%s'", name, CopySettings[name]))
+	}
+	return sql
+}
 
 // SetLocal sets parameters until the end of the transaction. Those that the
 // server does not know are left out.
