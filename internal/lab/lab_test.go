@@ -11,6 +11,9 @@ import (
 
 // TestPage: all that is measured works, and comes out as a page with its pictures.
 func TestPage(t *testing.T) {
+	if os.Getenv(imageEnv) == "" {
+		t.Setenv(imageEnv, noImage) // or it would be downloaded
+	}
 	dir := t.TempDir()
 	tiny := plan{restores: []int{1, 2}, changes: []int{0, 10, -1}, seeds: []int{1}, runs: 1, patience: time.Second, tests: 1, writes: 2}
 	require.NoError(t, run(t.Context(), tiny, dir, t.Logf))
