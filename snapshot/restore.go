@@ -18,9 +18,8 @@ import (
 // Restore brings the database back to the snapshot called name: afterwards every
 // table has exactly the snapshot's rows, and every sequence its state.
 // Connections stay usable. User triggers, event triggers and rules do not fire;
-// materialised views are refreshed, as often as needed for the same in them after each
-// restore. Of a snapshot with a scope, only the rows in
-// it are changed: see [ScopeOption].
+// materialised views are refreshed, so that they show the same after each restore.
+// Of a snapshot with a scope, only the rows in it are changed: see [ScopeOption].
 //
 // It is one transaction: on any error the database is exactly as it was. A
 // missing file is [ErrNotFound]; a damaged one [ErrCorrupt], found before a row
