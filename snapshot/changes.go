@@ -3,7 +3,6 @@ package snapshot
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"maps"
 	"os"
 	"path"
@@ -358,9 +357,12 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 	var set ChangeSet
 	err = cfg.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &cfg.storeConfig, func(se *session) (err error) {
-			c := comparer{ctx: ctx, store: s, cfg: &cfg, se: se, base: baselineOf(s.pool)}
-			set, err = c.compare()
-			return s.locked(ctx, &cfg.storeConfig, err)
+			err = s.reading(ctx, se.conn, func(searchPath string) (err error) {
+				c := comparer{ctx: ctx, store: s, cfg: &cfg, se: se, base: baselineOf(s.pool), searchPath: searchPath}
+				set, err = c.compare()
+				return err
+			})
+			return s.locked(ctx, &cfg.storeConfig, s.blame(ctx, &cfg.storeConfig, err))
 		})
 	})
 	return set, cfg.explain(err, msg.CantTellChanges)
@@ -394,6 +396,8 @@ type comparer struct {
 	base  *file // nil: unknown
 	tx    pgx.Tx
 	set   ChangeSet
+
+	searchPath string // under which tables are read
 }
 
 func (c *comparer) compare() (ChangeSet, error) {
@@ -496,9 +500,17 @@ func (c *comparer) add(t TableChanges, what track.Comparison) (ok bool, err erro
 		return true, nil
 	}
 	what.Limit = c.cfg.limit
+	if c.searchPath != catalogOnly {
+		if err := c.setPath(); err != nil {
+			return false, err
+		}
+		if what.Qualify, err = catalog.HoldsNames(c.ctx, c.tx, name); err != nil {
+			return false, err
+		}
+	}
 	found, err := track.Compare(c.ctx, c.tx, what)
 	if err != nil || found.Undecided {
-		return false, err
+		return false, ofTable(name, err)
 	}
 	t.Table, t.name = name.String(), name
 	t.inserted, t.updated, t.deleted = found.Inserted, found.Updated, found.Deleted
@@ -515,6 +527,12 @@ func (c *comparer) add(t TableChanges, what track.Comparison) (ok bool, err erro
 		c.set.Tables = append(c.set.Tables, t)
 	}
 	return true, nil
+}
+
+// setPath gives the transaction the search path under which tables are read.
+func (c *comparer) setPath() error {
+	_, err := c.tx.Exec(c.ctx, localPath(c.searchPath))
+	return err
 }
 
 func changeOf(p track.Pair, fields []pgconn.FieldDescription, key []string) RowChange {
@@ -555,7 +573,7 @@ func (c *comparer) byFile(only map[string]track.Table, why string) error {
 		return errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, msg.FileReplaced.In(c.cfg.lang, c.base.path)), nil)
 	}
 	m := &c.base.manifest
-	l := merger{&loader{ctx: c.ctx, tx: c.tx, powers: c.se.powers, cfg: &restoreConfig{storeConfig: c.cfg.storeConfig}}}
+	l := merger{&loader{ctx: c.ctx, store: c.store, se: c.se, tx: c.tx, powers: c.se.powers, cfg: &restoreConfig{storeConfig: c.cfg.storeConfig}}}
 	if err := l.readCatalog(m.Scope, false); err != nil {
 		return err
 	}
@@ -578,13 +596,26 @@ func (c *comparer) byFile(only map[string]track.Table, why string) error {
 	if err != nil {
 		return err
 	}
-	for n, s := range l.plan(c.base.reader) {
+	if l.loud, _, err = catalog.EventTriggers(c.ctx, c.tx); err == nil && len(l.loud) > 0 {
+		l.before, err = catalog.XactWrites(c.ctx, c.tx, names)
+	}
+	if err != nil {
+		return err
+	}
+	plan := l.plan(c.base.reader)
+	plan = slices.Concat(slices.DeleteFunc(slices.Clone(plan), func(s step) bool { return s.table.Secured }), slices.DeleteFunc(plan, func(s step) bool { return !s.table.Secured }))
+	for n, s := range plan {
 		name := s.table.Name
 		if _, ok := only[name.String()]; only != nil && !ok {
 			continue
 		}
 		if s.how != byMerge {
 			s.where = ""
+		}
+		if s.table.Secured {
+			if err := c.cfg.unhide(c.ctx, c.tx, []catalog.Table{s.table}, c.se.powers.Role); err != nil {
+				return err
+			}
 		}
 		if err := c.withFile(l, n, s, relations[name.String()]); err != nil {
 			return err
@@ -605,8 +636,15 @@ func (c *comparer) byFile(only map[string]track.Table, why string) error {
 
 // withFile compares a table with its part of the file.
 func (c *comparer) withFile(l merger, n int, s step, r catalog.Relation) error {
+	if err := c.setPath(); err != nil {
+		return err
+	}
 	if err := l.stage(n, s); err != nil {
-		return fmt.Errorf("%s: %w", s.table.Name, err)
+		return ofTable(s.table.Name, err)
+	}
+	s, err := l.ofOthers(s)
+	if err != nil {
+		return err
 	}
 	var t TableChanges
 	types, saved := l.types[s.table.Name], l.saved[s.table.Name]
@@ -628,7 +666,7 @@ func (c *comparer) withFile(l merger, n int, s step, r catalog.Relation) error {
 			r.Columns[i].Equal = ""
 		}
 	}
-	_, err := c.add(t, track.Comparison{Table: r, Columns: columns, With: staged(n), Where: s.where})
+	_, err = c.add(t, track.Comparison{Table: r, Columns: columns, With: staged(n), Where: s.where})
 	return err
 }
 
@@ -640,8 +678,11 @@ func (c *comparer) count(only map[string]track.Table, why string) error {
 	}
 	for _, w := range only {
 		t := TableChanges{Table: w.Name, name: w.Relation, Note: whyReloaded(w.Reload, c.cfg.lang), Before: w.Rows}
-		if err := c.tx.QueryRow(c.ctx, "SELECT pg_catalog.count(*) FROM "+catalog.Ident(w.Relation)).Scan(&t.After); err != nil {
+		if err := c.setPath(); err != nil {
 			return err
+		}
+		if err := c.tx.QueryRow(c.ctx, "SELECT pg_catalog.count(*) FROM "+catalog.Ident(w.Relation)).Scan(&t.After); err != nil {
+			return ofTable(w.Relation, err)
 		}
 		c.set.Tables = append(c.set.Tables, t)
 	}

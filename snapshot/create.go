@@ -97,14 +97,17 @@ func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string,
 			defer unlock()
 			cfg.sweep()
 			cfg.logger.DebugContext(ctx, msg.SnapshotCreating.In(cfg.lang), "snapshot", name, "path", path)
-			v := saver{store: s, cfg: cfg, path: path, name: name}
-			info, err = v.save(ctx, conn, s.newMarker(ctx, cfg))
-			if errors.Is(errs.Class(err), ErrLocked) {
-				// Who has the lock may be waiting for the marker.
-				v = saver{store: s, cfg: cfg, path: path, name: name}
-				info, err = v.save(ctx, conn, nil)
-			}
-			return s.locked(ctx, &cfg.storeConfig, err)
+			err = s.reading(ctx, conn, func(searchPath string) (err error) {
+				v := saver{store: s, cfg: cfg, path: path, name: name, searchPath: searchPath}
+				info, err = v.save(ctx, conn, s.newMarker(ctx, cfg))
+				if errors.Is(errs.Class(err), ErrLocked) {
+					// Who has the lock may be waiting for the marker.
+					v = saver{store: s, cfg: cfg, path: path, name: name, searchPath: searchPath}
+					info, err = v.save(ctx, conn, nil)
+				}
+				return err
+			})
+			return s.locked(ctx, &cfg.storeConfig, s.blame(ctx, &cfg.storeConfig, err))
 		})
 	})
 	if err != nil {
@@ -120,6 +123,7 @@ type saver struct {
 	store      *Store
 	cfg        *createConfig
 	path, name string
+	searchPath string // under which tables are read
 
 	tx    pgx.Tx
 	sel   *selection
@@ -128,6 +132,9 @@ type saver struct {
 	next  atomic.Int64 // in order
 	// order is in which tables are read.
 	order []int
+	// forced are the tables that are read last; see mayUnhide.
+	forced []int
+	role   string
 }
 
 func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info Info, err error) {
@@ -151,12 +158,11 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 	if err != nil {
 		return Info{}, err
 	}
-	alone := false
-	if forced := v.hidden(); len(forced) > 0 {
-		if err := v.unhide(ctx, conn, forced, powers); err != nil {
+	v.role = powers.Role
+	if len(v.hidden()) > 0 {
+		if err := v.mayUnhide(ctx, conn); err != nil {
 			return Info{}, err
 		}
-		alone = true // another connection would not see what this one changed
 	}
 	if err := v.lock(ctx, marker); err != nil {
 		return Info{}, err
@@ -177,7 +183,11 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 		if t.Portable {
 			parts[i].Format = snapfile.Binary
 		}
-		v.order = append(v.order, i)
+		if t.Secured {
+			v.forced = append(v.forced, i)
+		} else {
+			v.order = append(v.order, i)
+		}
 	}
 	v.file, err = snapfile.Create(v.store.fs, v.path, parts)
 	if err != nil {
@@ -191,7 +201,7 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 	}()
 	v.meter = v.cfg.meter(msg.ProgressCreating.In(v.cfg.lang, v.name), v.estimatedRows())
 	defer v.meter.Done()
-	if err := v.read(readers, size, alone); err != nil {
+	if err := v.read(ctx, readers, size); err != nil {
 		return Info{}, err
 	}
 	m := snapfile.Manifest{Name: v.name, Description: v.cfg.description, CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
@@ -295,16 +305,11 @@ func (v *saver) hidden() (tables []catalog.Table) {
 	return tables
 }
 
-// unhide begins the transaction anew as one that, until it is rolled back, does
-// not force row level security on the tables' owner. Where the role is not the
-// owner there is no way.
-func (v *saver) unhide(ctx context.Context, conn *pgx.Conn, tables []catalog.Table, powers catalog.Powers) error {
-	var sql []string
-	for _, t := range tables {
-		if !t.Owned || !t.Forced {
-			return errs.New(nil, msg.RowsHidden.In(v.cfg.lang, t.Name.String(), powers.Role), nil)
-		}
-		sql = append(sql, "ALTER TABLE "+t.Only()+" NO FORCE ROW LEVEL SECURITY")
+// mayUnhide begins the transaction again as one that may alter tables. Those that are
+// altered are read last, and come last in the file; see [storeConfig.unhide].
+func (v *saver) mayUnhide(ctx context.Context, conn *pgx.Conn) error {
+	if err := v.cfg.mayUnhide(v.hidden(), v.role); err != nil {
+		return err
 	}
 	if err := v.tx.Rollback(ctx); err != nil {
 		return err
@@ -314,7 +319,16 @@ func (v *saver) unhide(ctx context.Context, conn *pgx.Conn, tables []catalog.Tab
 		return err
 	}
 	v.tx = tx
-	return execAll(ctx, tx, sql)
+	slices.SortStableFunc(v.sel.Tables, func(a, b catalog.Table) int {
+		switch {
+		case a.Secured == b.Secured:
+			return 0
+		case b.Secured:
+			return -1
+		}
+		return 1
+	})
+	return nil
 }
 
 // A second connection is worth its cost from this size of the tables on; up to
@@ -348,20 +362,31 @@ func (r readers) stop() {
 
 // read copies all tables into the file, over both connections when there is
 // enough to read and the server had a second one to spare.
-func (v *saver) read(r readers, size int64, alone bool) error {
+func (v *saver) read(ctx context.Context, r readers, size int64) error {
 	if size <= largestUntil {
 		slices.SortStableFunc(v.order, func(a, b int) int { return cmp.Compare(v.sel.Tables[b].Size, v.sel.Tables[a].Size) })
 	}
-	if size >= secondFrom && !alone && len(v.order) > 1 {
+	if size >= secondFrom && len(v.forced) == 0 && len(v.order) > 1 {
 		var id string
 		if err := v.tx.QueryRow(r.ctx, "SELECT pg_catalog.pg_export_snapshot()", pgx.QueryExecModeSimpleProtocol).Scan(&id); err != nil {
 			return err
 		}
 		r.tell(id)
 	}
-	r.group.Go(func() error { return v.tables(r.ctx, v.tx.Conn().PgConn()) })
+	r.group.Go(func() error { return v.tables(r.ctx, v.tx.Conn()) })
 	r.tell("")
-	return r.group.Wait()
+	if err := r.group.Wait(); err != nil || len(v.forced) == 0 {
+		return err
+	}
+	if err := v.cfg.unhide(ctx, v.tx, v.hidden(), v.role); err != nil {
+		return err
+	}
+	for _, i := range v.forced {
+		if err := v.table(ctx, v.tx.Conn(), i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // second reads tables over a connection of its own that sees the same state.
@@ -383,7 +408,7 @@ func (v *saver) second(ctx context.Context, ids <-chan string) error {
 			return err
 		}
 		began = true
-		return v.tables(ctx, conn.PgConn())
+		return v.tables(ctx, conn)
 	})
 	if !began && ctx.Err() == nil && err != nil {
 		v.cfg.logger.DebugContext(ctx, msg.OneConnection.In(v.cfg.lang), "error", err.Error())
@@ -393,7 +418,7 @@ func (v *saver) second(ctx context.Context, ids <-chan string) error {
 }
 
 // tables copies one table after the other until there is none left.
-func (v *saver) tables(ctx context.Context, conn *pgconn.PgConn) error {
+func (v *saver) tables(ctx context.Context, conn *pgx.Conn) error {
 	for {
 		n := int(v.next.Add(1)) - 1
 		if n >= len(v.order) {
@@ -405,20 +430,51 @@ func (v *saver) tables(ctx context.Context, conn *pgconn.PgConn) error {
 	}
 }
 
-func (v *saver) table(ctx context.Context, conn *pgconn.PgConn, i int) error {
+func (v *saver) table(ctx context.Context, conn *pgx.Conn, i int) error {
 	t := v.sel.Tables[i]
 	part, err := v.file.Part(i)
 	if err != nil {
 		return err
 	}
-	tag, err := conn.CopyTo(ctx, rowCounter{part, v.meter}, copyOut(t, v.sel.where[t.Name]))
+	where, err := v.condition(ctx, conn, t)
+	var tag pgconn.CommandTag
+	if err == nil {
+		tag, err = conn.PgConn().CopyTo(ctx, rowCounter{part, v.meter}, copyOut(t, where))
+	}
 	if closed := part.Close(tag.RowsAffected()); err == nil {
 		err = closed
 	}
-	if err != nil {
-		return fmt.Errorf("%s: %w", t.Name, err)
+	return ofTable(t.Name, err)
+}
+
+// condition returns the condition on the rows of a table, and gives the transaction
+// the search path under which it is read. Where that is not pg_catalog alone, and a
+// value may depend on it, the condition puts pg_catalog in place when the statement is
+// planned and no row has been read: all values come out qualified.
+func (v *saver) condition(ctx context.Context, conn *pgx.Conn, t catalog.Table) (where string, err error) {
+	where = v.sel.where[t.Name]
+	if v.searchPath == catalogOnly {
+		return where, nil
 	}
-	return nil
+	if err := conn.PgConn().Exec(ctx, localPath(v.searchPath)).Close(); err != nil || t.Portable {
+		return where, err
+	}
+	holds, err := catalog.HoldsNames(ctx, conn, t.Name)
+	if err != nil || !holds {
+		return where, err
+	}
+	return joinConditions(where, qualifying), nil
+}
+
+// qualifying is a condition that is true for all rows. The server evaluates it once,
+// before it reads any.
+const qualifying = `(SELECT pg_catalog.set_config('search_path', '` + catalogOnly + `', true)) IS NOT NULL`
+
+func joinConditions(a, b string) string {
+	if a == "" {
+		return b
+	}
+	return "(" + a + ") AND " + b
 }
 
 // estimatedRows is how many rows there are as the planner knows it; 0 when it
@@ -473,7 +529,7 @@ func (v *saver) full(err error) error {
 func copyOut(t catalog.Table, where string) string {
 	order := identifiers(t.OrderBy)
 	if order == "" && len(t.Columns) > 0 {
-		order = "ROW(" + identifiers(t.Columns) + `)::text COLLATE "C"`
+		order = "ROW(" + identifiers(t.Columns) + `)::pg_catalog.text COLLATE pg_catalog."C"`
 	}
 	if order != "" {
 		order = " ORDER BY " + order

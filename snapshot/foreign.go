@@ -78,10 +78,10 @@ func (l *loader) checkForeignKey(fk catalog.ForeignKey) error {
 		rows  int64
 		first *string
 	)
-	err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT count(*), min(ROW(%s)::text) FROM %s c WHERE %s",
+	err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s",
 		columnsOf("c", fk.Columns), l.only(fk.Table), dangling(fk, l.only(fk.Target)))).Scan(&rows, &first)
 	if err != nil {
-		return fmt.Errorf("%s: %w", fk.Table, err)
+		return ofTable(fk.Table, err)
 	}
 	if rows == 0 {
 		return nil

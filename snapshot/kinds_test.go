@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"testing"
 
@@ -35,6 +36,9 @@ type kind struct {
 	connected func(t testing.TB, b bundle)
 	// fixtures are options of fixtures.Open.
 	fixtures []fixtures.Option
+	// moves is a sequence from which an event trigger takes values whatever becomes of
+	// the transaction. Only restores set it.
+	moves string
 	// noClone names why no clone can be part of the proof.
 	noClone string
 }
@@ -77,7 +81,7 @@ func prove(t *testing.T, k kind, b bundle) {
 	before := picture(t, b.pool)
 	_, err := b.store.Create(ctx, "a", k.options...)
 	require.NoError(t, err)
-	require.Equal(t, before, picture(t, b.pool), "Create changes nothing")
+	require.Equal(t, k.pictured(before), k.pictured(picture(t, b.pool)), "Create changes nothing")
 	change := func(pool *pgxpool.Pool) {
 		t.Helper()
 		for _, sql := range k.changes {
@@ -131,7 +135,7 @@ func prove(t *testing.T, k kind, b bundle) {
 	}
 
 	require.NoError(t, b.store.Untrack(ctx))
-	require.Equal(t, before, picture(t, b.pool), "Untrack")
+	require.Equal(t, k.pictured(before), k.pictured(picture(t, b.pool)), "Untrack")
 	change(b.pool)
 	restored := restore(b, "a load from the file alone")
 	require.NotContains(t, waysIn(restored), snapshot.Undone)
@@ -161,6 +165,12 @@ func prove(t *testing.T, k kind, b bundle) {
 		require.NoError(t, clone.Close())
 	}
 	require.Equal(t, before, picture(t, b.pool), "the origin of clones")
+}
+
+func (k kind) pictured(picture map[string]string) map[string]string {
+	picture = maps.Clone(picture)
+	delete(picture, k.moves)
+	return picture
 }
 
 func waysIn(r snapshot.Restored) (ways []snapshot.Way) {

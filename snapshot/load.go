@@ -20,6 +20,8 @@ import (
 // one transaction.
 type loader struct {
 	ctx    context.Context
+	store  *Store
+	se     *session
 	tx     pgx.Tx
 	powers catalog.Powers
 	cfg    *restoreConfig
@@ -29,6 +31,8 @@ type loader struct {
 	types       map[schema.Name]map[string]string // of the columns that take values
 	differences []string                          // between the file's schema and the database's
 	saved       map[schema.Name]map[string]string // types of the file's columns, if there are differences
+	loud        []catalog.Trigger                 // event triggers that can't be disabled; see disturbed.go
+	before      map[schema.Name]catalog.Writes    // the first statement that they see
 }
 
 // readCatalog reads the schema with names qualified, and puts the search path
@@ -48,7 +52,7 @@ func (l *loader) readCatalog(scope *snapfile.Scope, strict bool) error {
 	for _, t := range l.sel.Schema.Tables {
 		l.types[t.Name] = typesOf(t)
 	}
-	return l.exec("SET LOCAL search_path TO DEFAULT")
+	return l.exec(l.se.usersPath())
 }
 
 // typesOf returns the types of a table's columns that take values.
@@ -82,6 +86,8 @@ type step struct {
 	data  func() io.Reader
 	how   how
 	where string // the rows in scope; none: all
+
+	after *written // what the transaction had written to it by then; see disturbed.go
 }
 
 // truncateFrom is the size of a table's heap from which TRUNCATE beats DELETE.
@@ -169,7 +175,16 @@ func (l *loader) replace(r *snapfile.Reader, states []schema.Sequence) (plan []s
 	if err != nil {
 		return nil, err
 	}
-	return l.replaceRows(r, func() error { return l.sequences(states) }, func() error { return l.refresh(views) })
+	plan, err = l.replaceRows(r, func() error {
+		if len(l.loud) > 0 { // they may yet take values
+			return nil
+		}
+		return l.sequences(states, true)
+	}, func() error { return l.refresh(views) })
+	if err == nil && len(l.loud) > 0 {
+		err = l.sequences(states, false)
+	}
+	return plan, err
 }
 
 // replaceRows replaces the rows alone, then does what else is to be done before
@@ -201,7 +216,7 @@ func (l *loader) replaceRows(r *snapfile.Reader, then ...func() error) (plan []s
 		return nil, err
 	}
 	plan = l.plan(r)
-	steps := slices.Concat([]func() error{func() error { return l.reload(plan) }, checked, l.checkForeignKeys(r)}, then, []func() error{wake})
+	steps := slices.Concat([]func() error{func() error { return l.reload(plan) }, checked, l.checkForeignKeys(r)}, then, []func() error{wake, func() error { return l.putRight(plan) }})
 	for _, do := range steps {
 		if err := do(); err != nil {
 			return nil, err
@@ -224,11 +239,11 @@ func (l *loader) widen() error {
 	if len(tables) == 0 {
 		return nil
 	}
-	if err := l.exec("SET LOCAL search_path = pg_catalog"); err != nil { // as when the rows were saved
-		return err
-	}
 	var others []bool
-	if err := l.tx.QueryRow(l.ctx, "SELECT ARRAY["+strings.Join(sql, ", ")+"]").Scan(&others); err != nil {
+	err := l.underReadPaths(func() error { // as when the rows were saved
+		return l.tx.QueryRow(l.ctx, "SELECT ARRAY["+strings.Join(sql, ", ")+"]").Scan(&others)
+	})
+	if err != nil {
 		return err
 	}
 	for i, name := range tables {
@@ -236,7 +251,7 @@ func (l *loader) widen() error {
 			delete(l.sel.where, name)
 		}
 	}
-	return l.exec("SET LOCAL search_path TO DEFAULT")
+	return nil
 }
 
 // reload replaces the rows of the tables of a plan inside a transaction in which
@@ -272,7 +287,10 @@ func (l *loader) reload(plan []step) error {
 				err = l.copyIn(catalog.Ident(s.table.Name), s)
 			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", s.table.Name, err)
+				return ofTable(s.table.Name, err)
+			}
+			if err := l.note(&plan[i]); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -367,9 +385,12 @@ func (l *loader) silence() (wake func() error, err error) {
 		off = append(off, fmt.Sprintf("%sDISABLE %s %s", prefix, kind, name))
 		on = append(on, fmt.Sprintf("%s%s %s %s", prefix, state, kind, name))
 	}
-	events, err := catalog.EventTriggers(l.ctx, l.tx)
+	events, may, err := catalog.EventTriggers(l.ctx, l.tx)
 	if err != nil {
 		return nil, err
+	}
+	if !may {
+		events, l.loud = nil, events
 	}
 	for _, t := range events {
 		alter("ALTER EVENT TRIGGER ", "", t)
@@ -392,8 +413,9 @@ func (l *loader) silence() (wake func() error, err error) {
 
 // sequences sets those sequences whose state is another one. setval alone would
 // outlive a rollback; after ALTER SEQUENCE … RESTART, which gives the sequence a
-// new file, it works on that file and is undone with it.
-func (l *loader) sequences(states []schema.Sequence) error {
+// new file, it works on that file and is undone with it. Where event triggers would
+// see that, renew is false, and this is the last of the transaction.
+func (l *loader) sequences(states []schema.Sequence, renew bool) error {
 	now, err := catalog.Sequences(l.ctx, l.tx, l.sel.Schema.Sequences)
 	if err != nil {
 		return err
@@ -416,7 +438,9 @@ func (l *loader) sequences(states []schema.Sequence) error {
 	var set []schema.Sequence
 	for _, s := range now {
 		if want[s.Name] != s {
-			restart = append(restart, "ALTER SEQUENCE "+catalog.Ident(s.Name)+" RESTART")
+			if renew {
+				restart = append(restart, "ALTER SEQUENCE "+catalog.Ident(s.Name)+" RESTART")
+			}
 			set = append(set, want[s.Name])
 		}
 	}
@@ -442,10 +466,10 @@ func (l *loader) pastOthers(s catalog.Sequence, state schema.Sequence) (schema.S
 		}
 		var used *int64
 		column := pgx.Identifier{u.Name}.Sanitize()
-		err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT pg_catalog.%s(%s)::bigint FROM %s WHERE %[2]s %[4]s $1 OR %[2]s = $1 AND NOT $2",
+		err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT pg_catalog.%s(%s)::pg_catalog.int8 FROM %s WHERE %[2]s OPERATOR(pg_catalog.%[4]s) $1 OR %[2]s OPERATOR(pg_catalog.=) $1 AND NOT $2",
 			best, column, catalog.Ident(u.Table), compare), state.LastValue, state.IsCalled).Scan(&used)
 		if err != nil {
-			return state, fmt.Errorf("%s: %w", s.Name, err)
+			return state, ofTable(u.Table, fmt.Errorf("%s: %w", s.Name, err))
 		}
 		if used != nil {
 			state.LastValue, state.IsCalled = *used, true

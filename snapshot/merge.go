@@ -37,7 +37,7 @@ func (m merger) remove(plan []step) error {
 		where := s.where
 		if !m.powers.Replica {
 			if err := m.stage(n, s); err != nil {
-				return fmt.Errorf("%s: %w", s.table.Name, err)
+				return ofTable(s.table.Name, err)
 			}
 			where += " AND NOT " + m.isStaged(n, s, catalog.Ident(s.table.Name))
 		}
@@ -46,18 +46,14 @@ func (m merger) remove(plan []step) error {
 	if len(deletes) == 0 {
 		return nil
 	}
-	if err := m.exec("SET LOCAL search_path = pg_catalog"); err != nil { // as when the rows were saved
-		return err
-	}
-	if !m.powers.Replica {
-		if err := m.checkCascades(plan); err != nil {
-			return err
+	return m.underReadPaths(func() error { // as when the rows were saved
+		if !m.powers.Replica {
+			if err := m.checkCascades(plan); err != nil {
+				return err
+			}
 		}
-	}
-	if err := m.exec("WITH " + strings.Join(deletes, ", ") + " SELECT"); err != nil {
-		return err
-	}
-	return m.exec("SET LOCAL search_path TO DEFAULT")
+		return m.exec("WITH " + strings.Join(deletes, ", ") + " SELECT")
+	})
 }
 
 // stage loads the rows of the n-th step into its temporary table.
@@ -228,11 +224,11 @@ func (m merger) checkCascades(plan []step) error {
 			}
 			var rows int64
 			var first *string
-			err := m.tx.QueryRow(m.ctx, fmt.Sprintf("SELECT count(*), min(ROW(%s)::text) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s AND %s AND NOT %s)",
+			err := m.tx.QueryRow(m.ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s AND %s AND NOT %s)",
 				columnsOf("c", fk.Columns), m.only(fk.Table), outside, m.only(fk.Target), matching(fk, len(fk.Columns)), plan[n].where,
 				m.isStaged(n, plan[n], "p"))).Scan(&rows, &first)
 			if err != nil {
-				return fmt.Errorf("%s: %w", fk.Table, err)
+				return ofTable(fk.Table, err)
 			}
 			if rows > 0 {
 				return errs.New(nil, msg.ForeignKeyBroken.In(m.cfg.lang, fk.Table.String(), rows, fk.Target.String(), fk.Name,

@@ -95,15 +95,8 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 	began := time.Now()
 	err := cfg.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
-			return s.locking(ctx, &cfg.storeConfig, se, "", false, func() error {
-				return s.changeIn(ctx, &cfg.storeConfig, se, func(tx pgx.Tx, powers catalog.Powers, _ bool) error {
-					l := loader{ctx: ctx, tx: tx, powers: powers, cfg: &restoreConfig{storeConfig: cfg.storeConfig}}
-					if err := l.readCatalog(cfg.scoped(), true); err != nil {
-						return err
-					}
-					_, err := l.replace(nil, nil)
-					return err
-				})
+			return s.resolving(ctx, &cfg.storeConfig, se, func() error {
+				return s.locking(ctx, &cfg.storeConfig, se, "", false, func() error { return s.cleanIn(ctx, &cfg, se) })
 			})
 		})
 	})
@@ -112,6 +105,17 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 		cfg.logger.InfoContext(ctx, msg.DatabaseCleaned.In(cfg.lang), "took", time.Since(began).Round(100*time.Microsecond))
 	}
 	return cfg.explain(err, msg.CantClean)
+}
+
+func (s *Store) cleanIn(ctx context.Context, cfg *cleanConfig, se *session) error {
+	return s.changeIn(ctx, &cfg.storeConfig, se, func(tx pgx.Tx, powers catalog.Powers, _ bool) error {
+		l := loader{ctx: ctx, store: s, se: se, tx: tx, powers: powers, cfg: &restoreConfig{storeConfig: cfg.storeConfig}}
+		if err := l.readCatalog(cfg.scoped(), true); err != nil {
+			return err
+		}
+		_, err := l.replace(nil, nil)
+		return err
+	})
 }
 
 // writeSettings are those under which tables are loaded.

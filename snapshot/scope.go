@@ -45,7 +45,8 @@ func Rows(column string) ScopeOption {
 
 // RowsOf limits a snapshot to the rows of a table for which predicate, a boolean
 // SQL expression on its columns, is true. The search path is empty while it is
-// evaluated: a function or another table in it must be qualified. It must not
+// evaluated: a function or another table in it must be qualified. Names inside the
+// bodies of its functions resolve as in the database's own sessions. It must not
 // come from anybody but the author of the tests. table is written as in
 // [Tables], without wildcards.
 func RowsOf(table, predicate string) ScopeOption {

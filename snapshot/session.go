@@ -32,6 +32,7 @@ type session struct {
 	powers catalog.Powers
 	tracks bool   // what is written can be tracked
 	home   string // see track.Home
+	path   string // the search path that it was given; none: that with which it began
 }
 
 // sessions are those that wait for the next call.

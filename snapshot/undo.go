@@ -24,10 +24,12 @@ func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restore
 	began := time.Now()
 	var restored Restored
 	err := cfg.repeat(ctx, f.name, func() error {
-		return s.inSession(ctx, &cfg.storeConfig, func(se *session) (err error) {
+		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
 			b := bringer{store: s, cfg: cfg, se: se, file: f}
-			restored, err = b.bring(ctx)
-			return err
+			return s.resolving(ctx, &cfg.storeConfig, se, func() (err error) {
+				restored, err = b.bring(ctx)
+				return err
+			})
 		})
 	})
 	if err != nil {
@@ -180,7 +182,7 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return out, err
 	}
-	l := loader{ctx: ctx, tx: tx, powers: b.se.powers, cfg: b.cfg}
+	l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: b.se.powers, cfg: b.cfg}
 	if err := l.match(&b.file.manifest, b.file.name); err != nil {
 		return out, err
 	}
@@ -212,7 +214,7 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 	b.cfg.logger.DebugContext(ctx, msg.SnapshotRestoring.In(b.cfg.lang), "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
 	err = b.locking(ctx, func() error {
 		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error {
-			l := loader{ctx: ctx, tx: tx, powers: powers, cfg: b.cfg}
+			l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: powers, cfg: b.cfg}
 			if err := l.match(m, b.file.name); err != nil {
 				return err
 			}

@@ -544,8 +544,8 @@ func (r *reader) triggersOf() {
 	}
 }
 
-// rules reads the rewrite rules that would change what a DELETE or an INSERT
-// does, where there may be any.
+// rules reads the rewrite rules that would change what an UPDATE, an INSERT or a
+// DELETE does, where there may be any.
 func (r *reader) rules() error {
 	var ruled []uint32
 	for _, rel := range r.list {
@@ -558,7 +558,7 @@ func (r *reader) rules() error {
 	}
 	rows, err := r.q.Query(r.ctx, `
 		SELECT ev_class, rulename, ev_enabled::text FROM pg_catalog.pg_rewrite
-		WHERE ev_class = ANY($1) AND ev_type IN ('3', '4') ORDER BY ev_class, rulename COLLATE "C"`, ruled)
+		WHERE ev_class = ANY($1) AND ev_type IN ('2', '3', '4') ORDER BY ev_class, rulename COLLATE "C"`, ruled)
 	if err != nil {
 		return err
 	}

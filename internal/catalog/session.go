@@ -242,23 +242,66 @@ func MaterializedViews(ctx context.Context, q Querier) ([]schema.Name, error) {
 	return slices.DeleteFunc(order, func(n schema.Name) bool { return !refresh[n] }), nil
 }
 
-// EventTriggers lists the event triggers that fire in replica role too, where the
-// role may switch them off: nobody but a superuser may.
-func EventTriggers(ctx context.Context, q Querier) ([]Trigger, error) {
+// EventTriggers lists the users' event triggers that fire in this session, as its
+// session_replication_role is, and reports whether the role may disable them, as a
+// superuser may.
+func EventTriggers(ctx context.Context, q Querier) (triggers []Trigger, may bool, err error) {
 	rows, err := q.Query(ctx, `
-		SELECT e.evtname, e.evtenabled::text FROM pg_catalog.pg_event_trigger e
+		SELECT e.evtname, e.evtenabled::text, pg_catalog.current_setting('is_superuser') = 'on' FROM pg_catalog.pg_event_trigger e
 			JOIN pg_catalog.pg_proc p ON p.oid = e.evtfoid JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-		WHERE e.evtenabled IN ('A', 'R') AND pg_catalog.current_setting('is_superuser') = 'on' AND n.nspname <> '`+OwnSchema+`' ORDER BY e.evtname COLLATE "C"`)
+		WHERE e.evtenabled IN ('A', CASE pg_catalog.current_setting('session_replication_role') WHEN 'replica' THEN 'R' ELSE 'O' END)
+			AND n.nspname <> '`+OwnSchema+`' ORDER BY e.evtname COLLATE "C"`)
 	if err != nil {
-		return nil, fmt.Errorf("list the event triggers: %w", err)
+		return nil, false, fmt.Errorf("list the event triggers: %w", err)
 	}
+	var one Trigger
+	_, err = pgx.ForEachRow(rows, []any{&one.Name, &one.Enabled, &may}, func() error { triggers = append(triggers, one); return nil })
+	return triggers, may, err
+}
+
+// Writes counts the rows that this transaction has written to a table.
+type Writes struct{ Inserted, Updated, Deleted int64 }
+
+// Since returns what was written after an earlier count.
+func (w Writes) Since(earlier Writes) Writes {
+	return Writes{w.Inserted - earlier.Inserted, w.Updated - earlier.Updated, w.Deleted - earlier.Deleted}
+}
+
+// XactWrites counts what this transaction has written to tables, with their
+// partitions. Only differences between two calls mean something: the server may count
+// earlier transactions of the session too. It is an error where the server does not
+// count (track_counts).
+func XactWrites(ctx context.Context, q Querier, tables []schema.Name) (map[schema.Name]Writes, error) {
+	idents := make([]string, len(tables))
+	for i, t := range tables {
+		idents[i] = Ident(t)
+	}
+	rows, err := q.Query(ctx, `
+		SELECT t.i, pg_catalog.current_setting('track_counts')::boolean, pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(r.oid))::bigint,
+			pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_updated(r.oid))::bigint, pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_deleted(r.oid))::bigint
+		FROM unnest($1::text[]) WITH ORDINALITY t(name, i)
+			CROSS JOIN LATERAL (SELECT t.name::pg_catalog.regclass::pg_catalog.oid UNION SELECT p.relid::pg_catalog.oid FROM pg_catalog.pg_partition_tree(t.name::pg_catalog.regclass) p) r(oid)
+		GROUP BY t.i`, idents)
+	if err != nil {
+		return nil, fmt.Errorf("count the transaction's writes: %w", err)
+	}
+	out := map[schema.Name]Writes{}
 	var (
-		one Trigger
-		out []Trigger
+		i      int
+		counts bool
+		w      Writes
 	)
-	_, err = pgx.ForEachRow(rows, []any{&one.Name, &one.Enabled}, func() error { out = append(out, one); return nil })
+	_, err = pgx.ForEachRow(rows, []any{&i, &counts, &w.Inserted, &w.Updated, &w.Deleted}, func() error {
+		if !counts {
+			return errNotCounted
+		}
+		out[tables[i-1]] = w
+		return nil
+	})
 	return out, err
 }
+
+var errNotCounted = errors.New("the server does not count what a transaction writes: set track_counts = on")
 
 // Sequences reads the state of sequences. It is not part of a transaction's
 // snapshot: a sequence tells its newest state.

@@ -39,6 +39,7 @@ CREATE FUNCTION groundhog.birthmark() RETURNS text LANGUAGE plpgsql STABLE SET s
 DECLARE
 	mark text;
 	more text;
+	own text := (SELECT concat_ws(', ', 'pg_catalog', nullif(s.reset_val, '')) FROM pg_settings s WHERE s.name = 'search_path');
 	r record;
 BEGIN
 	SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) INTO mark FROM pg_event_trigger e;
@@ -51,7 +52,9 @@ BEGIN
 		IF r.relkind = 'S' THEN
 			EXECUTE format('SELECT concat_ws('' '', last_value, is_called) FROM %s', r.name) INTO more;
 		ELSE
+			PERFORM set_config('search_path', own, true); -- for functions behind its indexes
 			EXECUTE format('SELECT concat_ws('' '', count(*), sum(t.xmin::text::bigint)) FROM ONLY %s t', r.name) INTO more;
+			PERFORM set_config('search_path', 'pg_catalog', true);
 		END IF;
 		mark := concat_ws(',', mark, r.oid, more);
 	END LOOP;

@@ -49,6 +49,10 @@ type Comparison struct {
 	// journal tells of them.
 	With  string
 	Where string // the rows that are compared with it; none: all
+
+	// Qualify says that the search path is not pg_catalog alone, and that names in
+	// values must come out qualified all the same. It leaves pg_catalog as the path.
+	Qualify bool
 }
 
 // Pair is a row as it was in the baseline and as it is now. One of them is nil
@@ -70,7 +74,7 @@ func Compare(ctx context.Context, tx pgx.Tx, c Comparison) (out Compared, err er
 	g := generator{Relation: c.Table, root: &c.Table}
 	rows, err := tx.Query(ctx, g.compare(c), pgx.QueryExecModeSimpleProtocol)
 	if err != nil {
-		return out, fmt.Errorf("%s: %w", c.Table.Name, err)
+		return out, err
 	}
 	defer rows.Close()
 	last := int64(0)
@@ -102,10 +106,7 @@ func Compare(ctx context.Context, tx pgx.Tx, c Comparison) (out Compared, err er
 	for i := range out.Fields {
 		out.Fields[i].Name = c.Columns[i]
 	}
-	if err := rows.Err(); err != nil {
-		return out, fmt.Errorf("%s: %w", c.Table.Name, err)
-	}
-	return out, nil
+	return out, rows.Err()
 }
 
 func cloned(row [][]byte) [][]byte {
@@ -183,6 +184,10 @@ func (g *generator) compare(c Comparison) string {
 	count := func(what string) string {
 		return "pg_catalog.count(*) FILTER (WHERE " + what + ") OVER ()"
 	}
+	qualify := ""
+	if c.Qualify { // once, when the statement is planned and no row has been read
+		qualify = " WHERE (SELECT pg_catalog.set_config('search_path', 'pg_catalog', true)) IS NOT NULL"
+	}
 	// A row of the result is one side of a pair: both would be too many columns for a
 	// table of many.
 	shown := list(columns, func(c column) string {
@@ -194,7 +199,7 @@ func (g *generator) compare(c Comparison) string {
 			SELECT o AS before, n AS after, o.there AS was, n.there AS now, %s AS inserted, %s AS updated, %s AS deleted, pg_catalog.row_number() OVER (ORDER BY %s) AS place
 			FROM before o FULL JOIN after n ON %s
 			WHERE o.there IS NULL OR n.there IS NULL OR %s
-			ORDER BY place%s) x JOIN (VALUES (true), (false)) s(old) ON CASE WHEN s.old THEN x.was ELSE x.now END) ON true
+			ORDER BY place%s) x JOIN (VALUES (true), (false)) s(old) ON CASE WHEN s.old THEN x.was ELSE x.now END) ON true%s
 		ORDER BY x.place, s.old DESC`, decided, before, after, shown,
-		count("o.there IS NULL"), count("o.there AND n.there"), count("n.there IS NULL"), order, match, differ, limit)
+		count("o.there IS NULL"), count("o.there AND n.there"), count("n.there IS NULL"), order, match, differ, limit, qualify)
 }

@@ -264,11 +264,28 @@ END $$;
 CREATE FUNCTION groundhog.settle() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	v record;
+	e record;
+	loud text[] := '{}'; -- gives event triggers their states again
+	again text;
 	now bigint := pg_catalog.pg_current_xact_id()::text;
 BEGIN
-	FOR v IN SELECT w.name FROM groundhog.views w ORDER BY w.place LOOP
-		EXECUTE pg_catalog.concat('REFRESH MATERIALIZED VIEW ', v.name);
-	END LOOP;
+	IF EXISTS (SELECT FROM groundhog.views) THEN
+		FOR e IN SELECT g.evtname, g.evtenabled FROM pg_catalog.pg_event_trigger g JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) g.evtfoid
+				WHERE g.evtenabled OPERATOR(pg_catalog.=) ANY (ARRAY['A', 'R']::"char"[]) AND p.pronamespace OPERATOR(pg_catalog.<>) 'groundhog'::regnamespace LOOP
+			IF pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.<>) 'on' THEN
+				RAISE EXCEPTION 'the event trigger "%" fires in replica role, and only a superuser may disable it', e.evtname;
+			END IF;
+			EXECUTE pg_catalog.format('ALTER EVENT TRIGGER %I DISABLE', e.evtname);
+			loud := pg_catalog.array_append(loud, pg_catalog.format('ALTER EVENT TRIGGER %I ENABLE %s', e.evtname,
+				CASE WHEN e.evtenabled OPERATOR(pg_catalog.=) 'A' THEN 'ALWAYS' ELSE 'REPLICA' END));
+		END LOOP;
+		FOR v IN SELECT w.name FROM groundhog.views w ORDER BY w.place LOOP
+			EXECUTE pg_catalog.concat('REFRESH MATERIALIZED VIEW ', v.name);
+		END LOOP;
+		FOREACH again IN ARRAY loud LOOP
+			EXECUTE again;
+		END LOOP;
+	END IF;
 	PERFORM groundhog.empty('groundhog.touched');
 	UPDATE groundhog.state SET r = now;
 	PERFORM pg_catalog.setval('groundhog.horizon', now);

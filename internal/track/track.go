@@ -351,9 +351,12 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 // quietly executes statements of which no event trigger tells that fires in replica
 // role too: what it wrote down would be part of the baseline.
 func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
-	triggers, err := catalog.EventTriggers(ctx, tx)
+	triggers, may, err := catalog.EventTriggers(ctx, tx)
 	if err != nil {
 		return err
+	}
+	if len(triggers) > 0 && !may {
+		return &LoudError{Trigger: triggers[0].Name}
 	}
 	for _, t := range triggers {
 		state := map[string]string{"A": "ALWAYS", "R": "REPLICA"}[t.Enabled]
@@ -361,6 +364,14 @@ func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
 		sql = alter + " DISABLE;\n" + sql + ";\n" + alter + " ENABLE " + state
 	}
 	return exec(ctx, tx, sql)
+}
+
+// LoudError is about an event trigger that would react to our statements, and that the
+// role may not disable.
+type LoudError struct{ Trigger string }
+
+func (e *LoudError) Error() string {
+	return "the event trigger " + strconv.Quote(e.Trigger) + " fires in replica role, and only a superuser may disable it"
 }
 
 func relationsOf(ctx context.Context, tx pgx.Tx, names []schema.Name) ([]catalog.Relation, error) {

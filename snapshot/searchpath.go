@@ -1,0 +1,249 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+)
+
+// Our own statements need no search path, since all their names are qualified. The
+// users' functions may need one: the server runs those behind checks, generated
+// columns and indexes when rows are written, and it inlines SQL functions behind
+// indexes, statistics and partitions when a statement on the table is planned, even
+// one that only reads. So a statement on users' tables that fails over a name is tried
+// again under the next of several search paths.
+
+// catalogOnly is the search path under which values of types such as regclass are
+// written with their schemas.
+const catalogOnly = "pg_catalog"
+
+// tableError is an error about one table.
+type tableError struct {
+	table schema.Name
+	err   error
+}
+
+func (e *tableError) Error() string { return e.table.String() + ": " + e.err.Error() }
+func (e *tableError) Unwrap() error { return e.err }
+
+// ofTable says which table an error is about.
+func ofTable(table schema.Name, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &tableError{table, err}
+}
+
+// unresolved reports whether another search path may help: a name was not found,
+// or was found to be something else, by us or in a function of the users'.
+func unresolved(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || len(pg.Code) != 5 || pg.Code == "42501" { // insufficient_privilege
+		return false
+	}
+	switch pg.Code[:2] {
+	case "42", "3F": // syntax_error_or_access_rule_violation, invalid_schema_name
+		return true
+	case "0A", "22", "23", "2F", "38", "39", "P0": // what a function raises
+		return strings.Contains(pg.Where, "function ")
+	}
+	return false
+}
+
+// ownPath is the search path with which the database's own sessions begin.
+func ownPath(ctx context.Context, q catalog.Querier) (path string, err error) {
+	err = q.QueryRow(ctx, `SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'`).Scan(&path)
+	return path, err
+}
+
+// joinPaths puts search paths one after the other. With pg_catalog as the first, no
+// object of the users' takes the place of the system's in our statements.
+func joinPaths(paths ...string) string {
+	return strings.Join(slices.DeleteFunc(paths, func(path string) bool { return strings.TrimSpace(path) == "" }), ", ")
+}
+
+// readPaths lists the search paths under which tables are read, the first one
+// first. What a function behind an index means is of no consequence here: no
+// statement of ours uses such an index.
+func (s *Store) readPaths(ctx context.Context, q catalog.Querier) ([]string, error) {
+	own, err := ownPath(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	all, _, err := catalog.AllSchemas(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Compact([]string{catalogOnly, joinPaths(catalogOnly, own), joinPaths(catalogOnly, s.pathOfPool(ctx)), joinPaths(catalogOnly, own, all)}), nil
+}
+
+// writePaths lists the search paths under which rows are written after the session's
+// own: that which the pool's AfterConnect sets, then one with all schemas, unless a
+// name stands in two of them, since then a function could mean the wrong one.
+func (s *Store) writePaths(ctx context.Context, q catalog.Querier) (paths []string, err error) {
+	if path := s.pathOfPool(ctx); path != "" {
+		paths = append(paths, path)
+	}
+	own, err := ownPath(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	all, ambiguous, err := catalog.AllSchemas(ctx, q)
+	if err != nil || ambiguous || all == "" {
+		return paths, err
+	}
+	return append(paths, joinPaths(own, all)), nil
+}
+
+// pathOfPool returns the search path that the pool's AfterConnect gives a connection,
+// or nothing where there is no such function or it fails. It is asked on a
+// connection of its own, which is closed at once.
+func (s *Store) pathOfPool(ctx context.Context) (path string) {
+	prepare := s.pool.Config().AfterConnect
+	if prepare == nil {
+		return ""
+	}
+	err := s.withConn(ctx, func(conn *pgx.Conn) error {
+		if err := prepare(ctx, conn); err != nil {
+			return err
+		}
+		return conn.QueryRow(ctx, `SELECT pg_catalog.current_setting('search_path')`).Scan(&path)
+	})
+	if err != nil {
+		return ""
+	}
+	return path
+}
+
+// resolving runs work, which writes rows over the session, and runs it again under
+// other search paths while a name is not found. The session keeps the one under which
+// all names were found.
+func (s *Store) resolving(ctx context.Context, cfg *storeConfig, se *session, work func() error) error {
+	first := work()
+	if !unresolved(first) || se.conn.IsClosed() || se.conn.PgConn().TxStatus() != 'I' {
+		return first
+	}
+	paths, err := s.writePaths(ctx, se.conn)
+	if err != nil {
+		return errors.Join(first, err)
+	}
+	for _, path := range slices.DeleteFunc(paths, func(path string) bool { return path == se.path }) {
+		if err := se.setPath(ctx, path); err != nil {
+			return errors.Join(first, err)
+		}
+		if err := work(); !unresolved(err) {
+			return err
+		}
+	}
+	if err := se.setPath(ctx, ""); err != nil {
+		return errors.Join(first, err)
+	}
+	return s.blame(ctx, cfg, first)
+}
+
+// setPath gives the session a search path; an empty one stands for that with which
+// it began.
+func (se *session) setPath(ctx context.Context, path string) error {
+	se.path = path
+	if path == "" {
+		_, err := se.conn.Exec(ctx, "RESET search_path")
+		return err
+	}
+	_, err := se.conn.Exec(ctx, "SELECT pg_catalog.set_config('search_path', $1, false)", path)
+	return err
+}
+
+// usersPath is the statement that gives a transaction of the session its own search
+// path again.
+func (se *session) usersPath() string {
+	if se.path == "" {
+		return "SET LOCAL search_path TO DEFAULT"
+	}
+	return localPath(se.path)
+}
+
+// localPath is the statement that gives a transaction a search path.
+func localPath(path string) string {
+	return "SELECT pg_catalog.set_config('search_path', " + quoteLiteral(path) + ", true)"
+}
+
+// reading runs work, which reads users' tables, under one search path after the other
+// while a name is not found. It asks for the paths over q.
+func (s *Store) reading(ctx context.Context, q catalog.Querier, work func(path string) error) error {
+	first := work(catalogOnly)
+	if !unresolved(first) {
+		return first
+	}
+	paths, err := s.readPaths(ctx, q)
+	if err != nil {
+		return errors.Join(first, err)
+	}
+	for _, path := range paths[1:] {
+		if err := work(path); !unresolved(err) {
+			return err
+		}
+	}
+	return first
+}
+
+// underReadPaths is [Store.reading] inside the transaction, for statements that hold
+// conditions of the caller's. Afterwards rows can be written again.
+func (l *loader) underReadPaths(work func() error) error {
+	err := l.store.reading(l.ctx, l.tx, func(path string) error {
+		return pgx.BeginFunc(l.ctx, l.tx, func(pgx.Tx) error {
+			if err := l.exec(localPath(path)); err != nil {
+				return err
+			}
+			return work()
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return l.exec(l.se.usersPath())
+}
+
+// blame names in an error of a function of the users' the function, the object by
+// which it is called, and the table.
+func (s *Store) blame(ctx context.Context, cfg *storeConfig, err error) error {
+	var about *tableError
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || !strings.Contains(pg.Where, "function ") {
+		return err
+	}
+	var table *schema.Name
+	if errors.As(err, &about) {
+		table = &about.table
+	}
+	var calls []catalog.Call
+	asked := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
+		calls, err = catalog.Calls(ctx, conn, table)
+		return err
+	})
+	if asked != nil {
+		return err
+	}
+	// The server tells the functions that called one another, by their names.
+	named := slices.DeleteFunc(slices.Clone(calls), func(c catalog.Call) bool { return !strings.Contains(pg.Where, c.Name) })
+	if len(named) == 0 && table != nil {
+		named = calls
+	}
+	if len(named) == 0 {
+		return err
+	}
+	lines := make([]string, len(named))
+	for i, c := range named {
+		lines[i] = fmt.Sprintf("\n  %s: %s", c.Object, c.Function)
+	}
+	return errs.New(nil, msg.FunctionFailed.In(cfg.lang, strings.Join(lines, "")), err)
+}
