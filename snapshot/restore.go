@@ -48,7 +48,9 @@ import (
 // A role that may set session_replication_role (a superuser, or who was granted
 // it) has a journal, and loads without checking each row's foreign keys. Any other
 // must own the tables, and always loads all of them, with foreign keys checked, which takes
-// about twice the time; event triggers stay awake. Memory does not grow with the
+// about twice the time. Event triggers stay awake there: rows that they insert into the
+// snapshot's tables meanwhile are removed, anything else that they do to them is an
+// error. Memory does not grow with the
 // data.
 //
 // Not reset is the schema (a test that changes it needs a [Store.Clone]): columns,

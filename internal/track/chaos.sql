@@ -35,6 +35,16 @@ CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', determinist
 CREATE TABLE blurred (k text COLLATE nocase PRIMARY KEY, v text);
 CREATE MATERIALIZED VIEW seen AS SELECT count(*) AS n, max(v) AS v FROM parent;
 
+-- Functions behind indexes, statistics and checks, whose bodies name things without a
+-- schema.
+CREATE FUNCTION inner_fold(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS 'SELECT lower($1)';
+CREATE FUNCTION fold(text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS 'SELECT inner_fold($1)';
+CREATE INDEX ON word (fold(v));
+CREATE INDEX ON parent (fold(v)) WHERE fold(v) IS NOT NULL;
+CREATE INDEX ON keyless (fold(v));
+CREATE STATISTICS folded ON (fold(v)), (v || '') FROM child;
+ALTER TABLE pair ADD CHECK (fold(v) IS NOT NULL OR v IS NULL);
+
 -- Triggers that write to their own table, put deleted rows back, change keys and
 -- keep another table.
 CREATE FUNCTION busy_after() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN

@@ -100,6 +100,7 @@ func (w *world) read(tx pgx.Tx) {
 	w.sql(tx, "SET LOCAL search_path = pg_catalog")
 	cat, err := catalog.Read(w.Context(), tx, msg.English)
 	require.NoError(w, err)
+	w.sql(tx, "SET LOCAL search_path TO DEFAULT") // for functions behind indexes
 	w.cat = cat
 	w.content = map[string]string{}
 	for _, t := range cat.Schema.Tables {
@@ -122,7 +123,11 @@ func (w *world) baseline(tx pgx.Tx) error {
 		b.Tables = append(b.Tables, t.Name)
 		b.Rows[t.Name] = 1 << 20 // small tables are undone all the same
 	}
-	return track.Mark(w.Context(), tx, b)
+	if err := track.Mark(w.Context(), tx, b); err != nil {
+		return err
+	}
+	_, err = tx.Exec(w.Context(), "SET LOCAL search_path TO DEFAULT")
+	return err
 }
 
 // copyOf names the copy of a table.
@@ -313,6 +318,9 @@ func (w *world) untrue(told *int) (out []string, err error) {
 			copies[t.Name.String()] = copyOf(t)
 		}
 		relations, err := catalog.Relations(w.Context(), tx, names)
+		if err == nil {
+			_, err = tx.Exec(w.Context(), "SET LOCAL search_path = pg_catalog, public") // for functions behind indexes
+		}
 		if err != nil {
 			return err
 		}
