@@ -3,6 +3,7 @@ package snapshot_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -59,6 +60,10 @@ func TestWhatOurStatementsSetOff(t *testing.T) {
 			"a view":                    noteEvents + author + `CREATE MATERIALIZED VIEW seen AS SELECT count(*) FROM author;`,
 			"rules":                     noteEvents + author + `CREATE RULE r AS ON DELETE TO author DO ALSO INSERT INTO log (what) VALUES ('rule'); CREATE RULE u AS ON UPDATE TO author WHERE NEW.id = 5 DO ALSO INSERT INTO log (what) VALUES ('rule');`,
 		} {
+			if state == "ALWAYS" && !slices.Contains([]string{"a log", "a log written by triggers", "rows that are hidden", "a circle", "a view"}, name) ||
+				state == "REPLICA" && !slices.Contains([]string{"a log", "a view"}, name) {
+				continue
+			}
 			kinds = append(kinds, kind{name: strings.TrimSpace(name + " " + strings.ToLower(state)), schema: schema, changes: changes, connected: events(state), reloads: true, moves: "log_id_seq",
 				noClone: "event triggers are made after the schema"})
 		}

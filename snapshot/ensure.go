@@ -218,7 +218,7 @@ func (s *Store) build(ctx context.Context, cfg *ensureConfig, path, name, why st
 	if err := build(context.WithValue(ctx, building(path), true)); err != nil {
 		return Restored{}, errs.New(nil, msg.BuilderFailed.In(cfg.lang, name), err)
 	}
-	if err := s.withConn(ctx, func(conn *pgx.Conn) error { return refreshViews(ctx, conn) }); err != nil {
+	if err := s.refreshViews(ctx); err != nil {
 		return Restored{}, cfg.explain(err, msg.BuilderFailed, name)
 	}
 	info, err := s.write(ctx, &cfg.createConfig, path, name, alreadyLocked)

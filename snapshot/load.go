@@ -492,13 +492,17 @@ func refreshes(views []schema.Name) (sql []string) {
 
 // refreshViews does what a restore would, so that tests find the same in the views
 // whether the snapshot was just built or was there.
-func refreshViews(ctx context.Context, conn *pgx.Conn) error {
-	return pgx.BeginTxFunc(ctx, conn, writing, func(tx pgx.Tx) error {
-		views, err := catalog.MaterializedViews(ctx, tx)
-		if err != nil {
-			return err
-		}
-		return execAll(ctx, tx, refreshes(views))
+func (s *Store) refreshViews(ctx context.Context) error {
+	return s.withConn(ctx, func(conn *pgx.Conn) error {
+		return s.resolving(ctx, &s.storeConfig, &session{conn: conn}, func() error {
+			return pgx.BeginTxFunc(ctx, conn, writing, func(tx pgx.Tx) error {
+				views, err := catalog.MaterializedViews(ctx, tx)
+				if err != nil {
+					return err
+				}
+				return execAll(ctx, tx, refreshes(views))
+			})
+		})
 	})
 }
 
