@@ -44,7 +44,7 @@ const dataVersion = 1
 // schema, the rows of that file that still have a place are the start, with those
 // of the tables that are new. When the file is gone or damaged, that is
 // [ErrNotFound] or [ErrCorrupt]: what is in the database by then may come from a
-// builder. So that this is noticed, there is a table groundhog.origin in the
+// builder. So that this is noticed, there is a view groundhog.origin in the
 // database, where the role may make it.
 //
 // On success it costs a [Store.Restore], or build and a [Store.Create].

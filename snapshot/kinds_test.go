@@ -19,6 +19,7 @@ import (
 type kind struct {
 	name    string
 	schema  string   // made by fixtures, so clones have it too
+	admin   string   // the rest of the schema, where only a superuser may make it
 	rows    string   // the baseline; may be part of the schema
 	changes []string // what a test does; each entry is a script of its own
 
@@ -51,7 +52,7 @@ func proveAll(t *testing.T, kinds []kind) {
 			t.Parallel()
 			t.Run("superuser", func(t *testing.T) {
 				t.Parallel()
-				b := setup(t, append(slices.Clone(k.fixtures), fixtures.WithSchema(k.schema))...)
+				b := setup(t, append(slices.Clone(k.fixtures), fixtures.WithSchema(k.schema+";"+k.admin))...)
 				superuser(t, b.pool)
 				prove(t, k, b)
 			})
@@ -59,7 +60,9 @@ func proveAll(t *testing.T, kinds []kind) {
 				t.Parallel()
 				k := k
 				k.noClone = "the pool of the plain role is not one of fixtures'"
-				prove(t, k, asOwner(t, k.schema))
+				b := asOwner(t, k.schema)
+				exec(t, fixtures.DB(t), k.admin)
+				prove(t, k, b)
 			})
 		})
 	}

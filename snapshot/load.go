@@ -33,6 +33,7 @@ type loader struct {
 	saved       map[schema.Name]map[string]string // types of the file's columns, if there are differences
 	loud        []catalog.Trigger                 // event triggers that can't be disabled; see disturbed.go
 	before      map[schema.Name]catalog.Writes    // the first statement that they see
+	published   published
 }
 
 // readCatalog reads the schema with names qualified, and puts the search path
@@ -133,7 +134,7 @@ func (l *loader) plan(r *snapfile.Reader) []step {
 func (l *loader) truncatable() map[schema.Name]bool {
 	can, want := map[schema.Name]bool{}, map[schema.Name]bool{}
 	for _, t := range l.sel.Tables {
-		can[t.Name] = l.sel.where[t.Name] == ""
+		can[t.Name] = l.sel.where[t.Name] == "" && !l.published.deafTo(t.Name)
 	}
 	// to carries what holds for a table over to those that it references, or the
 	// other way round, until nothing changes.
@@ -155,7 +156,7 @@ func (l *loader) truncatable() map[schema.Name]bool {
 		return changed
 	})
 	for _, t := range l.sel.Tables {
-		want[t.Name] = can[t.Name] && (!l.powers.Replica || t.Bytes >= truncateFrom)
+		want[t.Name] = can[t.Name] && (!l.powers.Replica || t.Bytes >= truncateFrom || l.published.refused[t.Name] != "")
 	}
 	settle(func(from, to schema.Name) bool {
 		changed := want[to] && !want[from]
@@ -215,8 +216,11 @@ func (l *loader) replaceRows(r *snapfile.Reader, then ...func() error) (plan []s
 	if err != nil {
 		return nil, err
 	}
-	plan = l.plan(r)
-	steps := slices.Concat([]func() error{func() error { return l.reload(plan) }, checked, l.checkForeignKeys(r)}, then, []func() error{wake, func() error { return l.putRight(plan) }})
+	plan, back, err := l.planPublished(r)
+	if err != nil {
+		return nil, err
+	}
+	steps := slices.Concat([]func() error{func() error { return l.reload(plan) }, checked, l.checkForeignKeys(r), back}, then, []func() error{wake, func() error { return l.putRight(plan) }})
 	for _, do := range steps {
 		if err := do(); err != nil {
 			return nil, err

@@ -78,12 +78,12 @@ func TestALostOriginIsNotMadeOfWhatABuilderLeft(t *testing.T) {
 			_, err := b.store.Ensure(t.Context(), "b", b.build)
 			require.ErrorIs(t, err, c.want)
 			require.ErrorContains(t, err, path)
-			require.ErrorContains(t, err, "DROP TABLE IF EXISTS groundhog.origin")
+			require.ErrorContains(t, err, "DROP VIEW IF EXISTS groundhog.origin")
 			require.EqualValues(t, 1, b.runs.Load())
 			require.Equal(t, before, state(t, b.pool))
 
 			// What the text says mends it.
-			exec(t, b.pool, `DELETE FROM author WHERE name = 'built'; DROP TABLE IF EXISTS groundhog.origin`)
+			exec(t, b.pool, `DELETE FROM author WHERE name = 'built'; DROP VIEW IF EXISTS groundhog.origin`)
 			require.NoError(t, os.RemoveAll(path))
 			b.ensure(t, "b")
 			require.Equal(t, []string{"made by the schema"}, b.found)

@@ -49,6 +49,7 @@ type bringer struct {
 	cfg   *restoreConfig
 	se    *session
 	file  *file
+	anew  bool // what tracks did not do what it should
 }
 
 func (b *bringer) bring(ctx context.Context) (Restored, error) {
@@ -67,7 +68,7 @@ func (b *bringer) bring(ctx context.Context) (Restored, error) {
 			return err
 		})
 		if failed := unexpected(err); failed != "" {
-			done, why, err = false, failed, nil
+			done, why, b.anew, err = false, failed, true, nil
 		}
 		if err != nil || done {
 			return restored, err
@@ -76,11 +77,13 @@ func (b *bringer) bring(ctx context.Context) (Restored, error) {
 	return b.reload(ctx, why)
 }
 
-// unexpected is what the server says where an undo failed that should not: data or
-// names that are not as the journal has them. A load needs no journal.
+// unexpected is what the server says where an undo failed that should not: data,
+// names or states that are not as the journal has them. A load needs no journal. It
+// would meet what comes from the connection, another session, the server's resources
+// or the server itself again.
 func unexpected(err error) string {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || len(pg.Code) != 5 || !slices.Contains([]string{"22", "23", "42", "P0"}, pg.Code[:2]) {
+	if !errors.As(err, &pg) || len(pg.Code) != 5 || pg.Code == "55P03" || slices.Contains([]string{"08", "25", "28", "40", "53", "57", "58", "F0", "XX"}, pg.Code[:2]) {
 		return ""
 	}
 	return pg.Message + " (" + pg.Code + ")"
@@ -189,7 +192,11 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 	l.narrow(func(n schema.Name) bool { return again[n.String()] })
 	l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), rows)
 	defer l.meter.Done()
-	if _, err := l.replaceRows(b.file.reader); err != nil {
+	_, err = l.replaceRows(b.file.reader)
+	if errors.Is(err, errPublished) { // with more tables it can be truncated
+		return track.Outcome{Void: track.Published}, nil
+	}
+	if err != nil {
 		return out, err
 	}
 	if err := track.Settle(ctx, tx); err != nil {
@@ -237,7 +244,7 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 // mark makes what was loaded the baseline. Where it can't be, it is loaded again
 // the next time.
 func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
-	baseline := track.Baseline{Token: b.file.sum, Home: b.se.home, Watch: l.powers.Super, Anew: why == track.Damaged, Rows: map[schema.Name]int64{}}
+	baseline := track.Baseline{Token: b.file.sum, Home: b.se.home, Watch: l.powers.Super, Anew: b.anew || why == track.Damaged, Rows: map[schema.Name]int64{}}
 	for _, t := range l.sel.Schema.Tables {
 		baseline.Tables = append(baseline.Tables, t.Name)
 	}

@@ -154,28 +154,67 @@ func notAllowed(err error) bool {
 }
 
 // MarkOrigin notes in a database that its origin of that name is kept in a file.
-// Where the role may not, it does nothing.
+// Where the role may not, it does nothing. The notes are a view: that outlives a crash,
+// and no publication has it.
 func MarkOrigin(ctx context.Context, conn *pgx.Conn, name, file string) error {
 	tx, err := Begin(ctx, conn, "READ COMMITTED, READ WRITE", map[string]string{"lock_timeout": "5s"})
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback(ctx)
-	// The lock is for those who would make the same schema at the same time.
-	_, err = tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('`+OwnSchema+`.origin', 0));
-		CREATE SCHEMA IF NOT EXISTS `+OwnSchema+`;
-		CREATE TABLE IF NOT EXISTS `+OwnSchema+`.origin (name text PRIMARY KEY, file text NOT NULL, kept timestamptz NOT NULL DEFAULT pg_catalog.now())`, pgx.QueryExecModeSimpleProtocol)
-	if err == nil {
-		_, err = tx.Exec(ctx, `INSERT INTO `+OwnSchema+`.origin (name, file) VALUES ($1, $2)
-			ON CONFLICT (name) DO UPDATE SET file = EXCLUDED.file, kept = EXCLUDED.kept`, name, file)
-	}
-	if notAllowed(err) {
+	if err := markOrigin(ctx, tx, name, file); notAllowed(err) {
 		return nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return err
 	}
 	return tx.Commit(ctx)
+}
+
+func markOrigin(ctx context.Context, tx pgx.Tx, name, file string) error {
+	// The lock is for those who would note something at the same time.
+	var kind string
+	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('`+OwnSchema+`.origin', 0)), pg_catalog.set_config('`+OwnSchema+`.off', 'on', true),
+		CASE WHEN pg_catalog.has_parameter_privilege('session_replication_role', 'SET') THEN pg_catalog.set_config('session_replication_role', 'replica', true) END`); err != nil {
+		return err
+	}
+	err := tx.QueryRow(ctx, `SELECT coalesce((SELECT c.relkind::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = '`+OwnSchema+`' AND c.relname = 'origin'), '')`).Scan(&kind)
+	if err != nil {
+		return err
+	}
+	others, clear := "", ""
+	if kind != "" {
+		others = ` UNION ALL SELECT o.name, o.file, o.kept FROM ` + OwnSchema + `.origin o WHERE o.name <> $1`
+	}
+	if kind == "r" { // as earlier versions kept them
+		clear = "DROP TABLE " + OwnSchema + ".origin;"
+	}
+	var values string
+	err = tx.QueryRow(ctx, `SELECT pg_catalog.string_agg(pg_catalog.format('(%L::text, %L::text, %L::timestamptz)', o.name, o.file, o.kept), ', ')
+		FROM (SELECT $1::text AS name, $2::text AS file, pg_catalog.now() AS kept`+others+`) o`, name, file).Scan(&values)
+	if err != nil {
+		return err
+	}
+	triggers, may, err := EventTriggers(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if !may { // they see it
+		triggers = nil
+	}
+	return tx.Conn().PgConn().Exec(ctx, Unseen(triggers, clear+`CREATE SCHEMA IF NOT EXISTS `+OwnSchema+`;
+		CREATE OR REPLACE VIEW `+OwnSchema+`.origin (name, file, kept) AS VALUES `+values)).Close()
+}
+
+// Unseen returns statements between those that disable event triggers and enable them
+// again.
+func Unseen(triggers []Trigger, sql string) string {
+	for _, t := range triggers {
+		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]
+		alter := "ALTER EVENT TRIGGER " + pgx.Identifier{t.Name}.Sanitize()
+		sql = alter + " DISABLE;\n" + sql + ";\n" + alter + " " + state
+	}
+	return sql
 }
 
 // OriginMark is what a database notes about its origin.
@@ -198,7 +237,7 @@ func ReadMark(ctx context.Context, conn *pgx.Conn, name string) (mark OriginMark
 			pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'))`).Scan(&there, &may)
 	if err == nil && there {
 		err = conn.QueryRow(ctx, `SELECT coalesce((SELECT file FROM `+OwnSchema+`.origin WHERE name = $1), ''),
-			pg_catalog.has_table_privilege('`+OwnSchema+`.origin', 'INSERT')`, name).Scan(&file, &may)
+			$2 AND (SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = '`+OwnSchema+`.origin'::pg_catalog.regclass)`, name, may).Scan(&file, &may)
 	}
 	switch {
 	case notAllowed(err), err == nil && file == "" && !may:

@@ -29,6 +29,7 @@ var WhyReloaded = map[string]Text{
 	"undecided":   Define("rows with the same key were deleted more than once", "同じキーの行が複数回削除されました"),
 	"awake":       Define("a trigger or a rule that fires always would see it", "常に起動するトリガーまたはルールがあります"),
 	"hidden":      Define("row level security hides rows", "行レベルセキュリティで見えない行があります"),
+	"published":   Define("a publication has it, and its replica identity does not let rows be deleted one by one", "パブリケーションに含まれており、レプリカ識別の設定では行を個別に削除できません"),
 	"scope":       WhyScope,
 	"powers":      Define("this role can't track changes", "このロールは変更を追跡できません"),
 	"most":        Define("most rows had to be loaded again", "大半の行を読み込み直す必要がありました"),

@@ -74,11 +74,10 @@ BEGIN
 			UNION ALL SELECT concat_ws(' ', 'conversion', oid, xmin) FROM pg_conversion WHERE oid >= 16384
 			UNION ALL SELECT concat_ws(' ', 'search', oid, xmin) FROM pg_ts_config WHERE oid >= 16384
 			UNION ALL SELECT concat_ws(' ', 'dictionary', oid, xmin) FROM pg_ts_dict WHERE oid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'publication', oid, xmin) FROM pg_publication
 		) facts(f);
 		mark := concat_ws(',', mark, more);
 	END IF;
 	RETURN coalesce(mark, '');
 END $groundhog$;
-CREATE TABLE groundhog.born AS SELECT groundhog.birthmark() AS mark;
+CREATE UNLOGGED TABLE groundhog.born AS SELECT groundhog.birthmark() AS mark;
 `

@@ -14,16 +14,17 @@ import (
 
 // Written tells which tables were written to since the baseline, or why nothing is
 // known of that. With a token it has to be the baseline of that snapshot. Like
-// Restore it speaks of Reload where the journal of a table does not tell all.
+// Restore it speaks of Reload where the journal of a table does not tell all: that of
+// a table that only can't be undone does.
 func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Outcome, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), coalesce(w.name, ''), coalesce(n.nspname, ''), coalesce(c.relname, ''), coalesce(w.why, ''), coalesce(w.rows, 0)
+		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), coalesce(w.name, ''), coalesce(n.nspname, ''), coalesce(c.relname, ''), coalesce(nullif(w.why, '`+Published+`'), ''), coalesce(w.rows, 0)
 			FROM groundhog.verdict($1, $2) v LEFT JOIN groundhog.written() w ON v.void IS NULL
 				LEFT JOIN pg_catalog.pg_class c ON c.oid = w.owner LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`, token, home)
 		if err != nil {
 			return err
 		}
-		out = Outcome{Void: Unmarked}
+		out = Outcome{Void: Crash} // without a row: see schema.sql
 		var t Table
 		_, err = pgx.ForEachRow(rows, []any{&out.Void, &t.Name, &t.Relation.Schema, &t.Relation.Name, &t.Reload, &t.Rows}, func() error {
 			if t.Name != "" {

@@ -30,6 +30,8 @@ type generator struct {
 	root *catalog.Relation // whose journal it has
 	sql  *strings.Builder
 
+	unkeyed *unkeyed // rows can't be deleted as the table is published; else nil
+
 	always []string // what makes its triggers fire in replica role too
 }
 
@@ -297,6 +299,7 @@ func (g *generator) undo() {
 	if len(values) > 0 {
 		target = " (" + each(values, ", ", ident) + ") OVERRIDING SYSTEM VALUE"
 	}
+	there, back := g.unkeyed.statements()
 	g.add(`CREATE FUNCTION groundhog.undo_%[1]d(horizon xid, rows bigint, OUT why text, OUT changed bigint) LANGUAGE plpgsql AS $groundhog$
 #variable_conflict use_column
 DECLARE
@@ -308,13 +311,13 @@ BEGIN
 			why := 'much';
 			RETURN;
 		END IF;
-	END IF;%[5]s
+	END IF;%[5]s%[11]s
 	%[6]s;
 	GET DIAGNOSTICS changed = ROW_COUNT;
 	INSERT INTO %[7]s%[8]s SELECT %[9]s FROM %[2]s j WHERE j.kind = '%[10]s';
 	GET DIAGNOSTICS put = ROW_COUNT;
-	changed := changed + put;
+	changed := changed + put;%[12]s
 	PERFORM groundhog.empty('%[2]s');
 END $groundhog$`, g.OID, g.journal(), undoFrom, undoShare, decide, remove, g.name(), target,
-		each(values, ", ", func(c column) string { return c.out("j." + c.entry) }), kindOld)
+		each(values, ", ", func(c column) string { return c.out("j." + c.entry) }), kindOld, there, back)
 }

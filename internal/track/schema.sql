@@ -4,8 +4,12 @@
 
 CREATE SCHEMA IF NOT EXISTS groundhog;
 
--- One row: what the baseline is, and where.
-CREATE TABLE groundhog.state (
+-- All tables are unlogged: no publication has them, not one FOR ALL TABLES either,
+-- whose subscribers would look for groundhog.state and who would refuse to change a
+-- table without a key. A crash empties all of them at once.
+
+-- One row: what the baseline is, and where. None: the server crashed.
+CREATE UNLOGGED TABLE groundhog.state (
 	version integer NOT NULL,
 	r bigint NOT NULL,       -- row versions up to this transaction are the baseline's
 	token text,              -- of the snapshot that the baseline is; null: of none
@@ -16,26 +20,24 @@ CREATE TABLE groundhog.state (
 	watchers text            -- the event triggers, as they were when the baseline was marked
 );
 -- r once more, where a transaction with an old snapshot sees the newest.
-CREATE SEQUENCE groundhog.horizon MINVALUE 0 START 0;
--- Empty after a crash, like the journals.
-CREATE UNLOGGED TABLE groundhog.alive (yes boolean);
-INSERT INTO groundhog.alive VALUES (true);
+-- 0: nothing is marked, or the server crashed.
+CREATE UNLOGGED SEQUENCE groundhog.horizon MINVALUE 0 START 0;
 -- The schema changes since the baseline was marked.
 CREATE UNLOGGED TABLE groundhog.moved (tag text);
 -- The tables that were written to since the last restore, once per transaction.
 CREATE UNLOGGED TABLE groundhog.touched (rel oid, why text);
 -- The tables that have a journal.
-CREATE TABLE groundhog.owners (
+CREATE UNLOGGED TABLE groundhog.owners (
 	owner oid PRIMARY KEY,
 	name text NOT NULL,
 	rows bigint NOT NULL,    -- in the baseline
 	always text              -- why it is never undone
 );
 -- Of a table that is written to, those whose journal may tell of it.
-CREATE TABLE groundhog.tree (rel oid, owner oid, PRIMARY KEY (rel, owner));
+CREATE UNLOGGED TABLE groundhog.tree (rel oid, owner oid, PRIMARY KEY (rel, owner));
 -- The columns of the tables, where no event trigger sees them change.
-CREATE TABLE groundhog.shapes (rel oid NOT NULL, shape text);
-CREATE TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
+CREATE UNLOGGED TABLE groundhog.shapes (rel oid NOT NULL, shape text);
+CREATE UNLOGGED TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
 
 CREATE FUNCTION groundhog.shape(rel oid) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, a.atttypid, a.attisdropped), ',' ORDER BY a.attnum)
@@ -66,6 +68,12 @@ BEGIN
 	END IF;
 	own := pg_catalog.pg_current_xact_id_if_assigned()::text;
 	SELECT s.r INTO horizon FROM groundhog.state s;
+	IF horizon IS NULL AND (SELECT h.last_value FROM groundhog.horizon h) OPERATOR(pg_catalog.=) 0 THEN
+		-- After a crash all is loaded, whatever is written. The tables may have changed
+		-- while nothing told which functions speak of their columns.
+		PERFORM pg_catalog.set_config('groundhog.off', 'on', true);
+		RETURN NULL;
+	END IF;
 	IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
 		why := 'truncated';
 	ELSIF own OPERATOR(pg_catalog.<=) horizon THEN
@@ -151,7 +159,7 @@ CREATE FUNCTION groundhog.fingerprint() RETURNS text LANGUAGE sql STABLE SET sea
 		UNION ALL SELECT concat_ws(' ', 'trigger', t.oid, t.xmin) FROM pg_trigger t JOIN rels ON rels.oid = t.tgrelid
 		UNION ALL SELECT concat_ws(' ', 'constraint', k.oid, k.xmin) FROM pg_constraint k JOIN spaces ON spaces.oid = k.connamespace
 		UNION ALL SELECT concat_ws(' ', 'inherits', i.inhrelid, i.xmin) FROM pg_inherits i JOIN rels ON rels.oid = i.inhrelid
-		UNION ALL SELECT concat_ws(' ', 'index', i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary) FROM pg_index i JOIN rels ON rels.oid = i.indrelid
+		UNION ALL SELECT concat_ws(' ', 'index', i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary, i.indisreplident) FROM pg_index i JOIN rels ON rels.oid = i.indrelid
 		UNION ALL SELECT concat_ws(' ', 'rule', w.oid, w.xmin) FROM pg_rewrite w JOIN rels ON rels.oid = w.ev_class
 		UNION ALL SELECT concat_ws(' ', 'policy', p.oid, p.xmin) FROM pg_policy p JOIN rels ON rels.oid = p.polrelid
 		UNION ALL SELECT concat_ws(' ', 'sequence', q.seqrelid, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
@@ -160,6 +168,9 @@ CREATE FUNCTION groundhog.fingerprint() RETURNS text LANGUAGE sql STABLE SET sea
 		UNION ALL SELECT concat_ws(' ', 'type', t.oid, t.typname, t.typnotnull, t.typdefault) FROM pg_type t JOIN spaces ON spaces.oid = t.typnamespace WHERE t.typtype <> 'c'
 		UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
 		UNION ALL SELECT concat_ws(' ', 'schema', oid) FROM spaces
+		UNION ALL SELECT concat_ws(' ', 'publication', oid, xmin) FROM pg_publication
+		UNION ALL SELECT concat_ws(' ', 'published', oid, xmin) FROM pg_publication_rel
+		UNION ALL SELECT concat_ws(' ', 'published', oid, xmin) FROM pg_publication_namespace
 	)
 	SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) FROM facts
 $$;
@@ -178,13 +189,13 @@ BEGIN
 END $$;
 
 -- What is known of the baseline, and why its journal is worth nothing, if it is not.
+-- No row: nothing is known, since the server crashed.
 CREATE FUNCTION groundhog.verdict(want text, here text) RETURNS TABLE (horizon xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
 	SELECT st.r::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
 			WHEN st.version OPERATOR(pg_catalog.<>) @version@ THEN 'version'
 			WHEN st.token IS NULL THEN 'unmarked'
 			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other'
 			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'moved'
-			WHEN NOT EXISTS (SELECT FROM groundhog.alive) THEN 'crash'
 			WHEN st.watched AND NOT coalesce(st.watchers OPERATOR(pg_catalog.=) groundhog.watchers(), false) THEN 'damaged'
 			WHEN EXISTS (SELECT FROM groundhog.moved) THEN 'schema'
 			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN 'blind'
@@ -198,7 +209,7 @@ $$;
 
 -- The tables whose journal tells of what was written, and why it tells not all.
 CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, name text, rows bigint, why text) LANGUAGE sql STABLE AS $$
-	SELECT x.owner, x.name, x.rows, coalesce(x.always, pg_catalog.max(q.why))
+	SELECT x.owner, x.name, x.rows, coalesce(pg_catalog.max(q.why), x.always)
 	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
 		CROSS JOIN LATERAL (SELECT o.* FROM groundhog.tree t JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
 			WHERE t.rel OPERATOR(pg_catalog.=) q.rel OFFSET 0) x -- one after the other, whatever the planner thinks of their number
@@ -219,7 +230,7 @@ BEGIN
 	PERFORM pg_catalog.set_config('lock_timeout', '@wait@', true);
 	SELECT * INTO s FROM groundhog.verdict(want, here);
 	IF NOT FOUND OR s.void IS NOT NULL THEN
-		RETURN QUERY SELECT ''::text, 'void'::text, coalesce(s.void, 'unmarked'), 0::bigint;
+		RETURN QUERY SELECT ''::text, 'void'::text, coalesce(s.void, 'crash'), 0::bigint;
 		RETURN;
 	END IF;
 	IF s.touched THEN

@@ -26,8 +26,8 @@
 //
 // What can't be undone with certainty is told: TRUNCATE, a changed schema (by
 // event triggers, or by a fingerprint of the catalog where the role may make
-// none), a crash (journals are unlogged, and come back empty with a table that
-// says so), another server, transaction ids near wraparound, large objects,
+// none), a crash (all that is kept is unlogged, and comes back empty), another
+// server, transaction ids near wraparound, large objects,
 // subscriptions.
 package track
 
@@ -52,7 +52,7 @@ const Gate int64 = 0x67726f756e64686f
 
 // version is that of what is kept in the database. A later one replaces an earlier
 // one, and an earlier one leaves a later one alone.
-const version = 2
+const version = 3
 
 //go:embed schema.sql
 var schemaSQL string
@@ -120,6 +120,7 @@ const (
 	Undecided = "undecided" // rows of one key were deleted more than once
 	Awake     = "awake"     // a trigger or rule that fires always would see it
 	Hidden    = "hidden"    // row level security
+	Published = "published" // rows can't be deleted as long as a publication has them
 )
 
 // LockWait is how long who has the gate waits for another lock, in milliseconds. Who
@@ -216,8 +217,10 @@ func Begin(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
 	case !ours || v > version:
 		_, err = tx.Exec(ctx, `SET LOCAL groundhog.off = off`)
 		return false, err
-	case v > 0:
+	case v == version:
 		_, err = tx.Exec(ctx, `UPDATE groundhog.state SET token = NULL`)
+	case v > 0: // a publication may have what an earlier version kept
+		_, err = tx.Exec(ctx, `TRUNCATE groundhog.state`)
 	}
 	return true, err
 }
@@ -293,7 +296,7 @@ func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
 		return false, err
 	}
 	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND CASE WHEN s.watched THEN s.watchers = groundhog.watchers() ELSE s.schema = groundhog.fingerprint() END), false)
-			AND EXISTS (SELECT FROM groundhog.alive) AND NOT EXISTS (SELECT FROM groundhog.moved)
+			AND NOT EXISTS (SELECT FROM groundhog.moved)
 		FROM groundhog.state s`, home).Scan(&ok)
 	return ok, err
 }
@@ -316,14 +319,18 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 			root.Awake, root.Secured = root.Awake || r.Awake, root.Secured || r.Secured
 		}
 	}
+	unkeyed, err := published(ctx, tx, byOID)
+	if err != nil {
+		return err
+	}
 	for _, r := range relations {
-		g := generator{Relation: r, root: byOID[r.Root], sql: &sql}
+		g := generator{Relation: r, root: byOID[r.Root], sql: &sql, unkeyed: unkeyed[r.OID]}
 		if g.root == nil {
 			return fmt.Errorf("%s: the table that it is a partition of is not tracked", r.Name)
 		}
 		g.generate()
 		if r.OID == r.Root {
-			fmt.Fprintf(&sql, "INSERT INTO groundhog.owners VALUES (%d, %s, 0, %s);\n", r.OID, literal(r.Name.String()), always(r))
+			fmt.Fprintf(&sql, "INSERT INTO groundhog.owners VALUES (%d, %s, 0, %s);\n", r.OID, literal(r.Name.String()), always(r, g.unkeyed))
 		}
 		if !b.Watch {
 			fmt.Fprintf(&sql, "INSERT INTO groundhog.shapes VALUES (%d, groundhog.shape(%[1]d));\n", r.OID)
@@ -358,12 +365,7 @@ func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
 	if len(triggers) > 0 && !may {
 		return &LoudError{Trigger: triggers[0].Name}
 	}
-	for _, t := range triggers {
-		state := map[string]string{"A": "ALWAYS", "R": "REPLICA"}[t.Enabled]
-		alter := "ALTER EVENT TRIGGER " + pgx.Identifier{t.Name}.Sanitize()
-		sql = alter + " DISABLE;\n" + sql + ";\n" + alter + " ENABLE " + state
-	}
-	return exec(ctx, tx, sql)
+	return exec(ctx, tx, catalog.Unseen(triggers, sql))
 }
 
 // LoudError is about an event trigger that would react to our statements, and that the
@@ -382,12 +384,14 @@ func relationsOf(ctx context.Context, tx pgx.Tx, names []schema.Name) ([]catalog
 }
 
 // always says why a table is never undone, as SQL.
-func always(r catalog.Relation) string {
+func always(r catalog.Relation, u *unkeyed) string {
 	switch {
 	case r.Awake:
 		return literal(Awake)
 	case r.Secured:
 		return literal(Hidden)
+	case u != nil && !u.switched:
+		return literal(Published)
 	}
 	return "NULL"
 }

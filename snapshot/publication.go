@@ -1,0 +1,150 @@
+package snapshot
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
+)
+
+// published is what publications have to do with a load. The server refuses to
+// delete or update rows of a published table where subscribers could not tell which
+// rows these were: it has no key, or its filter or its columns are not part of the
+// replica identity. The first way out is to make all columns the identity while rows
+// are replaced, so that subscribers hear of each row. Where that is not allowed
+// either, TRUNCATE is, which needs no identity.
+type published struct {
+	tables  map[schema.Name]catalog.Published
+	refused map[schema.Name]string // those that only TRUNCATE empties, and what the server says
+}
+
+// deafTo tells that subscribers would not hear of a TRUNCATE, but of a DELETE: the rows
+// that are put in again would be there twice for them. Where a table has to be
+// truncated, that can't be helped.
+func (p published) deafTo(table schema.Name) bool {
+	return p.tables[table].Deaf && len(p.refused) == 0
+}
+
+// errPublished tells that a table can't be emptied since it is published.
+var errPublished = errors.New("published")
+
+// planPublished is plan, and makes way for it where tables are published. What it
+// returns makes the replica identities what they were.
+func (l *loader) planPublished(r *snapfile.Reader) (plan []step, back func() error, err error) {
+	nothing := func() error { return nil }
+	var names []schema.Name
+	for _, t := range l.sel.Tables {
+		names = append(names, t.Name)
+	}
+	found, err := catalog.ReadPublished(l.ctx, l.tx, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	l.published = published{tables: map[schema.Name]catalog.Published{}, refused: map[schema.Name]string{}}
+	for _, p := range found {
+		l.published.tables[p.Name] = p
+	}
+	plan = l.plan(r)
+	refused, err := l.refused(plan)
+	if err != nil || len(refused) == 0 {
+		return plan, nothing, err
+	}
+	on, err := l.identify(plan, refused)
+	if err != nil {
+		return nil, nil, err
+	}
+	back = func() error { return execAll(l.ctx, l.tx, on) }
+	if len(l.published.refused) == 0 {
+		return plan, back, nil
+	}
+	plan = l.plan(r)
+	for _, s := range plan {
+		if said := l.published.refused[s.table.Name]; said != "" && s.how != byTruncate {
+			return nil, nil, errs.New(errPublished, msg.PublishedRefused.In(l.cfg.lang, s.table.Name.String(), strings.Join(l.published.tables[s.table.Name].By, ", "), said), nil)
+		}
+	}
+	return plan, back, nil
+}
+
+// refused returns the tables of the plan that the server refuses to change in the
+// way that was chosen, with what it says.
+func (l *loader) refused(plan []step) (map[schema.Name]string, error) {
+	leaves := map[how][]uint32{}
+	for _, s := range plan {
+		leaves[s.how] = append(leaves[s.how], l.published.tables[s.table.Name].Leaves...)
+	}
+	commands := map[how][]string{byDelete: {"DELETE"}, byMerge: {"DELETE"}}
+	if !l.powers.Replica { // rows that are there are updated
+		commands[byMerge] = []string{"DELETE", "UPDATE"}
+	}
+	out := map[schema.Name]string{}
+	for way, commands := range commands {
+		said, err := catalog.Refused(l.ctx, l.tx, leaves[way], commands...)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range plan {
+			for _, leaf := range l.published.tables[s.table.Name].Leaves {
+				if text, ok := said[leaf]; ok {
+					out[s.table.Name] = text
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// identify makes all columns the replica identity of the tables that are refused, and
+// returns what takes that back. Those for which that is not allowed are left as they
+// are, and noted. Partitions may be published as their root, so each tree is switched
+// as a whole.
+func (l *loader) identify(plan []step, refused map[schema.Name]string) (back []string, err error) {
+	var names []schema.Name
+	for name := range refused {
+		names = append(names, name)
+	}
+	identities, err := catalog.ReplicaIdentities(l.ctx, l.tx, names)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range plan {
+		name := s.table.Name
+		if refused[name] == "" {
+			continue
+		}
+		there, restore, ok := catalog.SwitchIdentities(identities[name])
+		if ok {
+			if ok, err = l.try(there, s); err != nil {
+				return nil, err
+			}
+		}
+		if !ok {
+			l.published.refused[name] = refused[name]
+			continue
+		}
+		back = append(back, restore...)
+	}
+	return back, nil
+}
+
+// try executes statements after which the server is expected to let the rows of a
+// step be changed, and takes them back if it does not.
+func (l *loader) try(sql []string, s step) (ok bool, err error) {
+	tx, err := l.tx.Begin(l.ctx)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback(l.ctx)
+	if err := execAll(l.ctx, tx, sql); err != nil {
+		return false, err
+	}
+	still, err := l.refused([]step{s})
+	if err != nil || len(still) > 0 {
+		return false, err
+	}
+	return true, tx.Commit(l.ctx)
+}

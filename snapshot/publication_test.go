@@ -1,0 +1,136 @@
+package snapshot_test
+
+import "testing"
+
+// publishable are tables with each sort of replica identity.
+const publishable = `
+	CREATE TABLE stock (id int PRIMARY KEY, v int, note text);
+	CREATE TABLE sale (id int PRIMARY KEY, stock int REFERENCES stock, n int);
+	CREATE TABLE log (line text, n int);
+	CREATE TABLE nothing (id int PRIMARY KEY, v int);
+	ALTER TABLE nothing REPLICA IDENTITY NOTHING;
+	CREATE TABLE whole (line text, n int);
+	ALTER TABLE whole REPLICA IDENTITY FULL;
+	CREATE TABLE indexed (a int NOT NULL, b text NOT NULL, c text);
+	CREATE UNIQUE INDEX "By a" ON indexed (a);
+	ALTER TABLE indexed REPLICA IDENTITY USING INDEX "By a";
+	CREATE TABLE "Unique" (a int UNIQUE, "B b" text);
+	CREATE TABLE soon (id int PRIMARY KEY DEFERRABLE, v int);
+	CREATE TABLE part (id int, r int, v text, PRIMARY KEY (id, r)) PARTITION BY RANGE (r);
+	CREATE TABLE part0 PARTITION OF part FOR VALUES FROM (0) TO (4);
+	CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (4) TO (9) PARTITION BY LIST (r);
+	CREATE TABLE part1a PARTITION OF part1 DEFAULT;
+	CREATE TABLE heap (r int, v text) PARTITION BY RANGE (r);
+	CREATE TABLE heap0 PARTITION OF heap FOR VALUES FROM (0) TO (4);
+	CREATE TABLE heap1 PARTITION OF heap DEFAULT;
+	ALTER TABLE heap1 REPLICA IDENTITY NOTHING;
+	CREATE TABLE base (id int PRIMARY KEY, v text);
+	CREATE TABLE heir (x int) INHERITS (base);
+	CREATE UNLOGGED TABLE unlogged (v int);
+	CREATE TABLE untouched (v int);
+	INSERT INTO stock SELECT g, g - 3, 'n' FROM generate_series(1, 9) g;
+	INSERT INTO sale SELECT g, g, 1 FROM generate_series(1, 9) g;
+	INSERT INTO log SELECT 'l' || g % 3, g FROM generate_series(1, 9) g;
+	INSERT INTO log VALUES ('twice', 1), ('twice', 1), (NULL, NULL);
+	INSERT INTO nothing SELECT g, g FROM generate_series(1, 9) g;
+	INSERT INTO whole SELECT 'w', g % 2 FROM generate_series(1, 9) g;
+	INSERT INTO indexed SELECT g, 'b', 'c' FROM generate_series(1, 9) g;
+	INSERT INTO "Unique" VALUES (1, 'x'), (2, 'y'), (NULL, NULL);
+	INSERT INTO soon SELECT g, g FROM generate_series(1, 9) g;
+	INSERT INTO part SELECT g, g % 9, 'p' FROM generate_series(1, 20) g;
+	INSERT INTO heap SELECT g % 9, 'h' FROM generate_series(1, 20) g;
+	INSERT INTO base VALUES (1, 'b'), (2, 'b');
+	INSERT INTO heir VALUES (2, 'h', 1), (3, 'h', 1);
+	INSERT INTO unlogged VALUES (1);
+	INSERT INTO untouched VALUES (1);
+`
+
+// What a test may do whatever is published, and what it may where the table has a
+// replica identity that suffices.
+const (
+	inserts = `INSERT INTO stock VALUES (20, 5, 'new'); INSERT INTO sale VALUES (20, 20, 1); INSERT INTO log VALUES ('new', 1), ('twice', 1); INSERT INTO nothing VALUES (20, 1);
+		INSERT INTO whole VALUES ('w', 1); INSERT INTO indexed VALUES (20, 'b', 'c'); INSERT INTO "Unique" VALUES (20, 'z'); INSERT INTO soon VALUES (20, 1);
+		INSERT INTO part VALUES (30, 2, 'n'), (30, 6, 'n'); INSERT INTO heap VALUES (2, 'n'), (8, 'n'); INSERT INTO base VALUES (9, 'n'); INSERT INTO heir VALUES (9, 'n', 1); INSERT INTO unlogged VALUES (2)`
+	updates = `UPDATE whole SET n = 7 WHERE n = 1; DELETE FROM whole WHERE n = 0; UPDATE unlogged SET v = 9`
+	keyed   = `UPDATE stock SET note = 'x' WHERE id = 1; DELETE FROM sale WHERE id = 4; DELETE FROM stock WHERE id = 4;
+		UPDATE indexed SET a = 30, c = 'x' WHERE a = 1; DELETE FROM indexed WHERE a = 2; UPDATE part SET v = 'x', r = 8 - r WHERE id < 5; DELETE FROM part WHERE id = 7;
+		UPDATE ONLY base SET v = 'x'; DELETE FROM ONLY base WHERE id = 2`
+)
+
+var publishedTables = []string{"public.stock", "public.sale", "public.log", "public.nothing", "public.whole", "public.indexed", "public.Unique", "public.soon", "public.part", "public.heap", "public.base", "public.heir", "public.unlogged"}
+
+// TestPublications: whatever is published in whatever way, all ways back lead there.
+func TestPublications(t *testing.T) {
+	t.Parallel()
+	const tables = `stock, sale, log, nothing, whole, indexed, "Unique", soon, part, heap, base, untouched`
+	const others = "the clones of other kinds prove them" // they take most of the time
+	proveAll(t, []kind{
+		{
+			name: "all tables", schema: publishable, admin: `CREATE PUBLICATION p FOR ALL TABLES`,
+			changes: []string{inserts, updates, keyed}, changed: publishedTables,
+		},
+		{
+			name: "all tables, via root", noClone: others, schema: publishable, admin: `CREATE PUBLICATION p FOR ALL TABLES WITH (publish_via_partition_root = true)`,
+			changes: []string{inserts, updates, keyed}, changed: publishedTables,
+		},
+		{
+			name: "tables of a schema", noClone: others, schema: publishable, admin: `CREATE PUBLICATION p FOR TABLES IN SCHEMA public`,
+			changes: []string{inserts, updates, keyed}, changed: publishedTables,
+		},
+		{
+			name: "tables", noClone: others, schema: publishable + `CREATE PUBLICATION p FOR TABLE ` + tables,
+			changes: []string{inserts, updates, keyed}, changed: publishedTables,
+		},
+		{
+			name: "tables, via root", schema: publishable + `CREATE PUBLICATION p FOR TABLE ` + tables + ` WITH (publish_via_partition_root = true)`,
+			changes: []string{inserts, updates, keyed}, changed: publishedTables,
+		},
+		{
+			name: "two publications", noClone: others, schema: publishable + `CREATE PUBLICATION p FOR TABLE ` + tables + ` WITH (publish = 'insert'); CREATE PUBLICATION "P q" FOR TABLE log, heap0, heap1`,
+			changes: []string{inserts, updates, keyed, `DELETE FROM nothing; UPDATE "Unique" SET a = 30 WHERE a = 1`}, changed: publishedTables,
+		},
+		{
+			name: "inserts alone", noClone: others, schema: publishable, admin: `CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert')`,
+			changes: []string{inserts, updates, keyed, `DELETE FROM log WHERE n < 3; UPDATE heap SET r = 8 - r`}, changed: publishedTables,
+		},
+		{
+			name: "no deletes", noClone: others, schema: publishable, admin: `CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert, update, truncate')`,
+			changes: []string{inserts, updates, keyed, `DELETE FROM log WHERE n < 3`}, changed: publishedTables,
+		},
+		{
+			name: "no TRUNCATE", noClone: others, schema: publishable, admin: `CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert, update, delete')`,
+			changes: []string{inserts, updates, keyed}, changed: publishedTables,
+		},
+		{
+			name: "filters", schema: publishable + `CREATE PUBLICATION p FOR TABLE stock WHERE (v > 0), sale WHERE (n > 0), log WHERE (n > 2), nothing WHERE (v > 1), whole WHERE (n > 0), indexed WHERE (a > 2),
+				"Unique" WHERE ("B b" > 'x'), part WHERE (v > 'a'), heap WHERE (v > 'a'), base WHERE (v > 'a') WITH (publish_via_partition_root = true)`,
+			changes: []string{inserts, updates}, changed: publishedTables,
+		},
+		{
+			name: "filters on the key", noClone: others, schema: publishable + `CREATE PUBLICATION p FOR TABLE stock WHERE (id > 3), sale WHERE (id > 3), part WHERE (r > 3), ONLY base WHERE (id > 1) WITH (publish_via_partition_root = true)`,
+			changes: []string{inserts, updates, keyed}, changed: publishedTables,
+		},
+		{
+			name: "columns", schema: publishable + `CREATE PUBLICATION p FOR TABLE stock (v), sale (n), log (line), nothing (v), whole (n), indexed (c), "Unique" ("B b"), soon (v), part (v), heap (v), base (v) WITH (publish_via_partition_root = true)`,
+			changes: []string{inserts}, changed: publishedTables, reloads: true,
+		},
+		{
+			name: "columns with the key", noClone: others, schema: publishable + `CREATE PUBLICATION p FOR TABLE stock (id), sale (id, n), indexed (a, c), part (id, r), ONLY base (id, v) WITH (publish_via_partition_root = true)`,
+			changes: []string{inserts, updates, keyed}, changed: publishedTables,
+		},
+		{
+			name: "columns and another publication", noClone: others, schema: publishable + `CREATE PUBLICATION p FOR TABLE stock (v); CREATE PUBLICATION q FOR TABLE stock, log`,
+			changes: []string{inserts, updates}, changed: publishedTables, reloads: true,
+		},
+		{
+			name: "an index that was dropped", noClone: others, schema: publishable + `CREATE UNIQUE INDEX gone ON stock (id); ALTER TABLE stock REPLICA IDENTITY USING INDEX gone; DROP INDEX gone;
+				CREATE UNIQUE INDEX gone ON part0 (id, r); ALTER TABLE part0 REPLICA IDENTITY USING INDEX gone; DROP INDEX gone; CREATE PUBLICATION p FOR TABLE stock, part`,
+			changes: []string{inserts, updates}, changed: publishedTables, reloads: true,
+		},
+		{
+			name: "generated columns", schema: `CREATE TABLE made (v int, w int GENERATED ALWAYS AS (v * 2) STORED); INSERT INTO made VALUES (1), (2), (2);
+				CREATE TABLE keymade (v int, w int GENERATED ALWAYS AS (v * 2) STORED PRIMARY KEY); INSERT INTO keymade VALUES (1), (2); CREATE PUBLICATION p FOR TABLE made, keymade`,
+			changes: []string{`INSERT INTO made VALUES (3), (2)`, `INSERT INTO keymade VALUES (7)`}, changed: []string{"public.made", "public.keymade"}, reloads: true,
+		},
+	})
+}
