@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
@@ -132,19 +133,19 @@ func (l *loader) identify(plan []step, refused map[schema.Name]string) (back []s
 }
 
 // try executes statements after which the server is expected to let the rows of a
-// step be changed, and takes them back if it does not.
+// step be changed, and takes them back if it does not. The savepoint must be gone then:
+// rows that are written below one have another transaction id than the horizon.
 func (l *loader) try(sql []string, s step) (ok bool, err error) {
-	tx, err := l.tx.Begin(l.ctx)
-	if err != nil {
-		return false, err
-	}
-	defer tx.Rollback(l.ctx)
-	if err := execAll(l.ctx, tx, sql); err != nil {
+	if err := execAll(l.ctx, l.tx, slices.Concat([]string{"SAVEPOINT groundhog_identity"}, sql)); err != nil {
 		return false, err
 	}
 	still, err := l.refused([]step{s})
-	if err != nil || len(still) > 0 {
+	if err != nil {
 		return false, err
 	}
-	return true, tx.Commit(l.ctx)
+	end := []string{"RELEASE SAVEPOINT groundhog_identity"}
+	if len(still) > 0 {
+		end = slices.Concat([]string{"ROLLBACK TO SAVEPOINT groundhog_identity"}, end)
+	}
+	return len(still) == 0, execAll(l.ctx, l.tx, end)
 }

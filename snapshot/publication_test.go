@@ -1,6 +1,16 @@
 package snapshot_test
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
 
 // publishable are tables with each sort of replica identity.
 const publishable = `
@@ -133,4 +143,187 @@ func TestPublications(t *testing.T) {
 			changes: []string{`INSERT INTO made VALUES (3), (2)`, `INSERT INTO keymade VALUES (7)`}, changed: []string{"public.made", "public.keymade"}, reloads: true,
 		},
 	})
+}
+
+// TestPublicationsOfATest: one that is made, changed or dropped after the snapshot, or a
+// replica identity that is, changes nothing about where a restore leads. It stays.
+func TestPublicationsOfATest(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ first, then, last string }{
+		"made": {"", `CREATE PUBLICATION p FOR TABLE stock WHERE (v > 0), log, nothing, heap WITH (publish_via_partition_root = true)`, `DROP PUBLICATION p`},
+		"made in parts": {"", `CREATE PUBLICATION p FOR TABLE log; ALTER PUBLICATION p SET (publish_via_partition_root = true); ALTER PUBLICATION p ADD TABLE nothing, part WHERE (v > 'a')`,
+			`ALTER PUBLICATION p DROP TABLE log; ALTER PUBLICATION p SET (publish = 'insert')`},
+		"dropped":     {`CREATE PUBLICATION p FOR TABLE stock WHERE (v > 0), log`, `DROP PUBLICATION p`, `CREATE PUBLICATION p FOR TABLE log (n)`},
+		"more tables": {`CREATE PUBLICATION p FOR TABLE sale`, `ALTER PUBLICATION p ADD TABLE log, stock WHERE (v > 0)`, `ALTER PUBLICATION p DROP TABLE stock`},
+		"columns":     {`CREATE PUBLICATION p FOR TABLE stock, log`, `ALTER PUBLICATION p SET TABLE stock (id), log (n)`, `ALTER PUBLICATION p SET TABLE stock (v)`},
+		"identity": {`CREATE PUBLICATION p FOR TABLE stock, log, indexed`, `ALTER TABLE stock REPLICA IDENTITY NOTHING; ALTER TABLE log REPLICA IDENTITY FULL`,
+			`ALTER TABLE stock REPLICA IDENTITY DEFAULT; ALTER TABLE log REPLICA IDENTITY DEFAULT`},
+		"index": {`CREATE PUBLICATION p FOR TABLE indexed; CREATE UNIQUE INDEX other ON indexed (a, b)`, `ALTER TABLE indexed REPLICA IDENTITY USING INDEX other`, `DROP INDEX other`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBothRoles(t, publishable+c.first, func(t *testing.T, b bundle) {
+				before := state(t, b.pool)
+				_, err := b.store.Create(t.Context(), "a")
+				require.NoError(t, err)
+				restore := func() {
+					t.Helper()
+					made := picture(t, b.pool)
+					_, err := b.store.Restore(t.Context(), "a")
+					require.NoError(t, err)
+					require.Equal(t, before, state(t, b.pool))
+					for what, is := range picture(t, b.pool) {
+						if _, rows := before[what]; !rows {
+							require.Equal(t, made[what], is, what)
+						}
+					}
+				}
+				restore()
+				for _, change := range []string{c.then, c.last} {
+					exec(t, b.pool, inserts)
+					exec(t, b.pool, change)
+					exec(t, b.pool, updates)
+					restore()
+					exec(t, b.pool, inserts)
+					restore()
+				}
+			})
+		})
+	}
+}
+
+// TestScopesThatArePublished: rows in a scope can't be truncated. Where nothing lets the
+// server delete them, the error says what would.
+func TestScopesThatArePublished(t *testing.T) {
+	t.Parallel()
+	inBothRoles(t, publishable, func(t *testing.T, b bundle) {
+		rows, log := snapshot.RowsOf("stock", "id > 5"), snapshot.RowsOf("log", "n > 5")
+		before := state(t, b.pool)
+		_, err := b.store.Create(t.Context(), "a", snapshot.Tables("stock", "log"), rows, log)
+		require.NoError(t, err)
+		change := `INSERT INTO log VALUES ('new', 7); INSERT INTO stock VALUES (20, 7, 'n')`
+		restore := func() error { _, err := b.store.Restore(t.Context(), "a"); return err }
+		for _, publication := range []string{`TABLE stock WHERE (v > 0), log`, `TABLE stock, log WHERE (n > 3)`, `TABLE log WITH (publish = 'insert, update')`} {
+			exec(t, b.pool, `CREATE PUBLICATION p FOR `+publication)
+			exec(t, b.pool, change)
+			require.NoError(t, restore(), publication)
+			require.Equal(t, before, state(t, b.pool), publication)
+			require.NoError(t, b.store.Clean(t.Context(), log, snapshot.Tables("log")))
+			require.Empty(t, text(t, b.pool, `SELECT FROM log WHERE n > 5`))
+			require.NoError(t, restore(), publication)
+			exec(t, b.pool, `DROP PUBLICATION p`)
+		}
+		exec(t, b.pool, `CREATE PUBLICATION p FOR TABLE stock (v); CREATE PUBLICATION "other q" FOR TABLE stock`)
+		exec(t, b.pool, change)
+		changed := picture(t, b.pool)
+		err = restore()
+		for _, part := range []string{"public.stock", "other q, p", "cannot delete from table", "Give the table a replica identity"} {
+			require.ErrorContains(t, err, part)
+		}
+		require.Equal(t, changed, picture(t, b.pool))
+		exec(t, b.pool, `ALTER PUBLICATION p DROP TABLE stock`)
+		require.NoError(t, restore())
+		require.Equal(t, before, state(t, b.pool))
+	})
+}
+
+// TestAPublishedTableThatOthersReference: it can be truncated with all of them only.
+func TestAPublishedTableThatOthersReference(t *testing.T) {
+	t.Parallel()
+	b := setup(t, fixtures.WithSchema(publishable+`INSERT INTO soon SELECT g, g FROM generate_series(10, 500) g; CREATE PUBLICATION p FOR TABLE stock (v), log (n)`))
+	superuser(t, b.pool)
+	before := picture(t, b.pool)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	ways := func(sql string) map[string]snapshot.Way {
+		exec(t, b.pool, sql)
+		restored, err := b.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, before, picture(t, b.pool))
+		out := map[string]snapshot.Way{}
+		for _, w := range restored.Ways {
+			out[w.Table] = w.Way
+		}
+		return out
+	}
+	got := ways(`INSERT INTO log VALUES ('new', 7); UPDATE whole SET n = 9`)
+	require.Equal(t, snapshot.Reloaded, got["public.log"])
+	require.Equal(t, snapshot.Undone, got["public.whole"], "other tables are not loaded")
+	got = ways(`INSERT INTO stock VALUES (20, 7, 'n')`)
+	require.Equal(t, snapshot.Reloaded, got["public.stock"])
+	require.Equal(t, snapshot.Reloaded, got["public.sale"])
+}
+
+// TestEventTriggersSeeNoReplicaIdentity: what is switched for the time of a restore is
+// not told of to those that fire always.
+func TestEventTriggersSeeNoReplicaIdentity(t *testing.T) {
+	t.Parallel()
+	const trigger = `CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION note(); ALTER EVENT TRIGGER note ENABLE ALWAYS`
+	b := setup(t, fixtures.WithSchema(publishable+`CREATE PUBLICATION p FOR TABLE log, heap;
+		CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.whole VALUES (tg_tag, 1); END'`))
+	superuser(t, b.pool)
+	exec(t, b.pool, trigger)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	before := state(t, b.pool)
+	restore := func() {
+		t.Helper()
+		exec(t, b.pool, inserts)
+		_, err = b.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, before, state(t, b.pool))
+	}
+	restore()
+	restore()
+	exec(t, b.pool, `DROP EVENT TRIGGER note`)
+	restore()
+	exec(t, b.pool, trigger) // no event tells of that
+	restore()
+}
+
+// TestNothingOfOursIsPublished: neither the journal nor the note of an origin, which is
+// no change of the schema, and keeps what an earlier version noted.
+func TestNothingOfOursIsPublished(t *testing.T) {
+	t.Parallel()
+	b := &builder{bundle: setup(t, fixtures.WithSchema(smallSchema+`; CREATE PUBLICATION p FOR ALL TABLES`))}
+	superuser(t, b.pool)
+	given, err := pgxpool.NewWithConfig(t.Context(), b.pool.Config())
+	require.NoError(t, err)
+	defer given.Close()
+	b.pool = given
+	b.store, err = snapshot.NewStore(given, snapshot.WithDir(b.dir))
+	require.NoError(t, err)
+	exec(t, b.pool, `CREATE TABLE seen (tag text); CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.seen VALUES (tg_tag); END';
+		CREATE SCHEMA groundhog; CREATE TABLE groundhog.origin (name text PRIMARY KEY, file text NOT NULL, kept timestamptz NOT NULL DEFAULT now());
+		INSERT INTO groundhog.origin VALUES ('.origin-of another.groundhog', E'/a ''file\\', now());
+		CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION note(); ALTER EVENT TRIGGER note ENABLE ALWAYS`)
+	b.ensure(t, "a")
+	require.Empty(t, text(t, b.pool, `SELECT tag FROM seen`))
+	require.Empty(t, text(t, b.pool, `SELECT FROM pg_publication_tables WHERE schemaname = 'groundhog'`))
+	require.Equal(t, `(t)`, text(t, b.pool, `SELECT file = E'/a ''file\\' FROM groundhog.origin WHERE name = '.origin-of another.groundhog'`))
+	require.Equal(t, "("+origins(t, b.dir)[0]+")", text(t, b.pool, `SELECT file FROM groundhog.origin WHERE name <> '.origin-of another.groundhog'`))
+	require.Empty(t, text(t, b.pool, `SELECT FROM groundhog.moved`))
+	b.ensure(t, "b")
+	require.Equal(t, []string{"made by the schema"}, b.found)
+}
+
+// TestClonesOfWhatIsNotTracked: a table with as many columns as there can be has no
+// journal. A clone of it is made each time.
+func TestClonesOfWhatIsNotTracked(t *testing.T) {
+	t.Parallel()
+	var columns []string
+	for i := range 1600 {
+		columns = append(columns, fmt.Sprintf("c%d int", i))
+	}
+	b := setup(t, fixtures.WithSchema(`CREATE TABLE wide (`+strings.Join(columns, ", ")+`); INSERT INTO wide (c7) VALUES (7)`))
+	superuser(t, b.pool)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	for range 2 {
+		c, err := b.store.Clone(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, "(7,1)", text(t, c.Pool, `SELECT c7, count(*) OVER () FROM wide`))
+		exec(t, c.Pool, `DELETE FROM wide`)
+		require.NoError(t, c.Close())
+	}
 }

@@ -45,9 +45,9 @@ BEGIN
 	SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) INTO mark FROM pg_event_trigger e;
 	FOR r IN SELECT c.oid::regclass AS name, c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'groundhog')
-				AND NOT EXISTS (SELECT FROM groundhog.tree t WHERE t.rel = c.oid)
+				AND c.oid NOT IN (SELECT t.rel FROM groundhog.tree t)
 				AND (c.relkind = 'r' OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-					AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND NOT EXISTS (SELECT FROM groundhog.tree t WHERE t.rel = d.refobjid))))
+					AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND d.refobjid NOT IN (SELECT t.rel FROM groundhog.tree t))))
 			ORDER BY c.oid LOOP
 		IF r.relkind = 'S' THEN
 			EXECUTE format('SELECT concat_ws('' '', last_value, is_called) FROM %s', r.name) INTO more;

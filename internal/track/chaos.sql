@@ -33,6 +33,21 @@ CREATE RULE soft AS ON DELETE TO ruled WHERE OLD.id % 3 = 0 DO INSTEAD UPDATE ru
 CREATE TABLE total (id int PRIMARY KEY, count int);
 CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 CREATE TABLE blurred (k text COLLATE nocase PRIMARY KEY, v text);
+-- Everything is published. Of what has no usable key, some tell rows apart by all columns;
+-- the others only take inserts, and are undone as if they did.
+CREATE TABLE heard (id int, v text);
+CREATE TABLE filtered (id int PRIMARY KEY, v text);
+CREATE TABLE forked (id int, v text) PARTITION BY RANGE (id);
+CREATE TABLE forked0 PARTITION OF forked FOR VALUES FROM (0) TO (9);
+CREATE TABLE forked1 PARTITION OF forked DEFAULT;
+ALTER TABLE forked1 REPLICA IDENTITY NOTHING;
+ALTER TABLE "Soon é" REPLICA IDENTITY FULL;
+ALTER TABLE late REPLICA IDENTITY FULL;
+ALTER TABLE keyless REPLICA IDENTITY FULL;
+ALTER TABLE base REPLICA IDENTITY FULL;
+ALTER TABLE free REPLICA IDENTITY FULL;
+CREATE PUBLICATION everything FOR ALL TABLES;
+CREATE PUBLICATION part_of_it FOR TABLE parent WHERE (id > 3), filtered WHERE (v > 'a'), part WHERE (r > 2), forked WITH (publish_via_partition_root = true);
 CREATE MATERIALIZED VIEW seen AS SELECT count(*) AS n, max(v) AS v FROM parent;
 
 -- Functions behind indexes, statistics and checks, whose bodies name things without a
@@ -134,6 +149,9 @@ INSERT INTO base SELECT g, 'i' FROM generate_series(1, 4) g;
 INSERT INTO keyed SELECT g, 'k' FROM generate_series(3, 8) g;
 INSERT INTO free SELECT g, 'f' FROM generate_series(5, 10) g;
 INSERT INTO ruled SELECT g, 'r' FROM generate_series(1, 9) g;
+INSERT INTO heard SELECT g % 4, 'h' || g % 2 FROM generate_series(1, 10) g;
+INSERT INTO filtered SELECT g, 'f' FROM generate_series(1, 10) g;
+INSERT INTO forked SELECT g % 12, 'f' FROM generate_series(1, 20) g;
 INSERT INTO blurred SELECT 'K' || g, 'b' FROM generate_series(1, 9) g;
 SELECT setval('log_id_seq', 7);
 REFRESH MATERIALIZED VIEW seen;

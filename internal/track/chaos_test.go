@@ -311,6 +311,8 @@ func ddl(r *rand.Rand) string {
 		"ALTER TABLE "+table+" ADD COLUMN extra int DEFAULT 7; ALTER TABLE "+table+" DROP COLUMN extra",
 		"CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1); DROP TABLE fresh",
 		"CREATE INDEX passing ON word (v); DROP INDEX passing",
+		"ALTER PUBLICATION part_of_it ADD TABLE hot WHERE (w = 0); INSERT INTO hot (id, w) VALUES (30, 1), (31, 0); ALTER PUBLICATION part_of_it DROP TABLE hot",
+		"ALTER TABLE keyless REPLICA IDENTITY DEFAULT; INSERT INTO keyless VALUES (1, 'x'); ALTER TABLE keyless REPLICA IDENTITY FULL",
 		"ALTER TABLE hot DISABLE TRIGGER USER; UPDATE hot SET w = 77; ALTER TABLE hot ENABLE TRIGGER USER",
 		`ALTER TABLE hot DISABLE TRIGGER USER; DELETE FROM hot; INSERT INTO hot (id) VALUES (1)`,
 		"ALTER TABLE part DETACH PARTITION part0; INSERT INTO part0 VALUES (99, 1, 'd'); ALTER TABLE part ATTACH PARTITION part0 FOR VALUES FROM (0) TO (4)",
@@ -326,7 +328,7 @@ func statement(r *rand.Rand) string {
 	only := pick(r, "", "", "", "ONLY ")
 	col := text(table)
 	upsert := pick(r, "busy", "parent", "unlogged", "hot")
-	switch r.IntN(42) {
+	switch r.IntN(43) {
 	case 0, 1:
 		return fmt.Sprintf("UPDATE %s%s SET %s = '%s' WHERE id = %d", only, table, col, v, n(12))
 	case 2:
@@ -434,6 +436,12 @@ func statement(r *rand.Rand) string {
 		}
 		del, ins := fmt.Sprintf("DELETE FROM %s WHERE %s = %s", table, key, id), fmt.Sprintf("INSERT INTO %s (%s) VALUES (%s)", table, key, id)
 		return strings.Join([]string{del, ins, del, ins, del}[r.IntN(3):], "; ")
+	case 41: // tables that are published without a usable key
+		return pick(r,
+			fmt.Sprintf("INSERT INTO heard VALUES (%d, '%s'), (1, 'h1')", n(9), v), fmt.Sprintf("INSERT INTO heard SELECT g, 'bulk' FROM generate_series(1, %d) g", n(150)),
+			fmt.Sprintf("INSERT INTO filtered VALUES (%d, '%s') ON CONFLICT DO NOTHING", n(30), v), fmt.Sprintf("INSERT INTO filtered SELECT g, 'bulk' FROM generate_series(%d, 40) g", 11+n(28)),
+			fmt.Sprintf("INSERT INTO forked VALUES (%d, '%s'), (%d, 'f')", n(20), v, n(20)), fmt.Sprintf("INSERT INTO forked1 VALUES (%d, '%s')", 9+n(20), v),
+			"DELETE FROM heard", "UPDATE filtered SET v = 'x'", "TRUNCATE heard", "TRUNCATE forked0", "TRUNCATE filtered")
 	case 40: // nulls, and a key of the baseline that a new row has beside it until it goes
 		return fmt.Sprintf("INSERT INTO late VALUES (%[1]d, 'dup'); DELETE FROM late WHERE id = %[1]d AND v = 'dup'", n(8))
 	}

@@ -171,11 +171,21 @@ func (w *world) load(ctx context.Context, tx pgx.Tx, t catalog.Table) error {
 		}
 		columns += pgx.Identifier{c}.Sanitize()
 	}
-	if _, err := tx.Exec(ctx, "DELETE FROM "+t.Only()); err != nil {
+	identities, err := catalog.ReplicaIdentities(ctx, tx, []schema.Name{t.Name})
+	if err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, "INSERT INTO "+target+" ("+columns+") OVERRIDING SYSTEM VALUE SELECT "+columns+" FROM "+copyOf(t))
-	return err
+	there, back, _ := catalog.SwitchIdentities(identities[t.Name])
+	if !strings.Contains("heard filtered forked", t.Name.Name) { // see chaos.sql
+		there, back = nil, nil
+	}
+	for _, sql := range slices.Concat(there, []string{"DELETE FROM " + t.Only(),
+		"INSERT INTO " + target + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " + columns + " FROM " + copyOf(t)}, back) {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ways counts what was done to tables.

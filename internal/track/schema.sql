@@ -6,7 +6,9 @@ CREATE SCHEMA IF NOT EXISTS groundhog;
 
 -- All tables are unlogged: no publication has them, not one FOR ALL TABLES either,
 -- whose subscribers would look for groundhog.state and who would refuse to change a
--- table without a key. A crash empties all of them at once.
+-- table without a key. A crash empties all of them at once. None has an index: in a copy
+-- that CREATE DATABASE … STRATEGY WAL_LOG makes where wal_level is minimal, a crash leaves
+-- one that can't be read, and a sequence without a row.
 
 -- One row: what the baseline is, and where. None: the server crashed.
 CREATE UNLOGGED TABLE groundhog.state (
@@ -28,13 +30,13 @@ CREATE UNLOGGED TABLE groundhog.moved (tag text);
 CREATE UNLOGGED TABLE groundhog.touched (rel oid, why text);
 -- The tables that have a journal.
 CREATE UNLOGGED TABLE groundhog.owners (
-	owner oid PRIMARY KEY,
+	owner oid NOT NULL,
 	name text NOT NULL,
 	rows bigint NOT NULL,    -- in the baseline
 	always text              -- why it is never undone
 );
 -- Of a table that is written to, those whose journal may tell of it.
-CREATE UNLOGGED TABLE groundhog.tree (rel oid, owner oid, PRIMARY KEY (rel, owner));
+CREATE UNLOGGED TABLE groundhog.tree (rel oid NOT NULL, owner oid NOT NULL);
 -- The columns of the tables, where no event trigger sees them change.
 CREATE UNLOGGED TABLE groundhog.shapes (rel oid NOT NULL, shape text);
 CREATE UNLOGGED TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
@@ -68,7 +70,7 @@ BEGIN
 	END IF;
 	own := pg_catalog.pg_current_xact_id_if_assigned()::text;
 	SELECT s.r INTO horizon FROM groundhog.state s;
-	IF horizon IS NULL AND (SELECT h.last_value FROM groundhog.horizon h) OPERATOR(pg_catalog.=) 0 THEN
+	IF horizon IS NULL AND coalesce((SELECT h.last_value FROM groundhog.horizon h), 0) OPERATOR(pg_catalog.=) 0 THEN
 		-- After a crash all is loaded, whatever is written. The tables may have changed
 		-- while nothing told which functions speak of their columns.
 		PERFORM pg_catalog.set_config('groundhog.off', 'on', true);
@@ -208,12 +210,12 @@ CREATE FUNCTION groundhog.verdict(want text, here text) RETURNS TABLE (horizon x
 $$;
 
 -- The tables whose journal tells of what was written, and why it tells not all.
-CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, name text, rows bigint, why text) LANGUAGE sql STABLE AS $$
-	SELECT x.owner, x.name, x.rows, coalesce(pg_catalog.max(q.why), x.always)
+CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, name text, rows bigint, why text) LANGUAGE sql STABLE
+	SET enable_hashjoin = on SET enable_seqscan = on AS $$ -- there may be thousands of tables, and there is no index
+	SELECT o.owner, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
 	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
-		CROSS JOIN LATERAL (SELECT o.* FROM groundhog.tree t JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
-			WHERE t.rel OPERATOR(pg_catalog.=) q.rel OFFSET 0) x -- one after the other, whatever the planner thinks of their number
-	GROUP BY x.owner, x.name, x.rows, x.always ORDER BY x.owner
+		JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
+	GROUP BY o.owner, o.name, o.rows, o.always ORDER BY o.owner
 $$;
 
 -- Brings the database back to the baseline that want names, or tells why not. A
