@@ -45,6 +45,11 @@ import (
 // transaction and table, updates of a thousand rows by half, and deletes of so many
 // to between two and three times. [Store.Untrack] removes it all.
 //
+// Subscribers and logical slots hear of a restore as of any other transaction: of an
+// undo, each row that was changed; of a load, all rows. A published table whose rows the
+// server does not let be deleted, having no key for instance, has all its columns as
+// replica identity meanwhile, which waits for readers in open transactions too.
+//
 // A role that may set session_replication_role (a superuser, or who was granted
 // it) has a journal, and loads without checking each row's foreign keys. Any other
 // must own the tables, and always loads all of them, with foreign keys checked, which takes

@@ -46,10 +46,10 @@ func subscribe(t *testing.T, schema string) subscribed {
 	require.NoError(t, err)
 	admin, err := pgx.Connect(t.Context(), strings.Replace(url, "dbname="+config.Database, "dbname=postgres", 1))
 	require.NoError(t, err)
-	_, err = admin.Exec(t.Context(), "CREATE DATABASE subscriber TEMPLATE "+pgx.Identifier{config.Database}.Sanitize())
+	_, err = admin.Exec(t.Context(), "CREATE DATABASE test_subscriber TEMPLATE "+pgx.Identifier{config.Database}.Sanitize())
 	require.NoError(t, err)
 	require.NoError(t, admin.Close(t.Context()))
-	s.pool, s.other = open(url), open(strings.Replace(url, "dbname="+config.Database, "dbname=subscriber", 1))
+	s.pool, s.other = open(url), open(strings.Replace(url, "dbname="+config.Database, "dbname=test_subscriber", 1))
 	s.store, err = snapshot.NewStore(s.pool, snapshot.WithDir(s.dir))
 	require.NoError(t, err)
 
@@ -187,6 +187,22 @@ func TestWhatASlotHears(t *testing.T) {
 		require.Contains(t, heard, one)
 	}
 	require.NotContains(t, heard, "groundhog")
+
+	// The subscriber is loaded, whether its subscription writes or not.
+	s.equal(t, "a load")
+	exec(t, s.other, `ALTER SUBSCRIPTION s DISABLE`)
+	other, err := snapshot.NewStore(s.other, snapshot.WithDir(s.dir))
+	require.NoError(t, err)
+	before := state(t, s.other)
+	_, err = other.Create(t.Context(), "b")
+	require.NoError(t, err)
+	for range 2 {
+		exec(t, s.other, inserts)
+		restored, err := other.Restore(t.Context(), "b")
+		require.NoError(t, err)
+		require.Equal(t, before, state(t, s.other))
+		require.NotContains(t, waysIn(restored), snapshot.Undone)
+	}
 	exec(t, s.other, `ALTER SUBSCRIPTION s DISABLE; ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s`)
 }
 
