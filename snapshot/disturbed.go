@@ -62,6 +62,7 @@ func (l *loader) putRight(plan []step) error {
 	if err != nil {
 		return err
 	}
+	again := map[schema.Name]bool{}
 	for _, s := range slices.Backward(plan) { // what references comes first
 		extra := now[s.table.Name].Since(s.after.Writes)
 		if extra == (catalog.Writes{}) {
@@ -71,6 +72,14 @@ func (l *loader) putRight(plan []step) error {
 		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reacts(s.table) {
 			return disturbed
 		}
+		refused, err := catalog.Refused(l.ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
+		if err != nil {
+			return err
+		}
+		if len(refused) > 0 {
+			again[s.table.Name] = true
+			continue
+		}
 		tag, err := l.tx.Exec(l.ctx, fmt.Sprintf("DELETE FROM %s t WHERE "+sinceLoad, s.table.Only(), s.after.command))
 		if err != nil {
 			return ofTable(s.table.Name, err)
@@ -79,7 +88,7 @@ func (l *loader) putRight(plan []step) error {
 			return disturbed
 		}
 	}
-	return nil
+	return l.truncateAgain(plan, again)
 }
 
 // ofOthers leaves out of a step what event triggers have put into its table in this

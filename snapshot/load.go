@@ -134,7 +134,7 @@ func (l *loader) plan(r *snapfile.Reader) []step {
 func (l *loader) truncatable() map[schema.Name]bool {
 	can, want := map[schema.Name]bool{}, map[schema.Name]bool{}
 	for _, t := range l.sel.Tables {
-		can[t.Name] = l.sel.where[t.Name] == "" && !l.published.deafTo(t.Name)
+		can[t.Name] = l.sel.where[t.Name] == "" && !l.deaf(t)
 	}
 	// to carries what holds for a table over to those that it references, or the
 	// other way round, until nothing changes.

@@ -23,11 +23,17 @@ type published struct {
 	refused map[schema.Name]string // those that only TRUNCATE empties, and what the server says
 }
 
-// deafTo tells that subscribers would not hear of a TRUNCATE, but of a DELETE: the rows
-// that are put in again would be there twice for them. Where a table has to be
-// truncated, that can't be helped.
-func (p published) deafTo(table schema.Name) bool {
-	return p.tables[table].Deaf && len(p.refused) == 0
+// deaf tells that subscribers would not hear of a TRUNCATE of the table, but of a DELETE:
+// the rows that are put in again would be there twice for them. Where the table has to
+// be truncated, that can't be helped: with foreign keys that can't be switched off, a
+// DELETE might not be possible.
+func (l *loader) deaf(t catalog.Table) bool {
+	if !l.published.tables[t.Name].Deaf || len(l.published.refused) > 0 {
+		return false
+	}
+	return l.powers.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(slices.Concat(l.sel.Tables, l.sel.others), func(other catalog.Table) bool {
+		return slices.ContainsFunc(other.ForeignKeys, func(fk catalog.ForeignKey) bool { return fk.References == t.Name })
+	})
 }
 
 // errPublished tells that a table can't be emptied since it is published.
@@ -148,4 +154,35 @@ func (l *loader) try(sql []string, s step) (ok bool, err error) {
 		end = slices.Concat([]string{"ROLLBACK TO SAVEPOINT groundhog_identity"}, end)
 	}
 	return len(still) == 0, execAll(l.ctx, l.tx, end)
+}
+
+// truncateAgain loads tables once more whose rows can't be deleted, now that their
+// replica identity is what it was: no event trigger sees TRUNCATE. It takes those along
+// that reference them.
+func (l *loader) truncateAgain(plan []step, tables map[schema.Name]bool) error {
+	if len(tables) == 0 {
+		return nil
+	}
+	for again := true; again; {
+		again = false
+		for _, t := range slices.Concat(l.sel.Tables, l.sel.others) {
+			for _, fk := range t.ForeignKeys {
+				if tables[fk.References] && !tables[t.Name] {
+					tables[t.Name], again = true, true
+				}
+			}
+		}
+	}
+	var steps []step
+	for _, s := range plan {
+		if !tables[s.table.Name] {
+			continue
+		}
+		if l.sel.where[s.table.Name] != "" || l.reacts(s.table) {
+			return errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.loud)), nil)
+		}
+		s.how = byTruncate
+		steps = append(steps, s)
+	}
+	return l.reload(steps)
 }

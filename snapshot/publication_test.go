@@ -1,6 +1,7 @@
 package snapshot_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -279,6 +280,35 @@ func TestEventTriggersSeeNoReplicaIdentity(t *testing.T) {
 	restore()
 	exec(t, b.pool, trigger) // no event tells of that
 	restore()
+}
+
+// TestAnOwnersEventTriggersAndPublications: what an event trigger that an owner can't
+// disable writes to a table whose rows can't be deleted is gone too.
+func TestAnOwnersEventTriggersAndPublications(t *testing.T) {
+	t.Parallel()
+	const schema = `CREATE TABLE log (what text); CREATE TABLE twice (id int UNIQUE, v text); CREATE TABLE of (id int PRIMARY KEY, twice int REFERENCES twice (id)); CREATE TABLE other (id int PRIMARY KEY);
+		INSERT INTO log VALUES ('first'); INSERT INTO twice VALUES (1, 'x'); INSERT INTO of VALUES (1, 1); INSERT INTO other VALUES (1);
+		CREATE PUBLICATION p FOR TABLE log, twice WITH (publish = 'insert, update, delete')`
+	b := asOwner(t, schema)
+	admin := fixtures.DB(t)
+	superuser(t, admin)
+	t.Cleanup(func() {
+		_, err := admin.Exec(context.Background(), `DROP EVENT TRIGGER note`)
+		require.NoError(t, err)
+	})
+	exec(t, admin, `CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
+			INSERT INTO public.log VALUES (tg_tag); INSERT INTO public.twice SELECT max(id) + 1, tg_tag FROM public.twice; END $$;
+		CREATE EVENT TRIGGER note ON ddl_command_end EXECUTE FUNCTION note()`)
+	before := picture(t, b.pool)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	require.Equal(t, before, picture(t, b.pool))
+	for range 2 {
+		exec(t, b.pool, `INSERT INTO log VALUES ('test'); INSERT INTO other VALUES (2); INSERT INTO twice VALUES (20, 'test')`)
+		_, err = b.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, before, picture(t, b.pool))
+	}
 }
 
 // TestNothingOfOursIsPublished: neither the journal nor the note of an origin, which is
