@@ -144,8 +144,8 @@ func TestRowsThatDoNotFitIntoTheJournal(t *testing.T) {
 		changed: []string{"public.moods", "public.keyless", "public.other"},
 		reloads: true,
 	}, {
-		name: "brim", // of a page
-		schema: `CREATE TABLE full_page (id bigint PRIMARY KEY` + columns(126, "name NOT NULL DEFAULT 'n'") + strings.ReplaceAll(columns(8, "bigint NOT NULL DEFAULT 1"), "c", "d") + `); CREATE TABLE other (id int PRIMARY KEY, v text)`,
+		name:    "brim", // of a page
+		schema:  `CREATE TABLE full_page (id bigint PRIMARY KEY` + columns(126, "name NOT NULL DEFAULT 'n'") + strings.ReplaceAll(columns(8, "bigint NOT NULL DEFAULT 1"), "c", "d") + `); CREATE TABLE other (id int PRIMARY KEY, v text)`,
 		rows:    `INSERT INTO full_page SELECT generate_series(1, 5); INSERT INTO other VALUES (1, 'v')`,
 		changes: []string{`UPDATE full_page SET c1 = 'x' WHERE id = 1; DELETE FROM full_page WHERE id = 2; UPDATE other SET v = 'changed'`},
 		changed: []string{"public.full_page", "public.other"},
