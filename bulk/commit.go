@@ -14,6 +14,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
 const (
@@ -193,7 +194,7 @@ func (k *rowKey) String() string {
 	}
 	parts := make([]string, len(k.columns))
 	for i, c := range k.columns {
-		parts[i] = c.Name + "=" + k.values[i]
+		parts[i] = schema.Told(c.Name) + "=" + k.values[i]
 	}
 	return strings.Join(parts, ", ")
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
 // ConstraintKind tells what kind of constraint refused a row.
@@ -313,7 +314,7 @@ func (w *work) constraintError(r *refusal, kind ConstraintKind) error {
 		References: r.facts.References, Row: r.row, Detail: r.pg.Detail, cause: r.pg}
 	var what string
 	what, e.Key = w.place(r.load, r.row)
-	why := e.Constraint
+	why := schema.Line(e.Constraint)
 	if kind == NotNull {
 		why = "NOT NULL " + strings.TrimSpace(r.pg.ColumnName+" "+r.pg.DataTypeName)
 		if r.pg.ColumnName != "" {
@@ -345,18 +346,18 @@ func (w *work) hint(r *refusal, e *ConstraintError) string {
 	case e.Kind == ForeignKey && e.References != "":
 		return msg.BulkHintForeignKey.In(lang, e.References)
 	case e.Kind == Unique && len(e.Columns) > 0:
-		return msg.BulkHintUnique.In(lang, strings.Join(e.Columns, ", "))
+		return msg.BulkHintUnique.In(lang, schema.Line(strings.Join(e.Columns, ", ")))
 	case e.Kind == NotNull && len(e.Columns) > 0:
 		for _, c := range r.load.columns {
 			if c.Name == e.Columns[0] {
-				return msg.BulkHintNotNullField.In(lang, c.field.name, c.Name)
+				return msg.BulkHintNotNullField.In(lang, c.field.name, schema.Told(c.Name))
 			}
 		}
-		return msg.BulkHintNotNull.In(lang, e.Columns[0])
+		return msg.BulkHintNotNull.In(lang, schema.Told(e.Columns[0]))
 	case r.facts.Definition != "":
 		return msg.BulkHintDemands.In(lang, r.facts.Definition)
 	}
-	return msg.BulkHintDemands.In(lang, e.Constraint)
+	return msg.BulkHintDemands.In(lang, schema.Line(e.Constraint))
 }
 
 // triggerHint is the hint that a function gave with the error that it raised.
@@ -382,7 +383,7 @@ func (w *work) valueError(r *refusal) error {
 		Detail: r.value.cause.Error(), Hint: msg.BulkHintValue.In(w.set.lang, c.field.name, c.Type), cause: r.value.cause}
 	var what string
 	what, e.Key = w.place(r.load, r.row)
-	e.text = msg.BulkValue.In(w.set.lang, what, c.Name, c.Type, c.field.name, r.value.typ, e.Hint)
+	e.text = msg.BulkValue.In(w.set.lang, what, schema.Told(c.Name), schema.Line(c.Type), c.field.name, r.value.typ, e.Hint)
 	return e
 }
 
@@ -420,7 +421,7 @@ func (w *work) serverValueError(r *refusal) error {
 		e.Hint = msg.BulkHintValue.In(lang, e.Field, e.PgType)
 	}
 	if e.Column != "" {
-		e.text = msg.BulkValue.In(lang, what, e.Column, e.PgType, e.Field, e.GoType, e.Hint)
+		e.text = msg.BulkValue.In(lang, what, schema.Told(e.Column), schema.Line(e.PgType), e.Field, e.GoType, e.Hint)
 	} else {
 		e.text = msg.BulkRefused.In(lang, what, sentence(e.Detail), e.Hint)
 	}

@@ -35,7 +35,7 @@ type ChangeSet struct {
 
 // TableChanges is what was changed in one table.
 type TableChanges struct {
-	Table string      // qualified: public.offices
+	Table string      // qualified: public.offices; parts that hold a dot are quoted
 	Rows  []RowChange // in the order of the primary key
 
 	// Note tells what can't be told row by row, or that the table itself is not the
@@ -169,16 +169,17 @@ func (r Row) Get(column string) (any, error) {
 func (c ChangeSet) Empty() bool { return len(c.Tables) == 0 }
 
 // Table returns what was changed in a table, named with or without its schema.
-// One that was not changed has no rows.
+// One that was not changed has no rows. Where two tables may be meant, as by "a.b.c"
+// where a schema is called "a.b", it takes a name in which that is quoted, as in
+// [TableChanges].
 func (c ChangeSet) Table(name string) TableChanges {
-	for _, t := range c.Tables {
-		if t.Table == name {
-			return t
-		}
-	}
-	for _, t := range c.Tables { // either may have a dot in it
-		if t.name.Name == name {
-			return t
+	for _, meant := range []func(TableChanges) bool{
+		func(t TableChanges) bool { return t.Table == name },
+		func(t TableChanges) bool { return t.name.Is(name) },
+		func(t TableChanges) bool { return t.name.Name == name || schema.Told(t.name.Name) == name },
+	} {
+		if i := slices.IndexFunc(c.Tables, meant); i >= 0 {
+			return c.Tables[i]
 		}
 	}
 	return TableChanges{Table: name}
@@ -237,7 +238,8 @@ func (c *changesConfig) checkIgnored() error {
 }
 
 func (c *changesConfig) ignores(table schema.Name, column string) bool {
-	names := []string{column, table.Name + "." + column, table.String() + "." + column}
+	told := schema.Told(column)
+	names := []string{column, table.Name + "." + column, table.Plain() + "." + column, told, schema.Told(table.Name) + "." + told, table.String() + "." + told}
 	whole := []string{table.Schema, table.Name, column}
 	return slices.ContainsFunc(c.ignored, func(p string) bool {
 		if slices.Contains(names, p) { // also with dots in it
@@ -248,8 +250,7 @@ func (c *changesConfig) ignores(table schema.Name, column string) bool {
 			return false
 		}
 		for i, subject := range whole[len(whole)-len(parts):] {
-			// To path.Match a slash is no letter like others.
-			if ok, _ := path.Match(strings.ReplaceAll(parts[i], "/", "\x00"), strings.ReplaceAll(subject, "/", "\x00")); !ok {
+			if !like(parts[i], subject) {
 				return false
 			}
 		}
@@ -445,7 +446,7 @@ func (c *comparer) compare() (ChangeSet, error) {
 func (c *comparer) byJournal(written []track.Table) error {
 	var names []schema.Name
 	for _, t := range written {
-		names = append(names, t.Relation)
+		names = append(names, t.Name)
 	}
 	if len(names) == 0 {
 		return nil
@@ -454,7 +455,7 @@ func (c *comparer) byJournal(written []track.Table) error {
 	if err != nil {
 		return err
 	}
-	rest := map[string]track.Table{}
+	rest := map[schema.Name]track.Table{}
 	for _, t := range written {
 		if t.Reload != "" {
 			rest[t.Name] = t
@@ -482,11 +483,11 @@ func (c *comparer) byJournal(written []track.Table) error {
 	return c.byFile(rest, "")
 }
 
-func (c *comparer) relations(names []schema.Name) (map[string]catalog.Relation, error) {
+func (c *comparer) relations(names []schema.Name) (map[schema.Name]catalog.Relation, error) {
 	found, err := catalog.Relations(c.ctx, c.tx, names)
-	out := map[string]catalog.Relation{}
+	out := map[schema.Name]catalog.Relation{}
 	for _, r := range found {
-		out[r.Name.String()] = r
+		out[r.Name] = r
 	}
 	return out, err
 }
@@ -560,7 +561,7 @@ func changeOf(p track.Pair, fields []pgconn.FieldDescription, key []string) RowC
 
 // byFile compares tables with the snapshot's file: those that are given, else all of
 // them, for a reason.
-func (c *comparer) byFile(only map[string]track.Table, why string) error {
+func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
 	if c.base == nil || c.cfg.most > 0 && c.base.info.Rows > c.cfg.most {
 		return c.count(only, why)
 	}
@@ -606,7 +607,7 @@ func (c *comparer) byFile(only map[string]track.Table, why string) error {
 	plan = slices.Concat(slices.DeleteFunc(slices.Clone(plan), func(s step) bool { return s.table.Secured }), slices.DeleteFunc(plan, func(s step) bool { return !s.table.Secured }))
 	for n, s := range plan {
 		name := s.table.Name
-		if _, ok := only[name.String()]; only != nil && !ok {
+		if _, ok := only[name]; only != nil && !ok {
 			continue
 		}
 		if s.how != byMerge {
@@ -617,7 +618,7 @@ func (c *comparer) byFile(only map[string]track.Table, why string) error {
 				return err
 			}
 		}
-		if err := c.withFile(l, n, s, relations[name.String()]); err != nil {
+		if err := c.withFile(l, n, s, relations[name]); err != nil {
 			return err
 		}
 	}
@@ -671,18 +672,18 @@ func (c *comparer) withFile(l merger, n int, s step, r catalog.Relation) error {
 }
 
 // count tells of tables by the number of their rows.
-func (c *comparer) count(only map[string]track.Table, why string) error {
+func (c *comparer) count(only map[schema.Name]track.Table, why string) error {
 	if only == nil {
 		c.set.Tables = append(c.set.Tables, TableChanges{Note: whyReloaded(why, c.cfg.lang)})
 		return nil
 	}
 	for _, w := range only {
-		t := TableChanges{Table: w.Name, name: w.Relation, Note: whyReloaded(w.Reload, c.cfg.lang), Before: w.Rows}
+		t := TableChanges{Table: w.Name.String(), name: w.Name, Note: whyReloaded(w.Reload, c.cfg.lang), Before: w.Rows}
 		if err := c.setPath(); err != nil {
 			return err
 		}
-		if err := c.tx.QueryRow(c.ctx, "SELECT pg_catalog.count(*) FROM "+catalog.Ident(w.Relation)).Scan(&t.After); err != nil {
-			return ofTable(w.Relation, err)
+		if err := c.tx.QueryRow(c.ctx, "SELECT pg_catalog.count(*) FROM "+catalog.Ident(w.Name)).Scan(&t.After); err != nil {
+			return ofTable(w.Name, err)
 		}
 		c.set.Tables = append(c.set.Tables, t)
 	}

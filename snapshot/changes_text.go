@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/mattn/go-runewidth"
 
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
 // shownWidth is how many columns of a terminal a value may take.
@@ -42,7 +44,7 @@ func (c ChangeSet) Summary() string {
 		line := t.head()
 		if len(columns) > 0 {
 			slices.Sort(columns)
-			line += " (" + strings.Join(columns, ", ") + ")"
+			line += " (" + schema.ToldAll(columns) + ")"
 		}
 		out = append(out, line)
 	}
@@ -142,16 +144,16 @@ func (r RowChange) line(cut bool) line {
 			l.sign, row = "-", r.Old
 		}
 		for _, column := range row.Columns() {
-			l.cells = append(l.cells, column+"="+one(row, column))
+			l.cells = append(l.cells, schema.Told(column)+"="+one(row, column))
 		}
 		return l
 	default:
 		l := line{like: strings.Join(r.Columns, "\x00") + "\x00~", sign: "~"}
 		for _, column := range r.key {
-			l.cells = append(l.cells, column+"="+one(r.New, column))
+			l.cells = append(l.cells, schema.Told(column)+"="+one(r.New, column))
 		}
 		for _, column := range r.Columns {
-			l.cells = append(l.cells, column+": "+one(r.Old, column)+" → "+one(r.New, column))
+			l.cells = append(l.cells, schema.Told(column)+": "+one(r.Old, column)+" → "+one(r.New, column))
 		}
 		return l
 	}
@@ -217,6 +219,26 @@ func lineDiff(want, got string) string {
 	return strings.Join(out, "\n")
 }
 
+// tableHead is the line of a table, whose name may have spaces: after it there are
+// counts and a note.
+var tableHead = regexp.MustCompile(`^(.*?)( \+\d+)?( ~\d+)?( -\d+)?( \d+ → \d+)?(:( .*)?)?$`)
+
+// quotedName is a name, or part of one, in quotes.
+var quotedName = regexp.MustCompile(`"([^"]|"")*"`)
+
+// goesOn tells a line with cells of a row from that of a table, whose name has a dot. No
+// name holds a sign that stands for something else without being escaped.
+func goesOn(words []string) bool {
+	name, _, cell := strings.Cut(strings.Join(words, " "), "=")
+	before, _, noted := strings.Cut(name, ":")
+	switch dotted := strings.Contains(quotedName.ReplaceAllString(before, ""), "."); {
+	case noted:
+		return !dotted
+	default:
+		return cell
+	}
+}
+
 func linesOf(text string) (out []string) {
 	table := ""
 	for l := range strings.Lines(text) {
@@ -225,16 +247,11 @@ func linesOf(text string) (out []string) {
 		case len(words) == 0:
 		case words[0] == "+" || words[0] == "~" || words[0] == "-":
 			out = append(out, table+" "+strings.Join(words, " "))
-		case len(out) > 0 && (strings.Contains(words[0], "=") || strings.HasSuffix(words[0], ":") && !strings.Contains(words[0], ".")): // the line before goes on
+		case len(out) > 0 && goesOn(words): // the line before does
 			out[len(out)-1] += " " + strings.Join(words, " ")
 		default:
-			// A name may have spaces; after it there are counts.
-			end := slices.IndexFunc(words[1:], func(w string) bool { return strings.HasSuffix(w, ":") || strings.ContainsAny(w[:1], "+~-0123456789") })
-			table = strings.Join(words[:1+max(end, 0)], " ")
-			if end < 0 {
-				table = strings.Join(words, " ")
-			}
 			out = append(out, strings.Join(words, " "))
+			table = tableHead.FindStringSubmatch(out[len(out)-1])[1]
 		}
 	}
 	return out

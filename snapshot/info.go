@@ -28,7 +28,7 @@ type Info struct {
 
 // TableInfo tells how much of a snapshot belongs to one table.
 type TableInfo struct {
-	Name  string // qualified: public.offices
+	Name  string // qualified: public.offices; a part with a dot is quoted: "v1.0".offices
 	Rows  int64
 	Bytes int64 // in the file, compressed
 }

@@ -24,6 +24,7 @@ const markWait = 100 * time.Millisecond
 // then the first restore loads everything, and marks what it loaded.
 type marker struct {
 	store   *Store
+	cfg     *storeConfig
 	se      *session
 	tx      pgx.Tx
 	pending string // the mark until the file is whole and has a name for it
@@ -41,7 +42,7 @@ func (s *Store) newMarker(ctx context.Context, cfg *createConfig) *marker {
 			return nil
 		}
 	}
-	m := &marker{store: s, se: se, pending: "pending " + uuid.NewString()}
+	m := &marker{store: s, cfg: &cfg.storeConfig, se: se, pending: "pending " + uuid.NewString()}
 	if se.tracks {
 		if ok, err := m.begin(ctx); ok && err == nil {
 			return m
@@ -85,7 +86,8 @@ func (m *marker) mark(ctx context.Context, sel *selection, powers catalog.Powers
 	if m == nil || m.tx == nil {
 		return
 	}
-	baseline := track.Baseline{Token: m.pending, Home: m.se.home, Watch: powers.Super, Sequences: sequences, Stale: true}
+	baseline := track.Baseline{Token: m.pending, Home: m.se.home, Watch: powers.Super, Sequences: sequences, Stale: true,
+		Untracked: m.cfg.tellUntracked(ctx, m.se)}
 	for _, t := range sel.Schema.Tables {
 		baseline.Tables = append(baseline.Tables, t.Name)
 	}

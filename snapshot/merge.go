@@ -10,6 +10,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
@@ -160,7 +161,7 @@ func (m merger) insert(n int, s step) error {
 		return nil
 	}
 	columns := identifiers(s.columns())
-	insert := fmt.Sprintf("INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s", catalog.Ident(s.table.Name), columns, m.values(s), staged(n))
+	insert := fmt.Sprintf("INSERT INTO %s AS groundhog_into (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s", catalog.Ident(s.table.Name), columns, m.values(s), staged(n))
 	replaceRows := m.powers.Replica || s.table.Deferrable
 	if m.powers.Replica || s.how != byMerge {
 		if err := m.stage(n, s); err != nil {
@@ -205,20 +206,20 @@ func update(s step) string {
 // others: those that reference them by a foreign key with ON DELETE CASCADE, SET
 // NULL or SET DEFAULT. The server refuses the other sorts by itself.
 func (m merger) checkCascades(plan []step) error {
-	at := map[string]int{}
+	at := map[schema.Name]int{}
 	for n, s := range plan {
-		at[s.table.Name.String()] = n
+		at[s.table.Name] = n
 	}
 	for _, t := range slices.Concat(m.sel.Tables, m.sel.others) {
 		outside := "true"
-		if n, in := at[t.Name.String()]; in {
+		if n, in := at[t.Name]; in {
 			if plan[n].how != byMerge {
 				continue // all its rows are in scope
 			}
 			outside = fmt.Sprintf("(%s) IS NOT TRUE AND NOT %s", plan[n].where, m.isStaged(n, plan[n], "c"))
 		}
 		for _, fk := range t.ForeignKeys {
-			n, in := at[fk.References.String()]
+			n, in := at[fk.References]
 			if !in || plan[n].how != byMerge || !strings.Contains("cnd", fk.OnDelete) {
 				continue
 			}

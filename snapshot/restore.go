@@ -38,7 +38,9 @@ import (
 //
 // The journal is not trusted blindly: what it can't undo with certainty is loaded
 // again, table by table or as a whole, as after TRUNCATE, a change of the schema or
-// a crash of the server; see [Restored]. With materialised views, all of them are
+// a crash of the server; see [Restored]. A table that can't have a journal, as one of
+// 1,600 columns, is loaded when it was written to; one on which the server refuses
+// triggers, each time. With materialised views, all of them are
 // made anew once anything was written. Writers in flight are waited for, since
 // what they commit later would show up in the next test: [TerminateBlockers] ends
 // them instead. The tables' own writes get slower: by some 50 to 100 µs for each

@@ -58,7 +58,8 @@ func RowsOf(table, predicate string) ScopeOption {
 // Tables limits a snapshot to the tables that match one of the patterns, which
 // are those of [path.Match]. A pattern with a dot is matched against the
 // qualified name ("app.*"), one without against the name in any schema
-// ("office*"). The partitions of a table go with it. A table that one of them
+// ("office*"). Where a part of the name holds a dot or a quote itself, the pattern may
+// have it in double quotes, as Info and Changes do (`"v1.0".users`). The partitions of a table go with it. A table that one of them
 // references must be among them, and each pattern must match a table.
 func Tables(patterns ...string) ScopeOption {
 	return scopeOption(func(s *snapfile.Scope) { s.Tables = slices.Concat(s.Tables, orBlank(patterns)) })
@@ -126,11 +127,21 @@ func sameScope(a, b *snapfile.Scope) bool {
 }
 
 func matches(pattern string, n schema.Name) bool {
-	subject := n.Name
-	if strings.Contains(pattern, ".") {
-		subject = n.String()
+	switch {
+	case n.Is(pattern):
+		return true
+	case !strings.Contains(pattern, "."):
+		return like(pattern, n.Name)
+	case strings.Contains(pattern, `"`):
+		return like(pattern, n.String())
 	}
-	ok, _ := path.Match(pattern, subject) // a bad pattern was refused
+	return like(pattern, n.Plain())
+}
+
+// like is [path.Match], to which a slash is no letter like others, for names, to which
+// it is. A bad pattern was refused.
+func like(pattern, name string) bool {
+	ok, _ := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(name, "/", "\x00"))
 	return ok
 }
 
@@ -202,7 +213,7 @@ func (c *chooser) rows() error {
 	for _, r := range c.scope.RowsOf {
 		var found []schema.Name
 		for _, t := range c.cat.Tables {
-			if c.kept[t.Name] && (r.Table == t.Name.String() || r.Table == t.Name.Name) {
+			if c.kept[t.Name] && (t.Name.Is(r.Table) || r.Table == t.Name.Name) {
 				found = append(found, t.Name)
 			}
 		}

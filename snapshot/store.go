@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -136,8 +137,12 @@ func badName(name string) string {
 		}
 	}
 	stem, _, _ := strings.Cut(strings.ToLower(name), ".")
-	if slices.Contains([]string{"con", "prn", "aux", "nul"}, stem) ||
-		len(stem) == 4 && (strings.HasPrefix(stem, "com") || strings.HasPrefix(stem, "lpt")) && stem[3] >= '0' && stem[3] <= '9' {
+	stem = strings.TrimRight(stem, " ")
+	device, number := strings.TrimRight(stem, "0123456789¹²³"), 0
+	if device != stem {
+		number = utf8.RuneCountInString(stem[len(device):])
+	}
+	if slices.Contains([]string{"con", "prn", "aux", "nul", "conin$", "conout$"}, stem) || number == 1 && (device == "com" || device == "lpt") {
 		return stem
 	}
 	return ""

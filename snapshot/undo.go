@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,12 +170,12 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 	if out, err = track.Undo(ctx, tx, b.file.sum, b.se.home); err != nil || out.Void != "" {
 		return out, err
 	}
-	again := map[string]bool{}
+	again := map[schema.Name]bool{}
 	var rows int64
 	for _, t := range out.Tables {
 		again[t.Name] = t.Reload != ""
 	}
-	for _, t := range b.file.info.Tables {
+	for _, t := range b.file.manifest.Tables {
 		if again[t.Name] {
 			rows += t.Rows
 		}
@@ -189,7 +190,7 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 	if err := l.match(&b.file.manifest, b.file.name); err != nil {
 		return out, err
 	}
-	l.narrow(func(n schema.Name) bool { return again[n.String()] })
+	l.narrow(func(n schema.Name) bool { return again[n] })
 	l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), rows)
 	defer l.meter.Done()
 	_, err = l.replaceRows(b.file.reader)
@@ -244,7 +245,8 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 // mark makes what was loaded the baseline. Where it can't be, it is loaded again
 // the next time.
 func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
-	baseline := track.Baseline{Token: b.file.sum, Home: b.se.home, Watch: l.powers.Super, Anew: b.anew || why == track.Damaged, Rows: map[schema.Name]int64{}}
+	baseline := track.Baseline{Token: b.file.sum, Home: b.se.home, Watch: l.powers.Super, Anew: b.anew || why == track.Damaged, Rows: map[schema.Name]int64{},
+		Untracked: b.cfg.tellUntracked(ctx, b.se)}
 	for _, t := range l.sel.Schema.Tables {
 		baseline.Tables = append(baseline.Tables, t.Name)
 	}
@@ -280,14 +282,14 @@ func (b *bringer) tellOnce(ctx context.Context, err error) {
 // waysTaken tells what became of each table of the snapshot.
 func (b *bringer) waysTaken(out track.Outcome) []TableWay {
 	lang := b.cfg.lang
-	by := map[string]track.Table{}
+	by := map[schema.Name]track.Table{}
 	for _, t := range out.Tables {
 		by[t.Name] = t
 	}
 	nothing, undone := msg.WhyNothing.In(lang), msg.WhyUndone.In(lang)
-	ways := make([]TableWay, len(b.file.info.Tables))
-	for i, t := range b.file.info.Tables {
-		w := TableWay{Table: t.Name, Way: Nothing, Why: nothing, Rows: t.Rows}
+	ways := make([]TableWay, len(b.file.manifest.Tables))
+	for i, t := range b.file.manifest.Tables {
+		w := TableWay{Table: b.file.info.Tables[i].Name, Way: Nothing, Why: nothing, Rows: t.Rows}
 		if written, ok := by[t.Name]; ok && written.Reload != "" {
 			w.Way, w.Why = Reloaded, whyReloaded(written.Reload, lang)
 		} else if ok {
@@ -306,6 +308,9 @@ const (
 )
 
 func whyReloaded(why string, lang msg.Lang) string {
+	if said, ok := strings.CutPrefix(why, track.Refused); ok {
+		return msg.WhyRefused.In(lang, schema.Line(said))
+	}
 	text, ok := msg.WhyReloaded[why]
 	if !ok {
 		return why

@@ -105,7 +105,7 @@ const insertTargetsSQL = `
 			CASE WHEN a.attidentity <> '' THEN (SELECT d.objid FROM pg_catalog.pg_depend d
 				WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.deptype = 'i'
 					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = s.oid AND d.refobjsubid = a.attnum)
-			WHEN x.expr ~ '^nextval\(''[^()]*''::regclass\)$' THEN (SELECT d.refobjid FROM pg_catalog.pg_depend d
+			WHEN x.expr ~ '^nextval\(E?''([^'']|'''')*''::regclass\)$' THEN (SELECT d.refobjid FROM pg_catalog.pg_depend d
 				WHERE d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = x.oid
 					AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid <> s.oid LIMIT 1)
 			END, 0),

@@ -242,7 +242,7 @@ func XactStatus(ctx context.Context, q Querier, s Session) (status string, resta
 // ConstraintFacts tells of a constraint, or of a unique index that is none.
 type ConstraintFacts struct {
 	Columns    []string // or expressions
-	References string   // the referenced table, for people
+	References string   // the referenced table, as a schema.Name is written
 	Definition string
 }
 
@@ -256,7 +256,7 @@ func ReadConstraint(ctx context.Context, q Querier, pg *pgconn.PgError) (Constra
 			FROM pg_catalog.pg_namespace n WHERE n.nspname = $1)
 		SELECT ARRAY(SELECT a.attname::text FROM pg_catalog.unnest(k.conkey) WITH ORDINALITY u(num, pos)
 				JOIN pg_catalog.pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.num ORDER BY u.pos),
-			coalesce(n.nspname || '.' || p.relname, ''), pg_catalog.pg_get_constraintdef(k.oid)
+			coalesce(n.nspname, ''), coalesce(p.relname, ''), pg_catalog.pg_get_constraintdef(k.oid)
 		FROM named JOIN pg_catalog.pg_constraint k ON (k.conrelid = named.tab OR k.contypid = named.domain) AND k.conname = $4
 			LEFT JOIN pg_catalog.pg_class p ON p.oid = k.confrelid LEFT JOIN pg_catalog.pg_namespace n ON n.oid = p.relnamespace
 		UNION ALL
@@ -264,12 +264,18 @@ func ReadConstraint(ctx context.Context, q Querier, pg *pgconn.PgError) (Constra
 				FROM pg_catalog.unnest(i.indkey::int2[]) WITH ORDINALITY u(num, pos)
 				LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = u.num AND a.attnum <> 0
 				WHERE u.pos <= i.indnkeyatts ORDER BY u.pos),
-			'', pg_catalog.pg_get_indexdef(i.indexrelid)
+			'', '', pg_catalog.pg_get_indexdef(i.indexrelid)
 		FROM named JOIN pg_catalog.pg_index i ON i.indrelid = named.tab JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid AND c.relname = $4
 		LIMIT 1`, pg.SchemaName, pg.TableName, pg.DataTypeName, pg.ConstraintName)
 	if err != nil {
 		return f, err
 	}
-	_, err = pgx.ForEachRow(rows, []any{&f.Columns, &f.References, &f.Definition}, func() error { return nil })
+	var references schema.Name
+	_, err = pgx.ForEachRow(rows, []any{&f.Columns, &references.Schema, &references.Name, &f.Definition}, func() error {
+		if references.Name != "" {
+			f.References = references.String()
+		}
+		return nil
+	})
 	return f, err
 }

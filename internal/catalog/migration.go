@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -47,6 +48,7 @@ func (r *reader) migration() error {
 	for _, rel := range r.list {
 		name := rel.table.Name
 		known, ok := migrationTables[name.Name]
+		ok = ok && !strings.Contains(name.Name, ".") // which is a schema's in the list
 		if !ok {
 			known, ok = migrationTables[name.String()]
 		}

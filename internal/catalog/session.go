@@ -202,19 +202,20 @@ func markOrigin(ctx context.Context, tx pgx.Tx, name, file string) error {
 	if !may { // they see it
 		triggers = nil
 	}
-	return tx.Conn().PgConn().Exec(ctx, Unseen(triggers, clear+`CREATE SCHEMA IF NOT EXISTS `+OwnSchema+`;
-		CREATE OR REPLACE VIEW `+OwnSchema+`.origin (name, file, kept) AS VALUES `+values)).Close()
+	off, on := Unseen(triggers)
+	return tx.Conn().PgConn().Exec(ctx, off+clear+`CREATE SCHEMA IF NOT EXISTS `+OwnSchema+`;
+		CREATE OR REPLACE VIEW `+OwnSchema+`.origin (name, file, kept) AS VALUES `+values+";\n"+on).Close()
 }
 
-// Unseen returns statements between those that disable event triggers and enable them
-// again.
-func Unseen(triggers []Trigger, sql string) string {
+// Unseen returns statements that disable event triggers, and that give them their
+// states again.
+func Unseen(triggers []Trigger) (off, on string) {
 	for _, t := range triggers {
 		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]
 		alter := "ALTER EVENT TRIGGER " + pgx.Identifier{t.Name}.Sanitize()
-		sql = alter + " DISABLE;\n" + sql + ";\n" + alter + " " + state
+		off, on = off+alter+" DISABLE;\n", alter+" "+state+";\n"+on
 	}
-	return sql
+	return off, on
 }
 
 // OriginMark is what a database notes about its origin.

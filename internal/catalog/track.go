@@ -18,9 +18,10 @@ type Relation struct {
 	Parents     []uint32
 	Partitioned bool // it has partitions, and no rows of its own
 	Partition   bool
-	Inherits    bool // rows of it are seen through another table, or the other way round
-	Awake       bool // it has a trigger or a rule that fires in replica role
-	Secured     bool // row level security hides rows from the current role
+	Inherits    bool     // rows of it are seen through another table, or the other way round
+	Awake       bool     // it has a trigger or a rule that fires in replica role
+	Secured     bool     // row level security hides rows from the current role
+	Triggers    []string // of the user's, with names like those of ours
 	Columns     []RelationColumn
 }
 
@@ -56,6 +57,8 @@ func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation,
 				WHERE t.tgrelid = c.oid AND t.tgenabled IN ('A', 'R') AND p.pronamespace <> coalesce(pg_catalog.to_regnamespace('`+OwnSchema+`'), 0))
 				OR EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type IN ('3', '4') AND w.ev_enabled IN ('A', 'R')),
 			c.relrowsecurity AND pg_catalog.row_security_active(c.oid),
+			ARRAY(SELECT t.tgname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
+				WHERE t.tgrelid = c.oid AND t.tgname ~ '^(000|zzz)_`+OwnSchema+`_' AND p.pronamespace <> coalesce(pg_catalog.to_regnamespace('`+OwnSchema+`'), 0)),
 			a.attname, a.type, a.own, a.enum, a.coll, a.attgenerated, a.identity, a.equal
 		FROM unnest($1::text[], $2::text[]) AS u(s, t)
 			JOIN pg_catalog.pg_namespace n ON n.nspname = u.s JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.t
@@ -92,10 +95,10 @@ func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation,
 		columns, types, collations, generated, key []string
 		own, enum, identity                        []bool
 	)
-	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.Awake, &r.Secured,
+	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.Awake, &r.Secured, &r.Triggers,
 		&columns, &types, &own, &enum, &collations, &generated, &identity, &key}, func() error {
 		one := r
-		one.Parents = slices.Clone(r.Parents)
+		one.Parents, one.Triggers = slices.Clone(r.Parents), slices.Clone(r.Triggers)
 		one.Columns = make([]RelationColumn, len(columns))
 		for i := range columns {
 			one.Columns[i] = RelationColumn{Name: columns[i], Type: types[i], User: own[i], Enum: enum[i], Collation: collations[i], Generated: generated[i], Identity: identity[i], Equal: key[i]}

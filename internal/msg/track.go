@@ -4,9 +4,12 @@ package msg
 var (
 	CantTrack = Define("this database's changes are not tracked, so each restore loads all tables again. A superuser, or who was granted SET ON PARAMETER session_replication_role and CREATE on the database, tracks them",
 		"このデータベースの変更は追跡できないため、復元のたびにすべてのテーブルを読み込み直します。スーパーユーザー、または SET ON PARAMETER session_replication_role とデータベースの CREATE 権限を持つロールなら追跡できます")
-	CantUntrack = Define("the tracking of changes was not removed", "変更の追跡を削除できませんでした")
-	WhyNothing  = Define("nobody wrote to it", "書き込みがありませんでした")
-	WhyUndone   = Define("the rows that were changed were put back", "変更された行を元に戻しました")
+	CantUntrack    = Define("the tracking of changes was not removed", "変更の追跡を削除できませんでした")
+	TableUntracked = Define("this table's rows can't be tracked, so a restore loads all of it once it was written to. The other tables are tracked",
+		"このテーブルの行は追跡できないため、書き込みがあると復元時にテーブル全体を読み込み直します。ほかのテーブルは追跡します")
+	WhyRefused = Define("its rows can't be tracked: %s", "行を追跡できません：%s")
+	WhyNothing = Define("nobody wrote to it", "書き込みがありませんでした")
+	WhyUndone  = Define("the rows that were changed were put back", "変更された行を元に戻しました")
 )
 
 // WhyReloaded are the reasons to load tables again, by their names in packages track
@@ -30,6 +33,9 @@ var WhyReloaded = map[string]Text{
 	"awake":       Define("a trigger or a rule that fires always would see it", "常に起動するトリガーまたはルールがあります"),
 	"hidden":      Define("row level security hides rows", "行レベルセキュリティで見えない行があります"),
 	"published":   Define("a publication has it, and its replica identity does not let rows be deleted one by one", "パブリケーションに含まれており、レプリカ識別の設定では行を個別に削除できません"),
+	"columns":     Define("it has too many columns: a journal has one more, and a table may have 1600", "列が多すぎます。ジャーナルには列がもう 1 つ必要ですが、テーブルの列は 1600 個までです"),
+	"wide":        Define("a row did not fit into the journal", "ジャーナルに入らない行がありました"),
+	"apart":       Define("it is a partition of a table that is not tracked", "追跡していないテーブルのパーティションです"),
 	"scope":       WhyScope,
 	"powers":      Define("this role can't track changes", "このロールは変更を追跡できません"),
 	"most":        Define("most rows had to be loaded again", "大半の行を読み込み直す必要がありました"),

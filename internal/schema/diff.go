@@ -60,7 +60,7 @@ func (d *differ) add(text msg.Text, args ...any) { d.addWith(Loads, text, args..
 
 func (d *differ) addWith(effect Effect, text msg.Text, args ...any) {
 	for i, arg := range args {
-		args[i] = fmt.Sprint(arg)
+		args[i] = Line(fmt.Sprint(arg))
 	}
 	d.out = append(d.out, Difference{Text: text.In(d.lang, args...), Effect: effect})
 }
@@ -151,7 +151,7 @@ func (t Table) describe() string {
 }
 
 func (c Column) describe() string {
-	s := c.Name + " " + c.Type
+	s := Told(c.Name) + " " + c.Type
 	if c.NotNull {
 		s += " not null"
 	}
@@ -166,14 +166,20 @@ func (c Column) describe() string {
 
 func (k Key) describe() string {
 	if k.Primary {
-		return "primary key (" + strings.Join(k.Columns, ", ") + ")"
+		return "primary key (" + ToldAll(k.Columns) + ")"
 	}
-	return "unique (" + strings.Join(k.Columns, ", ") + ")"
+	return "unique (" + ToldAll(k.Columns) + ")"
 }
 
 func (k ForeignKey) describe() string {
 	return fmt.Sprintf("foreign key (%s) references %s (%s)",
-		strings.Join(k.Columns, ", "), k.References, strings.Join(k.RefColumns, ", "))
+		ToldAll(k.Columns), k.References, ToldAll(k.RefColumns))
 }
 
-func (t Type) describe() string { return t.Kind + " (" + strings.Join(t.Definition, ", ") + ")" }
+func (t Type) describe() string {
+	definition := strings.Join(t.Definition, ", ")
+	if t.Kind == "enum" {
+		definition = ToldAll(t.Definition)
+	}
+	return t.Kind + " (" + definition + ")"
+}

@@ -10,21 +10,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
-
-// Name is the qualified name of a table, type or sequence.
-type Name struct {
-	Schema string `json:"schema"`
-	Name   string `json:"name"`
-}
-
-// String returns the name as people write it in a text: public.offices.
-func (n Name) String() string { return n.Schema + "." + n.Name }
-
-// Compare orders names by schema, then by name, byte by byte.
-func (n Name) Compare(o Name) int {
-	return cmp.Or(cmp.Compare(n.Schema, o.Schema), cmp.Compare(n.Name, o.Name))
-}
 
 // The kinds of tables.
 const (
@@ -98,8 +85,8 @@ func (s Schema) Canonical() Schema {
 		t.Columns = slices.Clone(t.Columns)
 		slices.SortFunc(t.Columns, func(a, b Column) int { return cmp.Compare(a.Name, b.Name) })
 		t.Keys = slices.Clone(t.Keys)
-		slices.SortFunc(t.Keys, func(a, b Key) int { return cmp.Compare(a.describe(), b.describe()) })
-		t.Keys = slices.CompactFunc(t.Keys, func(a, b Key) bool { return a.describe() == b.describe() })
+		slices.SortFunc(t.Keys, Key.compare)
+		t.Keys = slices.CompactFunc(t.Keys, func(a, b Key) bool { return a.compare(b) == 0 })
 		t.ForeignKeys = slices.Clone(t.ForeignKeys)
 		slices.SortFunc(t.ForeignKeys, ForeignKey.compare)
 		t.ForeignKeys = slices.CompactFunc(t.ForeignKeys, func(a, b ForeignKey) bool { return a.compare(b) == 0 })
@@ -108,6 +95,18 @@ func (s Schema) Canonical() Schema {
 	slices.SortFunc(out.Types, func(a, b Type) int { return a.Compare(b.Name) })
 	slices.SortFunc(out.Sequences, Name.Compare)
 	return out
+}
+
+// compare orders keys as files of earlier versions have them, by their columns as one
+// text; two keys of which that is the same are different all the same.
+func (k Key) compare(o Key) int {
+	kind := func(k Key) string {
+		if k.Primary {
+			return "primary"
+		}
+		return "unique"
+	}
+	return cmp.Or(cmp.Compare(kind(k), kind(o)), cmp.Compare(strings.Join(k.Columns, ", ")+")", strings.Join(o.Columns, ", ")+")"), slices.Compare(k.Columns, o.Columns))
 }
 
 func (k ForeignKey) compare(o ForeignKey) int {

@@ -18,16 +18,16 @@ import (
 // a table that only can't be undone does.
 func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Outcome, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), coalesce(w.name, ''), coalesce(n.nspname, ''), coalesce(c.relname, ''), coalesce(nullif(w.why, '`+Published+`'), ''), coalesce(w.rows, 0)
-			FROM groundhog.verdict($1, $2) v LEFT JOIN groundhog.written() w ON v.void IS NULL
-				LEFT JOIN pg_catalog.pg_class c ON c.oid = w.owner LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`, token, home)
+		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), w.name IS NOT NULL, coalesce(w.space, ''), coalesce(w.name, ''), coalesce(nullif(w.why, '`+Published+`'), ''), coalesce(w.rows, 0)
+			FROM groundhog.verdict($1, $2, $3) v LEFT JOIN groundhog.written() w ON v.void IS NULL`, token, home, version)
 		if err != nil {
 			return err
 		}
 		out = Outcome{Void: Crash} // without a row: see schema.sql
 		var t Table
-		_, err = pgx.ForEachRow(rows, []any{&out.Void, &t.Name, &t.Relation.Schema, &t.Relation.Name, &t.Reload, &t.Rows}, func() error {
-			if t.Name != "" {
+		var written bool
+		_, err = pgx.ForEachRow(rows, []any{&out.Void, &written, &t.Schema, &t.Name.Name, &t.Reload, &t.Rows}, func() error {
+			if written {
 				out.Tables = append(out.Tables, t)
 			}
 			return nil

@@ -2,6 +2,7 @@ package track
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -130,22 +131,33 @@ func of(row string) func(column) string {
 	return func(c column) string { return c.in(row + c.ident) }
 }
 
-// generate writes the journal of the table, if it is its own, and the triggers.
-func (g *generator) generate() {
-	if g.OID == g.root.OID {
+// generate writes the journal of the table, if it is its own, and the triggers, as far
+// as it can be tracked. One that can't be has a journal without columns.
+func (g *generator) generate(level int) {
+	switch {
+	case g.OID != g.root.OID:
+	case level != journaled:
+		g.add(`CREATE UNLOGGED TABLE %s (kind "char")`, g.journal())
+	default:
 		g.journalTable()
 		g.undo()
+	}
+	if level == unnoticed {
+		return
 	}
 	g.trigger("000_groundhog_enter", "BEFORE INSERT OR UPDATE OR DELETE", "STATEMENT",
 		fmt.Sprintf(`%s AND coalesce(pg_catalog.strpos(pg_catalog.current_setting('groundhog.t', true), ',%d,'), 0) OPERATOR(pg_catalog.=) 0`, awake, g.OID), "enter")
 	g.trigger("000_groundhog_truncate", "BEFORE TRUNCATE", "STATEMENT", awake, "enter")
-	if !g.Partitioned {
+	if !g.Partitioned && level == journaled {
 		g.notes()
 	}
 	g.add(`ALTER TABLE ONLY %s %s`, g.name(), strings.Join(g.always, ", "))
 }
 
 func (g *generator) trigger(name, event, level, when, function string) {
+	for slices.Contains(g.Triggers, name) { // somebody else's
+		name += "_"
+	}
 	g.add(`CREATE TRIGGER "%s" %s ON %s%s FOR EACH %s WHEN (%s) EXECUTE FUNCTION groundhog.%s()`, name, event, g.name(),
 		map[string]string{"AFTER INSERT/STATEMENT": " REFERENCING NEW TABLE AS groundhog_new", "AFTER DELETE/STATEMENT": " REFERENCING OLD TABLE AS groundhog_old"}[event+"/"+level],
 		level, when, function)
@@ -163,11 +175,11 @@ func (g *generator) journalTable() {
 // notes writes the triggers that fill the journal.
 func (g *generator) notes() {
 	columns, key := g.columns(all), g.columns(inKey)
-	g.function("old", fmt.Sprintf(`
-	INSERT INTO %s (kind%s) VALUES ('%s'%s);
+	g.function("old", g.fitting(fmt.Sprintf(`
+	INSERT INTO %s (kind%s) VALUES ('%s'%s);`, g.journal(), list(columns, entry), kindOld, list(columns, of("OLD."))))+fmt.Sprintf(`
 	IF coalesce(pg_catalog.current_setting('groundhog.r', true), '') OPERATOR(pg_catalog.=) '' THEN
 		PERFORM groundhog.blind(%d);
-	END IF;`, g.journal(), list(columns, entry), kindOld, list(columns, of("OLD.")), g.root.OID))
+	END IF;`, g.root.OID))
 	event := "AFTER UPDATE OR DELETE"
 	if g.plain() && g.hasKey() {
 		event = "AFTER UPDATE"
@@ -182,7 +194,7 @@ func (g *generator) notes() {
 		// A row that moves between partitions fires those of its rows only.
 		level, inserted = "ROW", fmt.Sprintf(`VALUES ('%s'%s)`, kindNew, list(key, of("NEW.")))
 	}
-	g.function("note", fmt.Sprintf(`
+	g.function("note", g.fitting(fmt.Sprintf(`
 	IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
 		INSERT INTO %[1]s (kind%[2]s) %[3]s;
 	ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
@@ -190,18 +202,35 @@ func (g *generator) notes() {
 	ELSE
 		INSERT INTO %[1]s (kind%[2]s) VALUES ('%[7]s'%[8]s), ('%[9]s'%[10]s);
 	END IF;`, g.journal(), list(key, entry), inserted, list(columns, entry), kindDeleted, list(columns, of("")),
-		kindNew, list(key, of("NEW.")), kindGone, list(key, of("OLD."))))
+		kindNew, list(key, of("NEW.")), kindGone, list(key, of("OLD.")))))
 	// A condition that named columns would keep them from being altered. This one is
 	// put in its place whenever it is evaluated, so it costs no call.
-	g.add(`CREATE FUNCTION groundhog.%s(old anyelement, new anyelement) RETURNS boolean LANGUAGE sql IMMUTABLE AS $groundhog$
+	g.add(`CREATE FUNCTION groundhog.%s(old anyelement, new anyelement) RETURNS boolean LANGUAGE sql IMMUTABLE AS %s`, g.called("rekeyed"), quoted(fmt.Sprintf(`
 	SELECT NOT (%s)
-$groundhog$`, g.called("rekeyed"), each(key, " AND ", func(c column) string { return fmt.Sprintf("($1).%s %s ($2).%[1]s", c.ident, c.Equal) }))
+`, each(key, " AND ", func(c column) string { return fmt.Sprintf("($1).%s %s ($2).%[1]s", c.ident, c.Equal) }))))
 	g.add(`GRANT EXECUTE ON FUNCTION groundhog.%s(anyelement, anyelement) TO PUBLIC`, g.called("rekeyed"))
 	g.trigger("zzz_groundhog_key", "AFTER UPDATE", "ROW", fmt.Sprintf("groundhog.%s(OLD.*, NEW.*) AND %s", g.called("rekeyed"), awake), g.called("note"))
 	g.trigger("zzz_groundhog_new", "AFTER INSERT", level, awake, g.called("note"))
 	if g.plain() {
 		g.trigger("zzz_groundhog_gone", "AFTER DELETE", "STATEMENT", awake, g.called("note"))
 	}
+}
+
+// wideFrom is how many columns a table has of which an entry may not fit on a page
+// where its row does: it has one more, and labels of enums as text.
+const wideFrom = 100
+
+// fitting has entries that do not fit noted, rather than fail the statement of who
+// wrote the row.
+func (g *generator) fitting(body string) string {
+	if len(g.root.Columns) < wideFrom {
+		return body
+	}
+	return fmt.Sprintf(`
+	BEGIN%s
+	EXCEPTION WHEN program_limit_exceeded THEN
+		INSERT INTO groundhog.touched VALUES (%d, '%s');
+	END;`, body, g.root.OID, Wide)
 }
 
 func (g *generator) called(function string) string { return fmt.Sprintf("%s_%d", function, g.OID) }
@@ -213,11 +242,11 @@ func (g *generator) function(name, body string) {
 			set = textSettings
 		}
 	}
-	g.add(`CREATE FUNCTION groundhog.%s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER%s AS $groundhog$
+	g.add(`CREATE FUNCTION groundhog.%s() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER%s AS %s`, g.called(name), set, quoted(fmt.Sprintf(`
 #variable_conflict use_column
 BEGIN%s
 	RETURN NULL;
-END $groundhog$`, g.called(name), set, body)
+END `, body)))
 }
 
 // textSettings are those under which text means the same in all sessions. They take
@@ -300,7 +329,7 @@ func (g *generator) undo() {
 		target = " (" + each(values, ", ", ident) + ") OVERRIDING SYSTEM VALUE"
 	}
 	there, back := g.unkeyed.statements()
-	g.add(`CREATE FUNCTION groundhog.undo_%[1]d(horizon xid, rows bigint, OUT why text, OUT changed bigint) LANGUAGE plpgsql AS $groundhog$
+	g.add(`CREATE FUNCTION groundhog.undo_%d(horizon xid, rows bigint, OUT why text, OUT changed bigint) LANGUAGE plpgsql AS %s`, g.OID, quoted(fmt.Sprintf(`
 #variable_conflict use_column
 DECLARE
 	put bigint;
@@ -318,6 +347,6 @@ BEGIN
 	GET DIAGNOSTICS put = ROW_COUNT;
 	changed := changed + put;%[12]s
 	PERFORM groundhog.empty('%[2]s');
-END $groundhog$`, g.OID, g.journal(), undoFrom, undoShare, decide, remove, g.name(), target,
-		each(values, ", ", func(c column) string { return c.out("j." + c.entry) }), kindOld, there, back)
+END `, g.OID, g.journal(), undoFrom, undoShare, decide, remove, g.name(), target,
+		each(values, ", ", func(c column) string { return c.out("j." + c.entry) }), kindOld, there, back)))
 }

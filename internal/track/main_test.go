@@ -215,9 +215,9 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	byName := map[string]catalog.Table{}
+	byName := map[schema.Name]catalog.Table{}
 	for _, t := range w.cat.Tables {
-		byName[t.Name.String()] = t
+		byName[t.Name] = t
 	}
 	switch {
 	case out.Void != "":
@@ -314,7 +314,7 @@ func (w *world) untrue(told *int) (out []string, err error) {
 		if err != nil || written.Void != "" {
 			return err
 		}
-		why := map[string]string{}
+		why := map[schema.Name]string{}
 		for _, t := range written.Tables {
 			why[t.Name] = t.Reload
 		}
@@ -348,7 +348,7 @@ func (w *world) untrue(told *int) (out []string, err error) {
 				return err
 			}
 			var got track.Compared
-			reload, touched := why[r.Name.String()]
+			reload, touched := why[r.Name]
 			if touched {
 				c.With = ""
 				if got, err = track.Compare(w.Context(), tx, c); err != nil {

@@ -19,11 +19,11 @@ type unkeyed struct {
 
 // published finds the tables whose rows can't be deleted, by their oids. A later
 // change of that is one of the schema.
-func published(ctx context.Context, tx pgx.Tx, relations map[uint32]*catalog.Relation) (map[uint32]*unkeyed, error) {
+func published(ctx context.Context, tx pgx.Tx, families []*family) (map[uint32]*unkeyed, error) {
 	oids := map[schema.Name]uint32{}
 	var names []schema.Name
-	for _, r := range relations {
-		if r.OID == r.Root && !r.Awake && !r.Secured {
+	for _, f := range families {
+		if r := f.root; f.level == journaled && !r.Awake && !r.Secured {
 			names = append(names, r.Name)
 			oids[r.Name] = r.OID
 		}
@@ -76,8 +76,8 @@ func (u *unkeyed) statements() (there, back string) {
 		return "", ""
 	}
 	there = `
-	IF EXISTS (SELECT FROM pg_catalog.pg_event_trigger e WHERE e.evtenabled OPERATOR(pg_catalog.=) ANY (ARRAY['A', 'R']::"char"[])
-			AND NOT e.evtname OPERATOR(pg_catalog.=) ANY (ARRAY['groundhog_changed', 'groundhog_dropped']::pg_catalog.name[])) THEN
+	IF EXISTS (SELECT FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) e.evtfoid
+			WHERE e.evtenabled OPERATOR(pg_catalog.=) ANY (ARRAY['A', 'R']::"char"[]) AND p.pronamespace OPERATOR(pg_catalog.<>) 'groundhog'::regnamespace) THEN
 		why := '` + Published + `';
 		RETURN;
 	END IF;`

@@ -31,9 +31,11 @@ CREATE UNLOGGED TABLE groundhog.touched (rel oid, why text);
 -- The tables that have a journal.
 CREATE UNLOGGED TABLE groundhog.owners (
 	owner oid NOT NULL,
+	space text NOT NULL,     -- its schema
 	name text NOT NULL,
 	rows bigint NOT NULL,    -- in the baseline
-	always text              -- why it is never undone
+	always text,             -- why it is never undone
+	unseen boolean NOT NULL  -- nothing notes that it is written to
 );
 -- Of a table that is written to, those whose journal may tell of it.
 CREATE UNLOGGED TABLE groundhog.tree (rel oid NOT NULL, owner oid NOT NULL);
@@ -42,14 +44,15 @@ CREATE UNLOGGED TABLE groundhog.shapes (rel oid NOT NULL, shape text);
 CREATE UNLOGGED TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
 
 CREATE FUNCTION groundhog.shape(rel oid) RETURNS text LANGUAGE sql STABLE AS $$
-	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', a.attname, a.atttypid, a.attisdropped), ',' ORDER BY a.attnum)
+	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_catalog.quote_ident(a.attname), a.atttypid, a.attisdropped), ',' ORDER BY a.attnum)
 	FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) rel AND a.attnum OPERATOR(pg_catalog.>) 0
 $$;
 
--- The event triggers. Nothing tells when they are altered or dropped, but their rows.
+-- The event triggers, whatever they are called. Nothing tells when they are altered or
+-- dropped, but their rows.
 CREATE FUNCTION groundhog.watchers() RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', e.evtname, e.evtenabled, e.xmin), ',' ORDER BY e.evtname)
-	FROM pg_catalog.pg_event_trigger e WHERE e.evtname OPERATOR(pg_catalog.=) ANY (ARRAY['groundhog_changed', 'groundhog_dropped']::pg_catalog.name[])
+	FROM pg_catalog.pg_event_trigger e WHERE e.evtfoid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('groundhog.watch()')
 $$;
 
 -- Before the first statement of a transaction on a table: waits while a restore
@@ -110,7 +113,7 @@ BEGIN
 	END IF;
 	IF TG_EVENT OPERATOR(pg_catalog.=) 'sql_drop' THEN
 		IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d WHERE NOT d.is_temporary
-				AND d.schema_name IS DISTINCT FROM 'pg_temp' AND d.object_identity OPERATOR(pg_catalog.!~) '(^| )"?pg_temp') THEN
+				AND d.schema_name IS DISTINCT FROM 'pg_temp' AND d.address_names[1] IS DISTINCT FROM 'pg_temp') THEN
 			RETURN;
 		END IF;
 	ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c WHERE c.schema_name IS DISTINCT FROM 'pg_temp') THEN
@@ -191,10 +194,11 @@ BEGIN
 END $$;
 
 -- What is known of the baseline, and why its journal is worth nothing, if it is not.
--- No row: nothing is known, since the server crashed.
-CREATE FUNCTION groundhog.verdict(want text, here text) RETURNS TABLE (horizon xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
+-- No row: nothing is known, since the server crashed. library is the version of the
+-- one that asks.
+CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS TABLE (horizon xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
 	SELECT st.r::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
-			WHEN st.version OPERATOR(pg_catalog.<>) @version@ THEN 'version'
+			WHEN st.version OPERATOR(pg_catalog.<>) library THEN 'version'
 			WHEN st.token IS NULL THEN 'unmarked'
 			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other'
 			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'moved'
@@ -210,29 +214,29 @@ CREATE FUNCTION groundhog.verdict(want text, here text) RETURNS TABLE (horizon x
 $$;
 
 -- The tables whose journal tells of what was written, and why it tells not all.
-CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, name text, rows bigint, why text) LANGUAGE sql STABLE
+CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, space text, name text, rows bigint, why text) LANGUAGE sql STABLE
 	SET enable_hashjoin = on SET enable_seqscan = on AS $$ -- there may be thousands of tables, and there is no index
-	SELECT o.owner, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
+	SELECT o.owner, o.space, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
 	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
 		JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
-	GROUP BY o.owner, o.name, o.rows, o.always ORDER BY o.owner
+	GROUP BY o.owner, o.space, o.name, o.rows, o.always ORDER BY o.owner
 $$;
 
 -- Brings the database back to the baseline that want names, or tells why not. A
 -- table that can't be undone is an error of code GH001 and nothing is changed,
 -- unless partly is given: then the caller reloads those that are told to be
 -- reloaded and calls settle, in the same transaction.
-CREATE FUNCTION groundhog.restore(want text, here text, partly boolean)
-RETURNS TABLE (name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer)
+RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	s record;
 	x record;
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock(@gate@);
 	PERFORM pg_catalog.set_config('lock_timeout', '@wait@', true);
-	SELECT * INTO s FROM groundhog.verdict(want, here);
+	SELECT * INTO s FROM groundhog.verdict(want, here, library);
 	IF NOT FOUND OR s.void IS NOT NULL THEN
-		RETURN QUERY SELECT ''::text, 'void'::text, coalesce(s.void, 'crash'), 0::bigint;
+		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, coalesce(s.void, 'crash'), 0::bigint;
 		RETURN;
 	END IF;
 	IF s.touched THEN
@@ -248,6 +252,7 @@ BEGIN
 				PERFORM groundhog.empty(pg_catalog.concat('groundhog.journal_', x.owner)::regclass);
 				changed := 0;
 			END IF;
+			space := x.space;
 			name := x.name;
 			way := CASE WHEN why IS NULL THEN 'undone' ELSE 'reload' END;
 			RETURN NEXT;
@@ -260,6 +265,13 @@ BEGIN
 			PERFORM groundhog.rewind();
 		END IF;
 	END IF;
+END $$;
+
+-- Notes that no table was written to, as far as that can be known.
+CREATE FUNCTION groundhog.untouch() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM groundhog.empty('groundhog.touched');
+	INSERT INTO groundhog.touched SELECT o.owner, NULL FROM groundhog.owners o WHERE o.unseen;
 END $$;
 
 -- Sets the sequences that are not as in the baseline. This outlives a rollback, so
@@ -299,7 +311,7 @@ BEGIN
 			EXECUTE again;
 		END LOOP;
 	END IF;
-	PERFORM groundhog.empty('groundhog.touched');
+	PERFORM groundhog.untouch();
 	UPDATE groundhog.state SET r = now;
 	PERFORM pg_catalog.setval('groundhog.horizon', now);
 	PERFORM groundhog.rewind();
@@ -308,7 +320,7 @@ END $$;
 -- Marks what is there now as the baseline called token. Where nobody made the
 -- materialised views anew, the next restore does, even with nothing written: all
 -- restores leave the same.
-CREATE FUNCTION groundhog.mark(token text, here text, names text[], rows bigint[], stale boolean) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.mark(token text, here text, spaces text[], names text[], rows bigint[], stale boolean) RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	j record;
@@ -317,28 +329,28 @@ BEGIN
 	FOR j IN SELECT o.owner FROM groundhog.owners o LOOP
 		PERFORM groundhog.empty(pg_catalog.concat('groundhog.journal_', j.owner)::regclass);
 	END LOOP;
-	PERFORM groundhog.empty('groundhog.touched');
+	PERFORM groundhog.untouch();
 	IF stale AND EXISTS (SELECT FROM groundhog.views) THEN
 		INSERT INTO groundhog.touched VALUES (0, NULL);
 	END IF;
 	PERFORM groundhog.empty('groundhog.moved');
-	PERFORM groundhog.count(names, rows);
+	PERFORM groundhog.count(spaces, names, rows);
 	UPDATE groundhog.state s SET token = mark.token, home = here, r = now,
 		schema = CASE WHEN NOT s.watched THEN groundhog.fingerprint() END, watchers = CASE WHEN s.watched THEN groundhog.watchers() END;
 	PERFORM pg_catalog.setval('groundhog.horizon', now);
 END $$;
 
 -- Notes how many rows the tables have in the baseline.
-CREATE FUNCTION groundhog.count(names text[], rows bigint[]) RETURNS void LANGUAGE sql AS $$
-	UPDATE groundhog.owners o SET rows = coalesce((SELECT n.rows FROM unnest(count.names, count.rows) n(name, rows) WHERE n.name = o.name), 0)
+CREATE FUNCTION groundhog.count(spaces text[], names text[], rows bigint[]) RETURNS void LANGUAGE sql AS $$
+	UPDATE groundhog.owners o SET rows = coalesce((SELECT n.rows FROM unnest(count.spaces, count.names, count.rows) n(space, name, rows) WHERE n.space = o.space AND n.name = o.name), 0)
 $$;
 
 -- Gives the baseline its name.
-CREATE FUNCTION groundhog.rename(token text, named text, names text[], rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.rename(token text, named text, spaces text[], names text[], rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 BEGIN
 	UPDATE groundhog.state s SET token = named WHERE s.token = rename.token;
 	IF FOUND THEN
-		PERFORM groundhog.count(names, rows);
+		PERFORM groundhog.count(spaces, names, rows);
 	END IF;
 END $$;

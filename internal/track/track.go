@@ -61,7 +61,7 @@ var schemaSQL string
 const wraparound = 1<<31 - 1<<20
 
 func script(watch bool) string {
-	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(Gate, 10), "@version@", strconv.Itoa(version), "@wrap@", strconv.Itoa(wraparound), "@wait@", strconv.Itoa(LockWait)).Replace(schemaSQL)
+	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(Gate, 10), "@wrap@", strconv.Itoa(wraparound), "@wait@", strconv.Itoa(LockWait)).Replace(schemaSQL)
 }
 
 // Settings are those of a session that goes back or loads: triggers are silent, in
@@ -91,13 +91,10 @@ type Outcome struct {
 
 // Table is a table that was written to.
 type Table struct {
-	Name    string // qualified: public.offices
+	schema.Name
 	Reload  string // why it must be loaded again; none: it was undone
 	Changed int64  // rows that were removed or put in again
-
-	// Only Written tells:
-	Relation schema.Name
-	Rows     int64 // in the baseline
+	Rows    int64  // in the baseline; only Written tells
 }
 
 // The reasons.
@@ -121,6 +118,10 @@ const (
 	Awake     = "awake"     // a trigger or rule that fires always would see it
 	Hidden    = "hidden"    // row level security
 	Published = "published" // rows can't be deleted as long as a publication has them
+	Columns   = "columns"   // it has more columns than a journal may have
+	Wide      = "wide"      // a row did not fit into the journal
+	Apart     = "apart"     // it is a partition of a table that is not tracked
+	Refused   = "refused: " // and what the server said when the journal, or its triggers, were to be made
 )
 
 // LockWait is how long who has the gate waits for another lock, in milliseconds. Who
@@ -170,13 +171,13 @@ func Undo(ctx context.Context, tx pgx.Tx, token, home string) (Outcome, error) {
 }
 
 func restore(ctx context.Context, q catalog.Querier, token, home string, partly bool) (out Outcome, err error) {
-	rows, err := q.Query(ctx, `SELECT name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3)`, token, home, partly)
+	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4)`, token, home, partly, version)
 	if err != nil {
 		return out, err
 	}
 	var t Table
 	var way string
-	_, err = pgx.ForEachRow(rows, []any{&t.Name, &way, &t.Reload, &t.Changed}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&t.Schema, &t.Name.Name, &way, &t.Reload, &t.Changed}, func() error {
 		if way == "void" {
 			out.Void = t.Reload
 			return nil
@@ -203,6 +204,10 @@ type Baseline struct {
 	Watch     bool // the role may make event triggers
 	Stale     bool // materialised views may not show what the tables hold
 	Anew      bool // what is there is not to be trusted: see Damaged
+
+	// Untracked, if there is one, is told of each table that can't have a journal and
+	// is loaded again, and why.
+	Untracked func(Table)
 }
 
 // Begin begins a change that goes past the journal, in the caller's transaction:
@@ -248,24 +253,24 @@ func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	if err := quietly(ctx, tx, sequencesMoved(b.Sequences)); err != nil {
 		return err
 	}
-	names, rows := columns(b.Rows)
-	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4, $5)`, b.Token, b.Home, names, rows, b.Stale)
+	spaces, names, rows := columns(b.Rows)
+	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4, $5, $6)`, b.Token, b.Home, spaces, names, rows, b.Stale)
 	return err
 }
 
 // Rename gives the baseline that was marked as token another name, and tells how
 // many rows it has. Where it is not the baseline any more, it does nothing.
 func Rename(ctx context.Context, conn *pgx.Conn, token, to string, count map[schema.Name]int64) error {
-	names, rows := columns(count)
-	_, err := conn.Exec(ctx, `SELECT groundhog.rename($1, $2, $3, $4)`, token, to, names, rows)
+	spaces, names, rows := columns(count)
+	_, err := conn.Exec(ctx, `SELECT groundhog.rename($1, $2, $3, $4, $5)`, token, to, spaces, names, rows)
 	return err
 }
 
-func columns(count map[schema.Name]int64) (names []string, rows []int64) {
+func columns(count map[schema.Name]int64) (spaces, names []string, rows []int64) {
 	for name, n := range count {
-		names, rows = append(names, name.String()), append(rows, n)
+		spaces, names, rows = append(spaces, name.Schema), append(names, name.Name), append(rows, n)
 	}
-	return names, rows
+	return spaces, names, rows
 }
 
 func currentXID(ctx context.Context, tx pgx.Tx) (xid int64, err error) {
@@ -301,73 +306,6 @@ func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
 	return ok, err
 }
 
-// install makes everything anew.
-func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
-	relations, err := relationsOf(ctx, tx, b.Tables)
-	if err != nil {
-		return err
-	}
-	var sql strings.Builder
-	sql.WriteString(remove)
-	sql.WriteString(script(b.Watch))
-	byOID := map[uint32]*catalog.Relation{}
-	for i := range relations {
-		byOID[relations[i].OID] = &relations[i]
-	}
-	for _, r := range relations { // a partition's own trigger fires on what is put in by the root
-		if root := byOID[r.Root]; root != nil {
-			root.Awake, root.Secured = root.Awake || r.Awake, root.Secured || r.Secured
-		}
-	}
-	unkeyed, err := published(ctx, tx, byOID)
-	if err != nil {
-		return err
-	}
-	for _, r := range relations {
-		g := generator{Relation: r, root: byOID[r.Root], sql: &sql, unkeyed: unkeyed[r.OID]}
-		if g.root == nil {
-			return fmt.Errorf("%s: the table that it is a partition of is not tracked", r.Name)
-		}
-		g.generate()
-		if r.OID == r.Root {
-			fmt.Fprintf(&sql, "INSERT INTO groundhog.owners VALUES (%d, %s, 0, %s);\n", r.OID, literal(r.Name.String()), always(r, g.unkeyed))
-		}
-		if !b.Watch {
-			fmt.Fprintf(&sql, "INSERT INTO groundhog.shapes VALUES (%d, groundhog.shape(%[1]d));\n", r.OID)
-		}
-		for owner := range owners(r, relations) {
-			fmt.Fprintf(&sql, "INSERT INTO groundhog.tree VALUES (%d, %d);\n", r.OID, owner)
-		}
-	}
-	views, err := catalog.MaterializedViews(ctx, tx)
-	if err != nil {
-		return err
-	}
-	for i, v := range views {
-		fmt.Fprintf(&sql, "INSERT INTO groundhog.views VALUES (%d, %s::pg_catalog.regclass, %[2]s);\n", i, literal(catalog.Ident(v)))
-	}
-	if b.Watch {
-		for name, event := range map[string]string{"groundhog_changed": "ddl_command_end", "groundhog_dropped": "sql_drop"} {
-			fmt.Fprintf(&sql, "CREATE EVENT TRIGGER %s ON %s EXECUTE FUNCTION groundhog.watch();\nALTER EVENT TRIGGER %[1]s ENABLE ALWAYS;\n", name, event)
-		}
-	}
-	fmt.Fprintf(&sql, "INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, b.Watch)
-	return quietly(ctx, tx, sql.String())
-}
-
-// quietly executes statements of which no event trigger tells that fires in replica
-// role too: what it wrote down would be part of the baseline.
-func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
-	triggers, may, err := catalog.EventTriggers(ctx, tx)
-	if err != nil {
-		return err
-	}
-	if len(triggers) > 0 && !may {
-		return &LoudError{Trigger: triggers[0].Name}
-	}
-	return exec(ctx, tx, catalog.Unseen(triggers, sql))
-}
-
 // LoudError is about an event trigger that would react to our statements, and that the
 // role may not disable.
 type LoudError struct{ Trigger string }
@@ -381,36 +319,6 @@ func relationsOf(ctx context.Context, tx pgx.Tx, names []schema.Name) ([]catalog
 		return nil, err
 	}
 	return catalog.Relations(ctx, tx, names)
-}
-
-// always says why a table is never undone, as SQL.
-func always(r catalog.Relation, u *unkeyed) string {
-	switch {
-	case r.Awake:
-		return literal(Awake)
-	case r.Secured:
-		return literal(Hidden)
-	case u != nil && !u.switched:
-		return literal(Published)
-	}
-	return "NULL"
-}
-
-// owners returns the tables whose journals may tell of a statement that names r.
-func owners(r catalog.Relation, all []catalog.Relation) map[uint32]bool {
-	seen := map[uint32]bool{r.OID: true}
-	out := map[uint32]bool{r.Root: true}
-	for again := true; again; {
-		again = false
-		for _, c := range all {
-			for _, p := range c.Parents {
-				if seen[p] && !seen[c.OID] {
-					seen[c.OID], out[c.Root], again = true, true, true
-				}
-			}
-		}
-	}
-	return out
 }
 
 // sequencesMoved writes the function that finds the sequences that are not as in
@@ -434,11 +342,11 @@ func sequencesMoved(states []schema.Sequence) string {
 	if len(parts) > 0 {
 		body = "RETURN QUERY " + strings.Join(parts, "\nUNION ALL ") + ";"
 	}
-	return `CREATE OR REPLACE FUNCTION groundhog.sequences_moved() RETURNS TABLE (seq oid, value bigint, called boolean) LANGUAGE plpgsql AS $groundhog$
+	return `CREATE OR REPLACE FUNCTION groundhog.sequences_moved() RETURNS TABLE (seq oid, value bigint, called boolean) LANGUAGE plpgsql AS ` + quoted(`
 #variable_conflict use_column
 BEGIN
-	` + body + `
-END $groundhog$`
+	`+body+`
+END `)
 }
 
 // remove removes what tracks, and lets be what package catalog keeps beside it.
@@ -471,5 +379,3 @@ func Drop(ctx context.Context, tx pgx.Tx) error {
 func exec(ctx context.Context, tx pgx.Tx, sql string) error {
 	return tx.Conn().PgConn().Exec(ctx, sql).Close()
 }
-
-func literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
