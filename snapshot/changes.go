@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -345,6 +346,9 @@ var shown = changesOption(func(c *changesConfig) { c.limit = shownRows })
 func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, error) {
 	if err := s.made(); err != nil {
 		return ChangeSet{}, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (ChangeSet, error) { return s.Changes(ctx, opts...) })
 	}
 	cfg := changesConfig{storeConfig: s.storeConfig}
 	err := apply(&cfg.storeConfig, opts, func(o ChangesOption) { o.changes(&cfg) })

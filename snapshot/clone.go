@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -42,13 +43,19 @@ func Clone(t testing.TB, name string, opts ...CloneOption) *pgxpool.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := herdOf(testdb.MakerOf(s.pool), f.sum)
-	c, err := h.take(contextOf(t), s, cfg, f, t.Name())
+	if bubble.In() && !bubble.Owns(t) {
+		t.Fatal(errs.New(ErrInvalidArgument, msg.NotOfBubble.In(cfg.lang, "snapshot.Clone"), nil))
+	}
+	var h *herd
+	c, err := bubble.Do(contextOf(t), func(ctx context.Context) (*clone, error) {
+		h = herdOf(testdb.MakerOf(s.pool), f.sum)
+		return h.take(ctx, s, cfg, f, t.Name())
+	})
 	if err != nil {
 		t.Fatal(cfg.explain(err, msg.CantClone, name))
 	}
 	t.Cleanup(func() {
-		if err := h.giveBack(t, c); err != nil {
+		if err := bubble.Err(contextOf(t), func(ctx context.Context) error { return h.giveBack(ctx, t, c) }); err != nil {
 			t.Error(err)
 		}
 	})
@@ -75,7 +82,9 @@ func (c *Cloned) Close() error {
 	if c == nil || c.herd == nil { // nobody made it
 		return nil
 	}
-	c.once.Do(func() { c.err = c.herd.giveBack(nil, c.clone) })
+	c.once.Do(func() {
+		c.err = bubble.Err(context.Background(), func(ctx context.Context) error { return c.herd.giveBack(ctx, nil, c.clone) })
+	})
 	return c.err
 }
 
@@ -99,6 +108,9 @@ func (c *Cloned) Close() error {
 func (s *Store) Clone(ctx context.Context, name string, opts ...CloneOption) (*Cloned, error) {
 	if err := s.made(); err != nil {
 		return nil, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (*Cloned, error) { return s.Clone(ctx, name, opts...) })
 	}
 	cfg, f, err := s.cloneConfig(name, opts)
 	if err != nil {
@@ -295,7 +307,7 @@ func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, te
 	if err != nil {
 		return nil, err
 	}
-	if err := h.lend(c, test); err != nil {
+	if err := h.lend(ctx, c, test); err != nil {
 		return nil, err
 	}
 	c.by, c.name = test, f.name
@@ -321,13 +333,13 @@ func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, te
 
 // lend opens the pool of a database, or drops it, also when a function of the
 // caller's panics or ends the goroutine, as t.Fatal does.
-func (h *herd) lend(c *clone, test string) (err error) {
+func (h *herd) lend(ctx context.Context, c *clone, test string) (err error) {
 	defer func() {
 		if c.db == nil {
 			err = errors.Join(err, h.drop(c))
 		}
 	}()
-	c.db, err = c.copy.Lend(test)
+	c.db, err = c.copy.Lend(ctx, test)
 	return err
 }
 
@@ -448,16 +460,14 @@ func (h *herd) keep(c *clone) (kept bool) {
 
 // giveBack takes a database back from a test. It is used again only where it is
 // certain to be as a new copy would be.
-func (h *herd) giveBack(t testing.TB, c *clone) error {
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
+func (h *herd) giveBack(ctx context.Context, t testing.TB, c *clone) error {
 	h.mu.Lock()
 	h.lent = slices.DeleteFunc(h.lent, func(other *clone) bool { return other == c })
 	h.mu.Unlock()
 	pool := c.db.Pool
 	c.se = take(pool)
 	forgetBaseline(pool)
-	clean, err := c.copy.End(t)
+	clean, err := c.copy.End(ctx, t)
 	if !clean {
 		if c.se != nil {
 			closeConn(c.se.conn)
@@ -469,6 +479,8 @@ func (h *herd) giveBack(t testing.TB, c *clone) error {
 	if t != nil {
 		logger = testdb.Logger(t)
 	}
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
 	if why, err := c.undo(ctx, pool, h.key.sum); err != nil || why != "" {
 		if err != nil {
 			why = err.Error()

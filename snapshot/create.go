@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -51,6 +52,9 @@ import (
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
 	if err := s.made(); err != nil {
 		return Info{}, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (Info, error) { return s.Create(ctx, name, opts...) })
 	}
 	cfg := createConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o CreateOption) { o.create(&cfg) }); err != nil {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/guard"
@@ -282,6 +283,9 @@ func (c *storeConfig) exists(path, name string) (bool, error) {
 func (s *Store) Delete(ctx context.Context, name string) error {
 	if err := s.made(); err != nil {
 		return err
+	}
+	if bubble.In() {
+		return bubble.Err(ctx, func(ctx context.Context) error { return s.Delete(ctx, name) })
 	}
 	path, err := s.path(name)
 	if err != nil {

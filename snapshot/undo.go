@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
@@ -314,6 +315,9 @@ func whyReloaded(why string, lang msg.Lang) string {
 func (s *Store) Untrack(ctx context.Context) error {
 	if err := s.made(); err != nil {
 		return err
+	}
+	if bubble.In() {
+		return bubble.Err(ctx, func(ctx context.Context) error { return s.Untrack(ctx) })
 	}
 	err := s.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &s.storeConfig, func(se *session) error {

@@ -71,7 +71,7 @@ func Outside(ctx context.Context, work func(context.Context)) error {
 		work(ctx)
 		return nil
 	}
-	j := &job{}
+	j := &job{ctx: ctx}
 	j.caller.Lock()
 	j.worker.Lock()
 	stop := func() bool { return true }
@@ -104,16 +104,17 @@ func Outside(ctx context.Context, work func(context.Context)) error {
 	return nil
 }
 
-// Inside calls f in the bubble of the caller that the context came from by [Outside];
-// in place where there is none. When f panics or ends its goroutine, as t.Fatal does,
+// Inside calls f in the bubble of the caller that the context came from by [Outside],
+// with the caller's own context, since one that was made inside would be closed from
+// outside when its parent ends. Where there is no such caller it calls f itself. When f panics or ends its goroutine, as t.Fatal does,
 // it does so in the caller, and the goroutine of Inside ends too, so that deferred
 // functions run.
-func Inside(ctx context.Context, f func()) {
+func Inside(ctx context.Context, f func(context.Context)) {
 	if j, ok := ctx.Value(key{}).(*job); ok && !In() {
-		j.inside(f)
+		j.inside(func() { f(j.ctx) })
 		return
 	}
-	f()
+	f(ctx)
 }
 
 type key struct{}
@@ -135,6 +136,7 @@ func (c outerContext) Err() error {
 // job is work outside, for a caller inside. One of the two waits for the other, by
 // locking a mutex which that one unlocks: a channel would be the bubble's or not.
 type job struct {
+	ctx            context.Context // the caller's
 	caller, worker sync.Mutex
 
 	call     func() // that the worker wants to be called inside; nil: it has ended

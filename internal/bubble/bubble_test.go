@@ -34,7 +34,7 @@ func TestOutside(t *testing.T) {
 				require.False(t, bubble.In())
 				require.Greater(t, time.Now().Year(), 2000)
 				order = append(order, "outside")
-				bubble.Inside(ctx, func() {
+				bubble.Inside(ctx, func(context.Context) {
 					require.True(t, bubble.In())
 					order = append(order, "inside")
 					require.NoError(t, bubble.Outside(ctx, func(context.Context) { order = append(order, "outside again") }))
@@ -48,7 +48,7 @@ func TestOutside(t *testing.T) {
 	}
 	require.NoError(t, bubble.Outside(t.Context(), func(ctx context.Context) {
 		require.Equal(t, t.Context(), ctx)
-		bubble.Inside(ctx, func() {})
+		bubble.Inside(ctx, func(context.Context) {})
 	}))
 }
 
@@ -64,7 +64,7 @@ func TestContexts(t *testing.T) {
 			require.NoError(t, ctx.Err())
 			child, stop := context.WithTimeout(ctx, time.Hour)
 			defer stop()
-			bubble.Inside(ctx, func() { cancel(over) })
+			bubble.Inside(ctx, func(context.Context) { cancel(over) })
 			<-child.Done()
 			require.ErrorIs(t, ctx.Err(), context.Canceled)
 			require.ErrorIs(t, context.Cause(child), over)
@@ -104,10 +104,10 @@ func TestEndsOfAllKinds(t *testing.T) {
 					_ = bubble.Outside(t.Context(), func(ctx context.Context) {
 						defer func() {
 							deferred = true
-							bubble.Inside(ctx, func() { within = bubble.In() })
+							bubble.Inside(ctx, func(context.Context) { within = bubble.In() })
 						}()
 						if c.inside {
-							bubble.Inside(ctx, c.end)
+							bubble.Inside(ctx, func(context.Context) { c.end() })
 						} else {
 							c.end()
 						}
