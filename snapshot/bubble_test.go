@@ -6,6 +6,7 @@ import (
 	osexec "os/exec"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -28,19 +29,134 @@ func TestBubblesLeaveNothing(t *testing.T) {
 	for _, shuffle := range []string{"off", "on"} {
 		t.Run("shuffle "+shuffle, func(t *testing.T) {
 			t.Parallel()
-			self, err := os.Executable()
-			require.NoError(t, err)
-			cmd := osexec.Command(self, "-test.run=^TestInBubbles$", "-test.count=3", "-test.v", "-test.shuffle="+shuffle)
-			cmd.Env = append(os.Environ(), envBubbles+"=1", snapshot.EnvDir+"="+t.TempDir())
-			out, err := cmd.CombinedOutput()
-			require.NoError(t, err, "%s", out)
-			require.Equal(t, 3, strings.Count(string(out), "--- PASS: TestInBubbles ("), "%s", out)
+			out, err := testsInChild(t, "^TestInBubbles$", "all", "-test.count=3", "-test.v", "-test.shuffle="+shuffle)
+			require.NoError(t, err, out)
+			require.Equal(t, 3, strings.Count(out, "--- PASS: TestInBubbles ("), out)
 		})
 	}
 }
 
+// TestFailuresInBubbles: a test that fails in a bubble tells what one outside tells,
+// and the next one is not concerned.
+func TestFailuresInBubbles(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		scene string
+		facts []string
+	}{
+		{"fail", []string{"no luck", "public.n +1", "--- PASS: TestNextToABubble"}},
+		{"fail in a clone", []string{"no luck", "public.n +1", "--- PASS: TestNextToABubble"}},
+		{"builder", []string{"no luck", "--- PASS: TestNextToABubble"}},
+		{"migration", []string{"no luck", "--- PASS: TestNextToABubble"}},
+		{"open for another test", []string{"fixtures.Open needs the t of the synctest bubble", "--- PASS: TestNextToABubble"}},
+		{"use for another test", []string{"fixtures.Use needs the t of the synctest bubble", "--- PASS: TestNextToABubble"}},
+		{"clone for another test", []string{"snapshot.Clone needs the t of the synctest bubble", "--- PASS: TestNextToABubble"}},
+		{"leak", []string{"TestFailInBubble ended with 1 of its database's connections still in use"}}, // which no bubble survives
+		{"captured", []string{"no luck", "--- PASS: TestNextToABubble"}},
+		{"pool of another test", []string{"fixtures.DB needs the t of the synctest bubble", "--- PASS: TestNextToABubble"}},
+	} {
+		t.Run(c.scene, func(t *testing.T) {
+			t.Parallel()
+			out, err := testsInChild(t, "^(TestFailInBubble|TestNextToABubble)$", c.scene, "-test.v")
+			require.Error(t, err)
+			require.Contains(t, out, "--- FAIL: TestFailInBubble")
+			require.NotContains(t, out, "fatal error")
+			for _, fact := range c.facts {
+				require.Contains(t, out, fact)
+			}
+		})
+	}
+}
+
+const bubbleSchema = "CREATE TABLE n (id serial PRIMARY KEY, at timestamptz DEFAULT now())"
+
+func TestFailInBubble(t *testing.T) {
+	outer, scene := t, os.Getenv(envBubbles)
+	if scene == "" || scene == "all" {
+		t.Skip("a part of TestFailuresInBubbles")
+	}
+	build := func(t testing.TB) {
+		_, err := fixtures.DB(t).Exec(t.Context(), "INSERT INTO n DEFAULT VALUES")
+		require.NoError(t, err)
+	}
+	schema := fixtures.WithSchema(bubbleSchema)
+	scenes := map[string]func(t *testing.T){
+		"fail": func(t *testing.T) {
+			fixtures.Open(t, schema)
+			snapshot.Ensure(t, "fail", build)
+			build(t)
+			t.Error("no luck")
+		},
+		"fail in a clone": func(t *testing.T) {
+			fixtures.Open(t, schema)
+			snapshot.Ensure(t, "fail", build)
+			snapshot.Clone(t, "fail")
+			build(t)
+			t.Error("no luck")
+		},
+		"builder": func(t *testing.T) {
+			fixtures.Open(t, schema)
+			snapshot.Ensure(t, "fail", func(t testing.TB) { t.Fatal("no luck") })
+		},
+		"migration": func(t *testing.T) {
+			fixtures.Open(t, fixtures.WithMigrate(func(context.Context, *pgxpool.Pool) error {
+				t.Fatal("no luck")
+				return nil
+			}, fstest.MapFS{"1.sql": {}}))
+		},
+		"open for another test": func(*testing.T) { fixtures.Open(outer, schema) },
+		"use for another test":  func(t *testing.T) { fixtures.Use(outer, fixtures.Open(t, schema)) },
+		"clone for another test": func(t *testing.T) {
+			fixtures.Open(t, schema)
+			snapshot.Ensure(t, "fail", build)
+			snapshot.Clone(outer, "fail")
+		},
+		"leak": func(t *testing.T) {
+			_, err := fixtures.Open(t, schema).Acquire(t.Context())
+			require.NoError(t, err)
+		},
+		"captured": func(t *testing.T) {
+			_, err := captured.Exec(t.Context(), "SELECT 1")
+			require.NoError(t, err)
+			t.Error("no luck")
+		},
+		"pool of another test": func(*testing.T) { fixtures.DB(outer) },
+	}
+	if scene == "pool of another test" {
+		fixtures.Open(t, schema)
+	}
+	captured = fixtures.Open(t, schema)
+	synctest.Test(t, scenes[scene])
+	_, err := captured.Exec(t.Context(), "SELECT 1")
+	t.Log(err)
+}
+
+var captured *pgxpool.Pool
+
+func TestNextToABubble(t *testing.T) {
+	if scene := os.Getenv(envBubbles); scene == "" || scene == "all" {
+		t.Skip("a part of TestFailuresInBubbles")
+	}
+	fixtures.Open(t, fixtures.WithSchema(bubbleSchema))
+	for range 2 {
+		snapshot.Ensure(t, "next", func(testing.TB) {})
+		snapshot.Clone(t, "next")
+	}
+}
+
+// testsInChild runs tests of this binary in a process of its own.
+func testsInChild(t *testing.T, tests, scene string, flags ...string) (string, error) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := osexec.Command(self, append(flags, "-test.run="+tests)...)
+	cmd.Env = append(os.Environ(), envBubbles+"="+scene, snapshot.EnvDir+"="+t.TempDir())
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
 func TestInBubbles(t *testing.T) {
-	if os.Getenv(envBubbles) == "" {
+	if os.Getenv(envBubbles) != "all" {
 		t.Skip("a part of TestBubblesLeaveNothing")
 	}
 	const rows = "SELECT count(*) FROM n"
@@ -54,7 +170,7 @@ func TestInBubbles(t *testing.T) {
 		require.NoError(t, db.QueryRow(context.Background(), rows).Scan(&n))
 		return n
 	}
-	schema := fixtures.WithSchema("CREATE TABLE n (id serial PRIMARY KEY, at timestamptz DEFAULT now())")
+	schema := fixtures.WithSchema(bubbleSchema)
 	build := func(t testing.TB) {
 		_, err := fixtures.DB(t).Exec(t.Context(), "INSERT INTO n DEFAULT VALUES")
 		require.NoError(t, err)
