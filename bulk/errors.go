@@ -97,7 +97,7 @@ func describe(text string, cause error, what, table string) string {
 	if cause == nil {
 		return strings.TrimSpace("groundhog: " + strings.TrimSpace(what) + " (" + table + ")")
 	}
-	return "groundhog: " + text + ": " + cause.Error()
+	return errs.DescribeRow("groundhog: "+text, cause)
 }
 
 // refusal is a row that was refused, before all is found out about it: that

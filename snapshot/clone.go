@@ -15,6 +15,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/tally"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -161,6 +162,8 @@ type clone struct {
 	db   *testdb.Database // while it is lent
 	by   string           // the test that has it
 	name string           // of the snapshot
+	cfg  *storeConfig     // of who has it
+	used bool             // by a test
 	se   *session         // kept while it is not lent, or nil
 }
 
@@ -179,6 +182,8 @@ type herd struct {
 	quick bool          // the last copy took little time
 	ended bool
 	ahead sync.WaitGroup
+
+	failed error // of the last one that was to be made ahead
 }
 
 type herdKey struct {
@@ -300,6 +305,13 @@ func (h *herd) signal() {
 
 // take returns a database for a test.
 func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, test string) (*clone, error) {
+	h.mu.Lock()
+	failed := h.failed
+	h.failed = nil
+	h.mu.Unlock()
+	if failed != nil {
+		cfg.logger.InfoContext(ctx, msg.CloneNotAhead.In(cfg.lang), "error", errs.Text(failed))
+	}
 	c, err := h.find(ctx, cfg, test)
 	if err == nil && c == nil {
 		c, err = h.make(ctx, s, cfg, f)
@@ -310,12 +322,14 @@ func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, te
 	if err := h.lend(ctx, c, test); err != nil {
 		return nil, err
 	}
-	c.by, c.name = test, f.name
+	c.by, c.name, c.cfg = test, f.name, &cfg.storeConfig
 	if c.se != nil {
 		(&Store{pool: c.db.Pool}).keep(c.se)
 		c.se = nil
 	}
 	setBaseline(c.db.Pool, f)
+	tally.LendClone(c.used)
+	c.used = true
 	h.mu.Lock()
 	h.lent = append(h.lent, c)
 	h.taken, h.last = h.taken+1, time.Now()
@@ -367,7 +381,7 @@ func (h *herd) find(ctx context.Context, cfg *cloneConfig, test string) (*clone,
 		freed := h.freed
 		h.mu.Unlock()
 		if !waited {
-			cfg.logger.DebugContext(ctx, msg.CloneAwaited.In(cfg.lang), "most", limitOfClones())
+			cfg.logger.InfoContext(ctx, msg.CloneAwaited.In(cfg.lang), "most", limitOfClones())
 		}
 		select {
 		case <-ctx.Done():
@@ -412,7 +426,7 @@ func (h *herd) make(ctx context.Context, s *Store, cfg *cloneConfig, f *file) (m
 
 // fill loads the snapshot into a database that has the schema, and marks it.
 func fill(ctx context.Context, s *Store, cfg *cloneConfig, f *file, pool *pgxpool.Pool) error {
-	into := &Store{storeConfig: cfg.storeConfig, pool: pool, fs: s.fs}
+	into := &Store{storeConfig: cfg.storeConfig, pool: pool, fs: s.fs, of: s.databases()}
 	from := *f
 	defer from.close()
 	_, err := into.bring(ctx, &restoreConfig{storeConfig: cfg.storeConfig}, &from)
@@ -436,7 +450,10 @@ func (h *herd) makeAhead(s *Store, cfg *cloneConfig, f *file) {
 	quiet.logger, quiet.noProgress = discard, true
 	c, err := h.make(context.Background(), s, &quiet, f)
 	if err != nil {
-		return // whoever needs it next sees the error
+		h.mu.Lock()
+		h.failed = err
+		h.mu.Unlock()
+		return // the next test makes its own
 	}
 	if !h.keep(c) {
 		_ = h.drop(c)
@@ -467,25 +484,30 @@ func (h *herd) giveBack(ctx context.Context, t testing.TB, c *clone) error {
 	pool := c.db.Pool
 	c.se = take(pool)
 	forgetBaseline(pool)
+	dropped := func(why string) {
+		tally.DropClone(why)
+		c.cfg.logger.InfoContext(ctx, msg.CloneDropped.In(c.cfg.lang), "why", why)
+	}
 	clean, err := c.copy.End(ctx, t)
 	if !clean {
 		if c.se != nil {
 			closeConn(c.se.conn)
 		}
 		h.free()
+		if t != nil && t.Failed() {
+			dropped(msg.CloneFailed.In(c.cfg.lang))
+		} else {
+			dropped(msg.CloneLeft.In(c.cfg.lang))
+		}
 		return err
-	}
-	logger := discard
-	if t != nil {
-		logger = testdb.Logger(t)
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
 	if why, err := c.undo(ctx, pool, h.key.sum); err != nil || why != "" {
 		if err != nil {
-			why = err.Error()
+			why = errs.Line(err)
 		}
-		logger.DebugContext(ctx, msg.CloneDropped.In(""), "why", why)
+		dropped(why)
 		return h.drop(c)
 	}
 	c.db, c.by = nil, ""
@@ -508,22 +530,25 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 		}
 	}
 	if !c.se.tracks {
-		return whyReloaded(whyPowers, ""), nil
+		return whyUntracked(c.se.untracked, c.cfg.lang), nil
 	}
 	if ok, err := catalog.LikeNew(ctx, c.se.conn); err != nil || !ok {
-		return msg.CloneSettings.In(""), err
+		return msg.CloneSettings.In(c.cfg.lang), err
 	}
 	if ok, err := track.AsBorn(ctx, c.se.conn); err != nil || !ok {
-		return msg.CloneAltered.In(""), err
+		return msg.CloneAltered.In(c.cfg.lang), err
 	}
 	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.home)
 	switch {
 	case err != nil:
 		return "", err
 	case partly:
-		return string(Reloaded), nil
+		for _, t := range out.Tables {
+			why = t.Name + ": " + whyReloaded(t.Reload, c.cfg.lang)
+		}
+		return why, nil
 	case out.Void != "":
-		return whyReloaded(out.Void, ""), nil
+		return whyReloaded(out.Void, c.cfg.lang), nil
 	}
 	return "", nil
 }

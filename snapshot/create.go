@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -100,7 +101,7 @@ func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string,
 			}
 			defer unlock()
 			cfg.sweep()
-			cfg.logger.DebugContext(ctx, msg.SnapshotCreating.In(cfg.lang), "snapshot", name, "path", path)
+			cfg.routine(ctx, slog.LevelDebug, msg.SnapshotCreating, "snapshot", name, "path", path)
 			err = s.reading(ctx, conn, func(searchPath string) (err error) {
 				v := saver{store: s, cfg: cfg, path: path, name: name, searchPath: searchPath}
 				info, err = v.save(ctx, conn, s.newMarker(ctx, cfg))
@@ -117,7 +118,7 @@ func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string,
 	if err != nil {
 		return Info{}, cfg.explain(err, msg.CantCreate, name)
 	}
-	cfg.logger.InfoContext(ctx, msg.SnapshotCreated.In(cfg.lang), "snapshot", name, "rows", info.Rows, "bytes", info.Bytes,
+	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotCreated, "snapshot", name, "rows", info.Rows, "bytes", info.Bytes,
 		"tables", len(info.Tables), "took", time.Since(began).Round(time.Millisecond))
 	return info, nil
 }
@@ -415,7 +416,7 @@ func (v *saver) second(ctx context.Context, ids <-chan string) error {
 		return v.tables(ctx, conn)
 	})
 	if !began && ctx.Err() == nil && err != nil {
-		v.cfg.logger.DebugContext(ctx, msg.OneConnection.In(v.cfg.lang), "error", err.Error())
+		v.store.note(ctx, &v.cfg.storeConfig, slog.LevelInfo, msg.OneConnection, err.Error(), "error", errs.Text(err))
 		return nil
 	}
 	return err

@@ -35,6 +35,7 @@ type Store struct {
 	storeConfig
 	pool *pgxpool.Pool
 	fs   snapfile.FS
+	of   *pgxpool.Pool // the database whose template it is, or nil; see Store.databases
 
 	// origin tells where the file is that a builder starts from; nil: beside the
 	// snapshots. See Store.keepOrigin.

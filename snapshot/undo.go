@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
-	"sync"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/testdb"
@@ -39,8 +41,11 @@ func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restore
 	setBaseline(s.pool, f)
 	restored.Info, restored.Duration = f.info, time.Since(began)
 	restored.count()
-	cfg.logger.InfoContext(ctx, msg.SnapshotRestored.In(cfg.lang), "snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes,
-		"way", restored.way(), "took", restored.Duration.Round(10*time.Microsecond))
+	args := []any{"snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes, "way", restored.way()}
+	if why := restored.why(cfg.lang); why != "" {
+		args = append(args, "why", why)
+	}
+	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotRestored, append(args, "took", restored.Duration.Round(10*time.Microsecond))...)
 	return restored, nil
 }
 
@@ -59,7 +64,7 @@ func (b *bringer) bring(ctx context.Context) (Restored, error) {
 		why = whyScope
 	case !b.se.tracks:
 		why = whyPowers
-		b.tellOnce(ctx, nil)
+		b.untracked(ctx, b.se.untracked, nil)
 	default:
 		var done bool
 		var restored Restored
@@ -84,7 +89,7 @@ func unexpected(err error) string {
 	if !errors.As(err, &pg) || len(pg.Code) != 5 || !slices.Contains([]string{"22", "23", "42", "P0"}, pg.Code[:2]) {
 		return ""
 	}
-	return pg.Message + " (" + pg.Code + ")"
+	return strings.TrimPrefix(errs.Line(pg), pg.Severity+": ")
 }
 
 func (b *bringer) locking(ctx context.Context, work func() error) error {
@@ -120,7 +125,7 @@ func (s *Store) locking(ctx context.Context, cfg *storeConfig, se *session, what
 		}
 		switch {
 		case deadlocked(err), track.Replaced(err):
-			cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(cfg.lang), "what", what, "error", err)
+			cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(cfg.lang), "what", what, "error", errs.Text(err))
 		case pg.Code != "55P03": // lock_not_available
 			return s.locked(ctx, cfg, err)
 		case terminate:
@@ -212,7 +217,7 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 		return restored, err
 	}
 	m := &b.file.manifest
-	b.cfg.logger.DebugContext(ctx, msg.SnapshotRestoring.In(b.cfg.lang), "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
+	b.cfg.routine(ctx, slog.LevelDebug, msg.SnapshotRestoring, "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
 	err = b.locking(ctx, func() error {
 		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error {
 			l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: powers, cfg: b.cfg}
@@ -226,7 +231,11 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 				return err
 			}
 			restored = Restored{Differences: l.differences, Ways: waysOf(plan, whyReloaded(why, b.cfg.lang), b.cfg.lang)}
-			if mayMark && m.Scope == nil && b.se.tracks && len(l.differences) == 0 {
+			switch {
+			case m.Scope != nil || !b.se.tracks || len(l.differences) > 0:
+			case !mayMark:
+				b.untracked(ctx, track.WhyNot(ctx, tx), nil)
+			default:
 				b.mark(ctx, tx, &l, why)
 			}
 			return nil
@@ -251,24 +260,34 @@ func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 		}
 		return track.Mark(ctx, tx, baseline)
 	})
-	if err != nil {
-		b.tellOnce(ctx, err)
+	switch {
+	case errors.Is(err, track.ErrWraparound):
+		b.untracked(ctx, track.Wraparound, nil)
+	case err != nil:
+		b.untracked(ctx, "", err)
+	case !baseline.Watch:
+		b.store.note(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, l.powers.Role, "role", l.powers.Role)
 	}
 }
 
-var told sync.Map
-
-// tellOnce says once for each role and database that restores load everything.
-func (b *bringer) tellOnce(ctx context.Context, err error) {
-	p := b.se.powers
-	if _, was := told.LoadOrStore([2]string{p.Database, p.Role}, true); was {
-		return
-	}
-	args := []any{"role", p.Role}
+// untracked tells why restores load everything.
+func (b *bringer) untracked(ctx context.Context, why string, err error) {
+	reason, text := why, whyUntracked(why, b.cfg.lang)
 	if err != nil {
-		args = append(args, "error", err.Error())
+		reason, text = err.Error(), errs.Text(err)
 	}
-	b.cfg.logger.WarnContext(ctx, msg.CantTrack.In(b.cfg.lang), args...)
+	var pg *pgconn.PgError
+	if why == whyPowers || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+		text += "; " + msg.TrackRights.In(b.cfg.lang)
+	}
+	b.store.note(ctx, &b.cfg.storeConfig, slog.LevelWarn, msg.CantTrack, reason, "role", b.se.powers.Role, "why", text)
+}
+
+func whyUntracked(why string, lang msg.Lang) string {
+	if text, ok := msg.WhyUntracked[why]; ok {
+		return text.In(lang)
+	}
+	return whyReloaded(why, lang)
 }
 
 // waysTaken tells what became of each table of the snapshot.

@@ -183,6 +183,8 @@ var (
 	MainTidying  = Define("%s: tidying up; once more ends at once", "%s を受信しました。後片付けをしています。もう一度送るとすぐに終了します")
 	Restores     = Define("groundhog: tables by the way in which restores brought them back: %s", "groundhog: 復元方法ごとのテーブル数: %s")
 	RestoresBy   = Define("%s: %d (by restores: %d, %s)", "%s: %d (復元 %d 回、%s)")
+	Reloads      = Define("groundhog: why tables were loaded: %s", "groundhog: テーブルを読み込み直した理由: %s")
+	ClonesLent   = Define("groundhog: databases of snapshot.Clone: %d made, %d used again, %d not used again afterwards", "groundhog: snapshot.Clone のデータベース: 作成 %d、再利用 %d、再利用されなかったもの %d")
 	TidyFailed   = Define("tidying up after the tests failed", "テスト後の後片付けに失敗しました")
 	TidyPanicked = Define("a cleanup of fixtures.Main panicked: %v\n\n%s", "fixtures.Main の後片付けで panic が起きました: %v\n\n%s")
 	MainGoexit   = Define("the set-up of fixtures.Main ended by runtime.Goexit", "fixtures.Main の準備が runtime.Goexit で終了しました")

@@ -136,11 +136,14 @@ func Replaced(err error) bool {
 
 // Restore goes back to the baseline of the snapshot called token, in a transaction
 // of its own and one round trip. It is all or nothing: partly tells that nothing was
-// done since tables must be loaded; see Undo.
+// done since tables must be loaded, the first of which is told; see Undo.
 func Restore(ctx context.Context, conn *pgx.Conn, token, home string) (out Outcome, partly bool, err error) {
 	out, err = restore(ctx, conn, token, home, false)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "GH001" {
+		if i := strings.LastIndex(pg.Message, ": "); i >= 0 {
+			out = Outcome{Tables: []Table{{Name: pg.Message[:i], Reload: pg.Message[i+2:]}}}
+		}
 		return out, true, nil
 	}
 	if void := unusable(err); void != "" {
@@ -204,6 +207,23 @@ type Baseline struct {
 	Anew      bool // what is there is not to be trusted: see Damaged
 }
 
+// ErrWraparound is an error of Mark: ids of transactions are too many to be compared.
+var ErrWraparound = errors.New("transaction ids are near wraparound")
+
+// Reasons for which Begin does not allow Mark.
+const (
+	Foreign = "foreign" // another role's schema has the name
+	Later   = "later"   // a later version of this library tracks the database
+)
+
+// WhyNot tells why Begin did not allow Mark.
+func WhyNot(ctx context.Context, tx pgx.Tx) (why string) {
+	if _, ours, err := installed(ctx, tx); err == nil && !ours {
+		return Foreign
+	}
+	return Later
+}
+
 // Begin begins a change that goes past the journal, in the caller's transaction:
 // until Mark the database is no baseline. Where others track it, whose role or later
 // version must not be meddled with, the journal is left awake, and Mark must not be
@@ -231,7 +251,7 @@ func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
 		return err
 	}
 	if xid >= wraparound {
-		return nil
+		return ErrWraparound
 	}
 	ready, err := Ready(ctx, tx, b.Home)
 	if err != nil {
