@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"maps"
 	"os"
 	"path"
@@ -439,6 +440,7 @@ func (c *comparer) compare() (ChangeSet, error) {
 	case c.base == nil:
 		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Void, c.cfg.lang)), nil)
 	default:
+		c.store.note(c.ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
 		err = c.byFile(nil, out.Void)
 	}
 	slices.SortFunc(c.set.Tables, func(a, b TableChanges) int { return strings.Compare(a.Table, b.Table) })

@@ -31,6 +31,12 @@ func (s *Store) note(ctx context.Context, c *storeConfig, level slog.Level, text
 	noteOnce(ctx, c, notice{weak.Make(s.databases()), text, reason}, level, args...)
 }
 
+// untold reports whether note would tell it.
+func (s *Store) untold(ctx context.Context, c *storeConfig, level slog.Level, text msg.Text, reason string) bool {
+	_, was := noticed.Load(notice{weak.Make(s.databases()), text, reason})
+	return !was && c.logger.Enabled(ctx, level)
+}
+
 func noteOnce(ctx context.Context, c *storeConfig, n notice, level slog.Level, args ...any) {
 	if !c.logger.Enabled(ctx, level) {
 		return

@@ -29,10 +29,14 @@ func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restore
 	err := cfg.repeat(ctx, f.name, func() error {
 		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
 			b := bringer{store: s, cfg: cfg, se: se, file: f}
-			return s.resolving(ctx, &cfg.storeConfig, se, func() (err error) {
+			err := s.resolving(ctx, &cfg.storeConfig, se, func() (err error) {
 				restored, err = b.bring(ctx)
 				return err
 			})
+			if err == nil {
+				b.unwatched(ctx)
+			}
+			return err
 		})
 	})
 	if err != nil {
@@ -265,8 +269,17 @@ func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 		b.untracked(ctx, track.Wraparound, nil)
 	case err != nil:
 		b.untracked(ctx, "", err)
-	case !baseline.Watch:
-		b.store.note(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, l.powers.Role, "role", l.powers.Role)
+	}
+}
+
+// unwatched tells that no event trigger sees changes of the schema, where that is so.
+func (b *bringer) unwatched(ctx context.Context) {
+	role := b.se.powers.Role
+	if b.se.powers.Super || !b.se.tracks || !b.store.untold(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role) {
+		return
+	}
+	if watched, err := track.Watched(ctx, b.se.conn); err == nil && !watched {
+		b.store.note(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role, "role", role)
 	}
 }
 

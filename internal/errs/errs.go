@@ -24,6 +24,8 @@ var (
 
 // Error is an error of a class, with a text for people.
 type Error struct {
+	Whole
+
 	class error
 	text  string
 	cause error

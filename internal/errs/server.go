@@ -28,10 +28,13 @@ func Tell(err error) error {
 	if err == nil || Text(err) == err.Error() {
 		return err
 	}
-	return &told{err}
+	return &told{error: err}
 }
 
-type told struct{ error }
+type told struct {
+	error
+	Whole
+}
 
 func (t *told) Error() string { return Text(t.error) }
 func (t *told) Unwrap() error { return t.error }
@@ -54,9 +57,17 @@ func describe(before string, err error, copies bool) string {
 	return text
 }
 
-// serverErrors are all that are in an error, the outermost first.
+// Whole is embedded by errors whose text has all that it is to have of the server's, so
+// that who wraps them adds nothing.
+type Whole struct{}
+
+func (Whole) whole() {}
+
+// serverErrors are all that are in an error, the outermost first, but those of which a
+// text tells already.
 func serverErrors(err error) (found []*pgconn.PgError) {
 	switch e := err.(type) { //nolint:errorlint // each error of the tree is looked at
+	case interface{ whole() }:
 	case *pgconn.PgError:
 		if e != nil {
 			return []*pgconn.PgError{e}

@@ -9,6 +9,7 @@ var (
 	NotUnchanged      = Define("the database is not as snapshot %q left it:%s", "データベースがスナップショット %q の状態から変わっています：%s")
 	OtherChanges      = Define("the changes are not those that are wanted:\n%s\n\nwhat was changed:\n%s", "変更が期待と異なります：\n%s\n\n実際の変更：\n%s")
 	NoChangesWanted   = Define("no changes are wanted. What was changed:\n%s", "変更がないはずですが、次の変更がありました：\n%s")
+	ChangesByFile     = Define("the journal does not tell what was changed: all tables are compared with the snapshot's file, which takes longer", "ジャーナルでは変更が分からないため、すべてのテーブルをスナップショットのファイルと比較します。その分時間がかかります")
 	MissingLine       = Define("  missing:    %s", "  不足：%s")
 	UnexpectedLine    = Define("  unexpected: %s", "  余分：%s")
 	MoreRows          = Define("  … and %d more rows", "  … ほか %d 行")

@@ -171,6 +171,8 @@ var (
 	StoryShared   = Define("groundhog: started PostgreSQL %s in %s (%s), shared with other processes; it ends %s after its last user", "groundhog: PostgreSQL %s を %s で起動しました（%s）。他のプロセスと共有し、最後の利用者から %s 後に終了します")
 	StoryOwn      = Define("groundhog: started PostgreSQL %s in %s (%s), for this process", "groundhog: このプロセス用に PostgreSQL %s を %s で起動しました（%s）")
 	StoryCache    = Define("kept on disk: data folders in %s", "ディスクに残るもの: %s のデータフォルダー")
+	PassedOver    = Define("passed over on the way to a server: %s: %s", "サーバーの探索で使えなかった場所: %s: %s")
+	CopiedByLog   = Define("databases are copied through the write-ahead log, which takes longer, since copying their files failed: %s", "ファイルのコピーに失敗したため、時間のかかる WAL 経由でデータベースをコピーします: %s")
 	StoryNoCache  = Define("kept on disk: nothing", "ディスクに残るもの: なし")
 )
 

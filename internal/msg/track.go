@@ -44,6 +44,6 @@ var WhyReloaded = map[string]Text{
 // packages track and snapshot.
 var WhyUntracked = map[string]Text{
 	"powers":  Define("the role may not set session_replication_role", "ロールに session_replication_role を設定する権限がありません"),
-	"foreign": Define("another role owns a schema called groundhog", "groundhog という名前のスキーマを別のロールが所有しています"),
+	"foreign": Define("there is a schema called groundhog that is not this library's, or belongs to another role", "groundhog という名前のスキーマがありますが、このライブラリのものではないか、別のロールが所有しています"),
 	"later":   Define("a later version of this library tracks it", "このライブラリの新しいバージョンが追跡しています"),
 }

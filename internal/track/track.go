@@ -224,6 +224,13 @@ func WhyNot(ctx context.Context, tx pgx.Tx) (why string) {
 	return Later
 }
 
+// Watched reports whether event triggers see changes of the schema. It fails where the
+// database is not tracked.
+func Watched(ctx context.Context, q catalog.Querier) (watched bool, err error) {
+	err = q.QueryRow(ctx, `SELECT watched FROM groundhog.state`).Scan(&watched)
+	return watched, err
+}
+
 // Begin begins a change that goes past the journal, in the caller's transaction:
 // until Mark the database is no baseline. Where others track it, whose role or later
 // version must not be meddled with, the journal is left awake, and Mark must not be
