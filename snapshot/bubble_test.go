@@ -26,6 +26,7 @@ const envBubbles = "GROUNDHOG_TEST_BUBBLES"
 // tests around them never notice.
 func TestBubblesLeaveNothing(t *testing.T) {
 	t.Parallel()
+	several(t, fixtures.Open(t))
 	for _, shuffle := range []string{"off", "on"} {
 		t.Run("shuffle "+shuffle, func(t *testing.T) {
 			t.Parallel()
@@ -40,6 +41,7 @@ func TestBubblesLeaveNothing(t *testing.T) {
 // and the next one is not concerned.
 func TestFailuresInBubbles(t *testing.T) {
 	t.Parallel()
+	several(t, fixtures.Open(t))
 	for _, c := range []struct {
 		scene string
 		facts []string
@@ -298,7 +300,6 @@ func TestInBubbles(t *testing.T) {
 		snapshot.Ensure(t, "leaks", build)
 		before := goleak.IgnoreCurrent()
 		synctest.Test(t, func(t *testing.T) { snapshot.Changes(t) })
-		time.Sleep(0)
 		goleak.VerifyNone(t, before)
 	})
 }

@@ -183,7 +183,6 @@ func TestTheLogSaysWhyTablesWereLoaded(t *testing.T) {
 		}
 		require.Equal(t, c.why, got, c.name)
 	}
-	// With GROUNDHOG's other language.
 	exec(t, b.pool, "TRUNCATE a, b, c, d")
 	read()
 	_, err = store.Restore(ctx, "one", snapshot.WithLanguage("ja"))
@@ -226,4 +225,22 @@ func TestTheLogSaysWhyACloneIsNotUsedAgain(t *testing.T) {
 	require.NoError(t, clone.Close())
 	require.Contains(t, read(), "connections to it were left open")
 	_ = conn.Close(ctx)
+}
+
+// TestTheServersWords: what the server says besides its message is in the text, once.
+func TestTheServersWords(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	b := setup(t, fixtures.WithSchema(`CREATE FUNCTION fine(i int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
+			IF current_setting('my.mood', true) = 'bad' THEN RAISE 'not %', i USING DETAIL = 'It rains.', HINT = 'Wait.'; END IF; RETURN true; END $$;
+		CREATE TABLE n (id int PRIMARY KEY CHECK (fine(id))); INSERT INTO n VALUES (1)`))
+	superuser(t, b.pool)
+	_, err := b.store.Create(ctx, "a")
+	require.NoError(t, err)
+	exec(t, b.pool, "TRUNCATE n; ALTER DATABASE "+pgx.Identifier{nameOf(t, b.pool)}.Sanitize()+" SET my.mood = bad;"+
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	_, err = b.store.Restore(ctx, "a")
+	for _, words := range []string{"not 1", "DETAIL: It rains.", "HINT: Wait.", "PL/pgSQL function fine(integer) line 2 at RAISE"} {
+		require.Equal(t, 1, strings.Count(err.Error(), words), "%s: %s", words, err)
+	}
 }
