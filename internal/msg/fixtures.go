@@ -173,6 +173,8 @@ var (
 	StoryCache    = Define("kept on disk: data folders in %s", "ディスクに残るもの: %s のデータフォルダー")
 	PassedOver    = Define("passed over on the way to a server: %s: %s", "サーバーの探索で使えなかった場所: %s: %s")
 	CopiedByLog   = Define("databases are copied through the write-ahead log, which takes longer, since copying their files failed: %s", "ファイルのコピーに失敗したため、時間のかかる WAL 経由でデータベースをコピーします: %s")
+	CacheNotOurs  = Define("the user's cache folder %s can't be used: it is another user's, or no absolute path", "ユーザーのキャッシュフォルダー %s は、別のユーザーのものか絶対パスではないため使えません")
+	TemplateGone  = Define("the template with the schema was dropped by another process, so it is made again", "スキーマのテンプレートが別のプロセスに削除されたため、作り直します")
 	StoryNoCache  = Define("kept on disk: nothing", "ディスクに残るもの: なし")
 )
 
