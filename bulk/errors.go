@@ -49,11 +49,11 @@ type ConstraintError struct {
 	Detail string // the server's, "" when it has none
 	text   string
 	cause  *pgconn.PgError
-	whole
+	whole  //nolint:unused // its method is what errs looks for
 }
 
 // whole tells that the text has all that the server said of the row.
-type whole = errs.Whole
+type whole = errs.Whole //nolint:unused // see its uses
 
 func (e *ConstraintError) Error() string {
 	return describe(e.text, e.Unwrap(), string(e.Kind)+" "+e.Constraint, e.Table)
@@ -88,7 +88,7 @@ type RowError struct {
 	Hint   string // what to do next
 	text   string
 	cause  error
-	whole
+	whole  //nolint:unused // its method is what errs looks for
 }
 
 func (e *RowError) Error() string { return describe(e.text, e.cause, e.Column, e.Table) }
