@@ -50,7 +50,11 @@ type ConstraintError struct {
 	Detail string // the server's, "" when it has none
 	text   string
 	cause  *pgconn.PgError
+	whole  //nolint:unused // its method is what errs looks for
 }
+
+// whole tells that the text has all that the server said of the row.
+type whole = errs.Whole //nolint:unused // see its uses
 
 func (e *ConstraintError) Error() string {
 	return describe(e.text, e.Unwrap(), string(e.Kind)+" "+e.Constraint, e.Table)
@@ -85,6 +89,7 @@ type RowError struct {
 	Hint   string // what to do next
 	text   string
 	cause  error
+	whole  //nolint:unused // its method is what errs looks for
 }
 
 func (e *RowError) Error() string { return describe(e.text, e.cause, e.Column, e.Table) }
@@ -98,7 +103,7 @@ func describe(text string, cause error, what, table string) string {
 	if cause == nil {
 		return strings.TrimSpace("groundhog: " + strings.TrimSpace(what) + " (" + table + ")")
 	}
-	return "groundhog: " + text + ": " + cause.Error()
+	return errs.DescribeRow("groundhog: "+text, cause)
 }
 
 // refusal is a row that was refused, before all is found out about it: that

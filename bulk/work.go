@@ -78,7 +78,7 @@ func run(ctx context.Context, db DB, set settings, spec spec, do func(*work) err
 		policy.Attempts = 1
 	}
 	w.left = policy.Attempts
-	return policy.Do(ctx, func(context.Context) error {
+	return errs.Tell(policy.Do(ctx, func(context.Context) error {
 		w.left--
 		w.meter.Restart()
 		err := w.attempt(do)
@@ -87,7 +87,7 @@ func run(ctx context.Context, db DB, set settings, spec spec, do func(*work) err
 			return w.explain(r, do)
 		}
 		return err
-	})
+	}))
 }
 
 // again tells whether the call will be made again after the error.

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"maps"
 	"os"
 	"path"
@@ -17,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -347,6 +349,9 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 	if err := s.made(); err != nil {
 		return ChangeSet{}, err
 	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (ChangeSet, error) { return s.Changes(ctx, opts...) })
+	}
 	cfg := changesConfig{storeConfig: s.storeConfig}
 	err := apply(&cfg.storeConfig, opts, func(o ChangesOption) { o.changes(&cfg) })
 	if err == nil {
@@ -436,6 +441,7 @@ func (c *comparer) compare() (ChangeSet, error) {
 	case c.base == nil:
 		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Void, c.cfg.lang)), nil)
 	default:
+		c.store.note(c.ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
 		err = c.byFile(nil, out.Void)
 	}
 	slices.SortFunc(c.set.Tables, func(a, b TableChanges) int { return strings.Compare(a.Table, b.Table) })

@@ -12,9 +12,11 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/tally"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -43,13 +45,19 @@ func Clone(t testing.TB, name string, opts ...CloneOption) *pgxpool.Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := herdOf(testdb.MakerOf(s.pool), f.sum)
-	c, err := h.take(contextOf(t), s, cfg, f, t.Name())
+	if bubble.In() && !bubble.Owns(t) {
+		t.Fatal(errs.New(ErrInvalidArgument, msg.NotOfBubble.In(cfg.lang, "snapshot.Clone"), nil))
+	}
+	var h *herd
+	c, err := bubble.Do(contextOf(t), func(ctx context.Context) (*clone, error) {
+		h = herdOf(testdb.MakerOf(s.pool), f.sum)
+		return h.take(ctx, s, cfg, f, t.Name())
+	})
 	if err != nil {
 		t.Fatal(cfg.explain(err, msg.CantClone, name))
 	}
 	t.Cleanup(func() {
-		if err := h.giveBack(t, c); err != nil {
+		if err := bubble.Err(contextOf(t), func(ctx context.Context) error { return h.giveBack(ctx, t, c) }); err != nil {
 			t.Error(err)
 		}
 	})
@@ -76,7 +84,9 @@ func (c *Cloned) Close() error {
 	if c == nil || c.herd == nil { // nobody made it
 		return nil
 	}
-	c.once.Do(func() { c.err = c.herd.giveBack(nil, c.clone) })
+	c.once.Do(func() {
+		c.err = bubble.Err(context.Background(), func(ctx context.Context) error { return c.herd.giveBack(ctx, nil, c.clone) })
+	})
 	return c.err
 }
 
@@ -100,6 +110,9 @@ func (c *Cloned) Close() error {
 func (s *Store) Clone(ctx context.Context, name string, opts ...CloneOption) (*Cloned, error) {
 	if err := s.made(); err != nil {
 		return nil, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (*Cloned, error) { return s.Clone(ctx, name, opts...) })
 	}
 	cfg, f, err := s.cloneConfig(name, opts)
 	if err != nil {
@@ -150,6 +163,8 @@ type clone struct {
 	db   *testdb.Database // while it is lent
 	by   string           // the test that has it
 	name string           // of the snapshot
+	cfg  *storeConfig     // of who has it
+	used bool             // by a test
 	se   *session         // kept while it is not lent, or nil
 }
 
@@ -168,6 +183,8 @@ type herd struct {
 	quick bool          // the last copy took little time
 	ended bool
 	ahead sync.WaitGroup
+
+	failed error // of the last one that was to be made ahead
 }
 
 type herdKey struct {
@@ -289,6 +306,13 @@ func (h *herd) signal() {
 
 // take returns a database for a test.
 func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, test string) (*clone, error) {
+	h.mu.Lock()
+	failed := h.failed
+	h.failed = nil
+	h.mu.Unlock()
+	if failed != nil {
+		cfg.logger.InfoContext(ctx, msg.CloneNotAhead.In(cfg.lang), "error", errs.Text(failed))
+	}
 	c, err := h.find(ctx, cfg, test)
 	if err == nil && c == nil {
 		c, err = h.make(ctx, s, cfg, f)
@@ -296,15 +320,17 @@ func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, te
 	if err != nil {
 		return nil, err
 	}
-	if err := h.lend(c, test); err != nil {
+	if err := h.lend(ctx, c, test); err != nil {
 		return nil, err
 	}
-	c.by, c.name = test, f.name
+	c.by, c.name, c.cfg = test, f.name, &cfg.storeConfig
 	if c.se != nil {
 		(&Store{pool: c.db.Pool}).keep(c.se)
 		c.se = nil
 	}
 	setBaseline(c.db.Pool, f)
+	tally.LendClone(c.used)
+	c.used = true
 	h.mu.Lock()
 	h.lent = append(h.lent, c)
 	h.taken, h.last = h.taken+1, time.Now()
@@ -322,13 +348,13 @@ func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, te
 
 // lend opens the pool of a database, or drops it, also when a function of the
 // caller's panics or ends the goroutine, as t.Fatal does.
-func (h *herd) lend(c *clone, test string) (err error) {
+func (h *herd) lend(ctx context.Context, c *clone, test string) (err error) {
 	defer func() {
 		if c.db == nil {
 			err = errors.Join(err, h.drop(c))
 		}
 	}()
-	c.db, err = c.copy.Lend(test)
+	c.db, err = c.copy.Lend(ctx, test)
 	return err
 }
 
@@ -356,7 +382,7 @@ func (h *herd) find(ctx context.Context, cfg *cloneConfig, test string) (*clone,
 		freed := h.freed
 		h.mu.Unlock()
 		if !waited {
-			cfg.logger.DebugContext(ctx, msg.CloneAwaited.In(cfg.lang), "most", limitOfClones())
+			cfg.logger.InfoContext(ctx, msg.CloneAwaited.In(cfg.lang), "most", limitOfClones())
 		}
 		select {
 		case <-ctx.Done():
@@ -401,7 +427,7 @@ func (h *herd) make(ctx context.Context, s *Store, cfg *cloneConfig, f *file) (m
 
 // fill loads the snapshot into a database that has the schema, and marks it.
 func fill(ctx context.Context, s *Store, cfg *cloneConfig, f *file, pool *pgxpool.Pool) error {
-	into := &Store{storeConfig: cfg.storeConfig, pool: pool, fs: s.fs}
+	into := &Store{storeConfig: cfg.storeConfig, pool: pool, fs: s.fs, of: s.databases()}
 	from := *f
 	defer from.close()
 	_, err := into.bring(ctx, &restoreConfig{storeConfig: cfg.storeConfig}, &from)
@@ -429,7 +455,10 @@ func (h *herd) makeAhead(s *Store, cfg *cloneConfig, f *file) {
 	quiet.logger, quiet.noProgress = discard, true
 	c, err := h.make(context.Background(), s, &quiet, f)
 	if err != nil {
-		return // whoever needs it next sees the error
+		h.mu.Lock()
+		h.failed = err
+		h.mu.Unlock()
+		return // the next test makes its own
 	}
 	if !h.keep(c) {
 		_ = h.drop(c)
@@ -453,32 +482,37 @@ func (h *herd) keep(c *clone) (kept bool) {
 
 // giveBack takes a database back from a test. It is used again only where it is
 // certain to be as a new copy would be.
-func (h *herd) giveBack(t testing.TB, c *clone) error {
-	ctx, cancel := context.WithTimeout(context.Background(), lockWait)
-	defer cancel()
+func (h *herd) giveBack(ctx context.Context, t testing.TB, c *clone) error {
 	h.mu.Lock()
 	h.lent = slices.DeleteFunc(h.lent, func(other *clone) bool { return other == c })
 	h.mu.Unlock()
 	pool := c.db.Pool
 	c.se = take(pool)
 	forgetBaseline(pool)
-	clean, err := c.copy.End(t)
+	dropped := func(why string) {
+		tally.DropClone(why)
+		c.cfg.logger.InfoContext(ctx, msg.CloneDropped.In(c.cfg.lang), "why", why)
+	}
+	clean, err := c.copy.End(ctx, t)
 	if !clean {
 		if c.se != nil {
 			closeConn(c.se.conn)
 		}
 		h.free()
+		if t != nil && t.Failed() {
+			dropped(msg.CloneFailed.In(c.cfg.lang))
+		} else {
+			dropped(msg.CloneLeft.In(c.cfg.lang))
+		}
 		return err
 	}
-	logger := discard
-	if t != nil {
-		logger = testdb.Logger(t)
-	}
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
 	if why, err := c.undo(ctx, pool, h.key.sum); err != nil || why != "" {
 		if err != nil {
-			why = err.Error()
+			why = errs.Line(err)
 		}
-		logger.DebugContext(ctx, msg.CloneDropped.In(""), "why", why)
+		dropped(why)
 		return h.drop(c)
 	}
 	c.db, c.by = nil, ""
@@ -501,22 +535,25 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 		}
 	}
 	if !c.se.tracks {
-		return whyReloaded(whyPowers, ""), nil
+		return whyUntracked(c.se.untracked, c.cfg.lang), nil
 	}
 	if ok, err := catalog.LikeNew(ctx, c.se.conn); err != nil || !ok {
-		return msg.CloneSettings.In(""), err
+		return msg.CloneSettings.In(c.cfg.lang), err
 	}
 	if ok, err := track.AsBorn(ctx, c.se.conn); err != nil || !ok {
-		return msg.CloneAltered.In(""), err
+		return msg.CloneAltered.In(c.cfg.lang), err
 	}
 	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.home)
 	switch {
 	case err != nil:
 		return "", err
 	case partly:
-		return string(Reloaded), nil
+		for _, t := range out.Tables {
+			why = t.Name.String() + ": " + whyReloaded(t.Reload, c.cfg.lang)
+		}
+		return why, nil
 	case out.Void != "":
-		return whyReloaded(out.Void, ""), nil
+		return whyReloaded(out.Void, c.cfg.lang), nil
 	}
 	return "", nil
 }

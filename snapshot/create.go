@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -51,6 +53,9 @@ import (
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
 	if err := s.made(); err != nil {
 		return Info{}, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (Info, error) { return s.Create(ctx, name, opts...) })
 	}
 	cfg := createConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o CreateOption) { o.create(&cfg) }); err != nil {
@@ -96,7 +101,7 @@ func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string,
 			}
 			defer unlock()
 			cfg.sweep()
-			cfg.logger.DebugContext(ctx, msg.SnapshotCreating.In(cfg.lang), "snapshot", name, "path", path)
+			cfg.routine(ctx, slog.LevelDebug, msg.SnapshotCreating, "snapshot", name, "path", path)
 			err = s.reading(ctx, conn, func(searchPath string) (err error) {
 				v := saver{store: s, cfg: cfg, path: path, name: name, searchPath: searchPath}
 				info, err = v.save(ctx, conn, s.newMarker(ctx, cfg))
@@ -113,7 +118,7 @@ func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string,
 	if err != nil {
 		return Info{}, cfg.explain(err, msg.CantCreate, name)
 	}
-	cfg.logger.InfoContext(ctx, msg.SnapshotCreated.In(cfg.lang), "snapshot", name, "rows", info.Rows, "bytes", info.Bytes,
+	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotCreated, "snapshot", name, "rows", info.Rows, "bytes", info.Bytes,
 		"tables", len(info.Tables), "took", time.Since(began).Round(time.Millisecond))
 	return info, nil
 }
@@ -411,7 +416,7 @@ func (v *saver) second(ctx context.Context, ids <-chan string) error {
 		return v.tables(ctx, conn)
 	})
 	if !began && ctx.Err() == nil && err != nil {
-		v.cfg.logger.DebugContext(ctx, msg.OneConnection.In(v.cfg.lang), "error", err.Error())
+		v.store.note(ctx, &v.cfg.storeConfig, slog.LevelInfo, msg.OneConnection, err.Error(), "error", errs.Text(err))
 		return nil
 	}
 	return err

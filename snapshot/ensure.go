@@ -18,6 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -51,6 +52,9 @@ const dataVersion = 1
 func (s *Store) Ensure(ctx context.Context, name string, build func(context.Context) error, opts ...EnsureOption) (Restored, error) {
 	if err := s.made(); err != nil {
 		return Restored{}, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (Restored, error) { return s.Ensure(ctx, name, build, opts...) })
 	}
 	cfg := ensureConfig{createConfig: createConfig{storeConfig: s.storeConfig, replace: true}, maxAge: defaultMaxAge}
 	if err := apply(&cfg.storeConfig, opts, func(o EnsureOption) { o.ensure(&cfg) }); err != nil {
@@ -215,10 +219,12 @@ func (s *Store) build(ctx context.Context, cfg *ensureConfig, path, name, why st
 	if err := s.toOrigin(ctx, cfg); err != nil {
 		return Restored{}, err
 	}
-	if err := build(context.WithValue(ctx, building(path), true)); err != nil {
+	var err error
+	bubble.Inside(ctx, func(ctx context.Context) { err = build(context.WithValue(ctx, building(path), true)) })
+	if err != nil {
 		return Restored{}, errs.New(nil, msg.BuilderFailed.In(cfg.lang, name), err)
 	}
-	if err := s.refreshViews(ctx); err != nil {
+	if err = s.refreshViews(ctx); err != nil {
 		return Restored{}, cfg.explain(err, msg.BuilderFailed, name)
 	}
 	info, err := s.write(ctx, &cfg.createConfig, path, name, alreadyLocked)

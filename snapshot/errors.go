@@ -33,7 +33,7 @@ var (
 func (c *storeConfig) explain(err error, text msg.Text, args ...any) error {
 	var ours *errs.Error
 	if err == nil || errors.As(err, &ours) {
-		return err
+		return errs.Tell(err)
 	}
 	return errs.New(errs.Class(err), text.In(c.lang, args...), err)
 }

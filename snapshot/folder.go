@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,7 +39,7 @@ func defaultDir(c *storeConfig) string {
 	testdata := filepath.Join(workDir, "testdata", "snapshots")
 	dir := packageDir(testdata)
 	if dir != testdata {
-		c.logger.Warn(msg.FolderElsewhere.In(c.lang), "unwritable", testdata, "dir", dir)
+		noteOnce(context.Background(), c, notice{text: msg.FolderElsewhere, reason: testdata}, slog.LevelWarn, "unwritable", testdata, "dir", dir)
 	}
 	return dir
 }

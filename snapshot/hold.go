@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -66,10 +67,12 @@ func hold(t testing.TB, s *Store, db *testdb.Database) (done func()) {
 		}
 		held.Unlock()
 		if conn, err := h.take(); last && err == nil {
-			closeConn(conn)
+			if err := bubble.Outside(ctx, func(context.Context) { closeConn(conn) }); err != nil {
+				t.Error(err)
+			}
 		}
 	}
-	if _, err := h.take(); err != nil {
+	if _, err := bubble.Do(ctx, func(context.Context) (*pgx.Conn, error) { return h.take() }); err != nil {
 		release()
 		t.Fatal(err)
 	}

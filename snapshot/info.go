@@ -121,7 +121,7 @@ func (r Restored) tables() map[string]int {
 }
 
 // count adds the restore to those of the process.
-func (r Restored) count() { tally.Add(byCost, r.tables(), r.Duration) }
+func (r Restored) count() { tally.Add(byCost, r.tables(), r.reasons(), r.Duration) }
 
 // way sums the ways up.
 func (r Restored) way() string {

@@ -87,7 +87,7 @@ func (m *marker) mark(ctx context.Context, sel *selection, powers catalog.Powers
 		return
 	}
 	baseline := track.Baseline{Token: m.pending, Home: m.se.home, Watch: powers.Super, Sequences: sequences, Stale: true,
-		Untracked: m.cfg.tellUntracked(ctx, m.se)}
+		Untracked: m.store.tellUntracked(ctx, m.cfg)}
 	for _, t := range sel.Schema.Tables {
 		baseline.Tables = append(baseline.Tables, t.Name)
 	}

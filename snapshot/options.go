@@ -45,6 +45,7 @@ type storeConfig struct {
 
 	dirNamed   bool // by an option
 	noProgress bool
+	step       bool            // of another operation; see storeConfig.routine
 	noChanges  bool            // in the log of a test that failed
 	waits      []time.Duration // between attempts; none: the usual ones
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,9 +26,6 @@ import (
 
 // originName is the snapshot of what was in a database at its first use.
 const originName = ".origin"
-
-// quiet takes the log lines of work that is a step of another.
-var quiet = slog.New(slog.DiscardHandler)
 
 // originPath returns where the origin of the database is kept at its first use:
 // where fixtures said, for a database that it made, else beside the snapshots,
@@ -59,7 +55,7 @@ func (s *Store) keepOrigin(ctx context.Context, cfg *ensureConfig) error {
 	}
 	path := cfg.origin
 	own := createConfig{storeConfig: cfg.storeConfig, builder: cfg.identity.String()}
-	own.dir, own.logger, own.noProgress = filepath.Dir(path), quiet, true
+	own.dir, own.step, own.noProgress = filepath.Dir(path), true, true
 	unlock, err := own.lock(ctx, path, originName)
 	if err != nil {
 		return err
@@ -221,7 +217,7 @@ func (s *Store) toOrigin(ctx context.Context, cfg *ensureConfig) error {
 	}
 	defer f.close()
 	own := restoreConfig{storeConfig: cfg.storeConfig}
-	own.logger, own.noProgress = quiet, true
+	own.step, own.noProgress = true, true
 	_, err = s.bring(ctx, &own, f)
 	return err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -70,6 +71,9 @@ func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption)
 	if err := s.made(); err != nil {
 		return Restored{}, err
 	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (Restored, error) { return s.Restore(ctx, name, opts...) })
+	}
 	cfg := restoreConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o RestoreOption) { o.restore(&cfg) }); err != nil {
 		return Restored{}, err
@@ -96,6 +100,9 @@ func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption)
 func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 	if err := s.made(); err != nil {
 		return err
+	}
+	if bubble.In() {
+		return bubble.Err(ctx, func(ctx context.Context) error { return s.Clean(ctx, opts...) })
 	}
 	cfg := cleanConfig{storeConfig: s.storeConfig}
 	if err := apply(&cfg.storeConfig, opts, func(o CleanOption) { o.clean(&cfg) }); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,8 @@ type session struct {
 	tracks bool   // what is written can be tracked
 	home   string // see track.Home
 	path   string // the search path that it was given; none: that with which it began
+
+	untracked string // why not: a reason of msg.WhyUntracked, or what the server says
 }
 
 // sessions are those that wait for the next call.
@@ -127,7 +130,7 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 	if err := s.ofItsOwn(ctx, conn); err != nil {
 		return nil, err
 	}
-	se := &session{conn: conn}
+	se := &session{conn: conn, untracked: whyPowers}
 	if se.powers, err = catalog.ReadPowers(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -143,6 +146,9 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 			return nil, err
 		}
 		se.tracks = err == nil
+		if err != nil {
+			se.untracked = strings.TrimPrefix(errs.Line(err), "ERROR: ")
+		}
 	}
 	_, err = conn.Exec(ctx, settings, pgx.QueryExecModeSimpleProtocol)
 	return se, err

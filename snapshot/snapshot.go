@@ -38,6 +38,14 @@
 // gave back. There are GOMAXPROCS + 4 of them, whatever -parallel says; who wants one
 // more waits, and gets it when none became free for 10 seconds.
 //
+// # Bubbles of testing/synctest
+//
+// All functions work in a bubble. They do their work outside of it, in real time, and
+// leave nothing there: the clock of the bubble stands still meanwhile. That takes a
+// garbage collection, some milliseconds, for each call. The builder of [Ensure] is
+// called in the bubble. [Clone] needs the t of the bubble, since its pool is the
+// bubble's. Package fixtures says which pools can be used.
+//
 // # The file
 //
 // A snapshot is a file in testdata/snapshots of the package under test, or where
@@ -62,7 +70,10 @@
 // Triggers note what is written, and a restore undoes it: in some 2 ms for ten rows,
 // in a database of any size, and in 0.3 ms where there is nothing to do. What can't be
 // undone with certainty is loaded from the file, table by table or as a whole.
-// [Restored] tells which way was taken and why, and go test -v sums it up at the end.
+// [Restored] tells which way was taken and why; with go test -v the log of the test says
+// why tables were loaded, and the last lines sum it up. Any other reason for which
+// something takes longer, or is left out, is in the log of the first test that it
+// concerns.
 // The journal needs a superuser, or an owner of the tables who may set
 // session_replication_role; for other owners all is loaded. [Store.Restore] has the
 // rest.

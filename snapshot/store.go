@@ -19,6 +19,7 @@ import (
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/guard"
@@ -35,6 +36,7 @@ type Store struct {
 	storeConfig
 	pool *pgxpool.Pool
 	fs   snapfile.FS
+	of   *pgxpool.Pool // the database whose template it is, or nil; see Store.databases
 
 	// origin tells where the file is that a builder starts from; nil: beside the
 	// snapshots. See Store.keepOrigin.
@@ -287,6 +289,9 @@ func (c *storeConfig) exists(path, name string) (bool, error) {
 func (s *Store) Delete(ctx context.Context, name string) error {
 	if err := s.made(); err != nil {
 		return err
+	}
+	if bubble.In() {
+		return bubble.Err(ctx, func(ctx context.Context) error { return s.Delete(ctx, name) })
 	}
 	path, err := s.path(name)
 	if err != nil {

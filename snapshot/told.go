@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/progress"
 	"github.com/groundhogdb/groundhog/internal/retry"
@@ -25,7 +26,7 @@ func (c *storeConfig) repeat(ctx context.Context, what string, work func() error
 			if !deadlocked(err) && !errors.Is(err, errTruncated) || try == deadlocks || ctx.Err() != nil {
 				return err
 			}
-			c.logger.InfoContext(ctx, msg.DeadlockAgain.In(c.lang), "what", what, "attempt", try, "of", deadlocks, "error", err)
+			c.logger.InfoContext(ctx, msg.DeadlockAgain.In(c.lang), "what", what, "attempt", try, "of", deadlocks, "error", errs.Text(err))
 		}
 	})
 }

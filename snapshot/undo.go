@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/testdb"
@@ -27,10 +29,14 @@ func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restore
 	err := cfg.repeat(ctx, f.name, func() error {
 		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
 			b := bringer{store: s, cfg: cfg, se: se, file: f}
-			return s.resolving(ctx, &cfg.storeConfig, se, func() (err error) {
+			err := s.resolving(ctx, &cfg.storeConfig, se, func() (err error) {
 				restored, err = b.bring(ctx)
 				return err
 			})
+			if err == nil {
+				b.unwatched(ctx)
+			}
+			return err
 		})
 	})
 	if err != nil {
@@ -39,8 +45,11 @@ func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restore
 	setBaseline(s.pool, f)
 	restored.Info, restored.Duration = f.info, time.Since(began)
 	restored.count()
-	cfg.logger.InfoContext(ctx, msg.SnapshotRestored.In(cfg.lang), "snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes,
-		"way", restored.way(), "took", restored.Duration.Round(10*time.Microsecond))
+	args := []any{"snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes, "way", restored.way()}
+	if why := restored.why(cfg.lang); why != "" {
+		args = append(args, "why", why)
+	}
+	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotRestored, append(args, "took", restored.Duration.Round(10*time.Microsecond))...)
 	return restored, nil
 }
 
@@ -60,7 +69,7 @@ func (b *bringer) bring(ctx context.Context) (Restored, error) {
 		why = whyScope
 	case !b.se.tracks:
 		why = whyPowers
-		b.tellOnce(ctx, nil)
+		b.untracked(ctx, b.se.untracked, nil)
 	default:
 		var done bool
 		var restored Restored
@@ -87,7 +96,7 @@ func unexpected(err error) string {
 	if !errors.As(err, &pg) || len(pg.Code) != 5 || pg.Code == "55P03" || slices.Contains([]string{"08", "25", "28", "40", "53", "57", "58", "F0", "XX"}, pg.Code[:2]) {
 		return ""
 	}
-	return pg.Message + " (" + pg.Code + ")"
+	return strings.TrimPrefix(errs.Line(pg), pg.Severity+": ")
 }
 
 func (b *bringer) locking(ctx context.Context, work func() error) error {
@@ -123,7 +132,7 @@ func (s *Store) locking(ctx context.Context, cfg *storeConfig, se *session, what
 		}
 		switch {
 		case deadlocked(err), track.Replaced(err):
-			cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(cfg.lang), "what", what, "error", err)
+			cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(cfg.lang), "what", what, "error", errs.Text(err))
 		case pg.Code != "55P03": // lock_not_available
 			return s.locked(ctx, cfg, err)
 		case terminate:
@@ -219,7 +228,7 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 		return restored, err
 	}
 	m := &b.file.manifest
-	b.cfg.logger.DebugContext(ctx, msg.SnapshotRestoring.In(b.cfg.lang), "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
+	b.cfg.routine(ctx, slog.LevelDebug, msg.SnapshotRestoring, "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
 	err = b.locking(ctx, func() error {
 		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error {
 			l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: powers, cfg: b.cfg}
@@ -233,7 +242,11 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 				return err
 			}
 			restored = Restored{Differences: l.differences, Ways: waysOf(plan, whyReloaded(why, b.cfg.lang), b.cfg.lang)}
-			if mayMark && m.Scope == nil && b.se.tracks && len(l.differences) == 0 {
+			switch {
+			case m.Scope != nil || !b.se.tracks || len(l.differences) > 0:
+			case !mayMark:
+				b.untracked(ctx, track.WhyNot(ctx, tx), nil)
+			default:
 				b.mark(ctx, tx, &l, why)
 			}
 			return nil
@@ -246,7 +259,7 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 // the next time.
 func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 	baseline := track.Baseline{Token: b.file.sum, Home: b.se.home, Watch: l.powers.Super, Anew: b.anew || why == track.Damaged, Rows: map[schema.Name]int64{},
-		Untracked: b.cfg.tellUntracked(ctx, b.se)}
+		Untracked: b.store.tellUntracked(ctx, &b.cfg.storeConfig)}
 	for _, t := range l.sel.Schema.Tables {
 		baseline.Tables = append(baseline.Tables, t.Name)
 	}
@@ -259,24 +272,43 @@ func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 		}
 		return track.Mark(ctx, tx, baseline)
 	})
-	if err != nil {
-		b.tellOnce(ctx, err)
+	switch {
+	case errors.Is(err, track.ErrWraparound):
+		b.untracked(ctx, track.Wraparound, nil)
+	case err != nil:
+		b.untracked(ctx, "", err)
 	}
 }
 
-var told sync.Map
-
-// tellOnce says once for each role and database that restores load everything.
-func (b *bringer) tellOnce(ctx context.Context, err error) {
-	p := b.se.powers
-	if _, was := told.LoadOrStore([2]string{p.Database, p.Role}, true); was {
+// unwatched tells that no event trigger sees changes of the schema, where that is so.
+func (b *bringer) unwatched(ctx context.Context) {
+	role := b.se.powers.Role
+	if b.se.powers.Super || !b.se.tracks || !b.store.untold(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role) {
 		return
 	}
-	args := []any{"role", p.Role}
-	if err != nil {
-		args = append(args, "error", err.Error())
+	if watched, err := track.Watched(ctx, b.se.conn); err == nil && !watched {
+		b.store.note(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role, "role", role)
 	}
-	b.cfg.logger.WarnContext(ctx, msg.CantTrack.In(b.cfg.lang), args...)
+}
+
+// untracked tells why restores load everything.
+func (b *bringer) untracked(ctx context.Context, why string, err error) {
+	reason, text := why, whyUntracked(why, b.cfg.lang)
+	if err != nil {
+		reason, text = err.Error(), errs.Text(err)
+	}
+	var pg *pgconn.PgError
+	if why == whyPowers || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+		text += "; " + msg.TrackRights.In(b.cfg.lang)
+	}
+	b.store.note(ctx, &b.cfg.storeConfig, slog.LevelWarn, msg.CantTrack, reason, "role", b.se.powers.Role, "why", text)
+}
+
+func whyUntracked(why string, lang msg.Lang) string {
+	if text, ok := msg.WhyUntracked[why]; ok {
+		return text.In(lang)
+	}
+	return whyReloaded(why, lang)
 }
 
 // waysTaken tells what became of each table of the snapshot.
@@ -326,6 +358,9 @@ func whyReloaded(why string, lang msg.Lang) string {
 func (s *Store) Untrack(ctx context.Context) error {
 	if err := s.made(); err != nil {
 		return err
+	}
+	if bubble.In() {
+		return bubble.Err(ctx, func(ctx context.Context) error { return s.Untrack(ctx) })
 	}
 	err := s.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &s.storeConfig, func(se *session) error {

@@ -24,6 +24,8 @@ var (
 
 // Error is an error of a class, with a text for people.
 type Error struct {
+	Whole
+
 	class error
 	text  string
 	cause error
@@ -39,7 +41,7 @@ func (e *Error) Error() string {
 	if e.cause == nil {
 		return "groundhog: " + e.text
 	}
-	return "groundhog: " + e.text + ": " + e.cause.Error()
+	return Describe("groundhog: "+e.text, e.cause)
 }
 
 // Unwrap makes both the class and the cause visible to errors.Is and errors.As.

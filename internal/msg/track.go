@@ -2,14 +2,20 @@ package msg
 
 // Texts of package snapshot about how tables were brought back.
 var (
-	CantTrack = Define("this database's changes are not tracked, so each restore loads all tables again. A superuser, or who was granted SET ON PARAMETER session_replication_role and CREATE on the database, tracks them",
-		"このデータベースの変更は追跡できないため、復元のたびにすべてのテーブルを読み込み直します。スーパーユーザー、または SET ON PARAMETER session_replication_role とデータベースの CREATE 権限を持つロールなら追跡できます")
-	CantUntrack    = Define("the tracking of changes was not removed", "変更の追跡を削除できませんでした")
+	CantTrack = Define("this database's changes are not tracked, so each restore loads all tables again",
+		"このデータベースの変更は追跡できないため、復元のたびにすべてのテーブルを読み込み直します")
 	TableUntracked = Define("this table's rows can't be tracked, so a restore loads all of it once it was written to. The other tables are tracked",
 		"このテーブルの行は追跡できないため、書き込みがあると復元時にテーブル全体を読み込み直します。ほかのテーブルは追跡します")
-	WhyRefused = Define("its rows can't be tracked: %s", "行を追跡できません：%s")
-	WhyNothing = Define("nobody wrote to it", "書き込みがありませんでした")
-	WhyUndone  = Define("the rows that were changed were put back", "変更された行を元に戻しました")
+	TrackRights = Define("a superuser tracks them, and so does a role that was granted SET ON PARAMETER session_replication_role and CREATE on the database",
+		"スーパーユーザー、または SET ON PARAMETER session_replication_role とデータベースの CREATE 権限を持つロールなら追跡できます")
+	NotWatched = Define("event triggers need a superuser: without them each restore compares the catalog to find changes of the schema, which takes longer",
+		"イベントトリガーにはスーパーユーザー権限が必要です。ないため、復元のたびにカタログを比較してスキーマの変更を調べます。その分時間がかかります")
+	WhyTables   = Define("%d tables", "%d テーブル")
+	WhyMore     = Define("%d more reasons", "ほか %d 件の理由")
+	CantUntrack = Define("the tracking of changes was not removed", "変更の追跡を削除できませんでした")
+	WhyRefused  = Define("its rows can't be tracked: %s", "行を追跡できません：%s")
+	WhyNothing  = Define("nobody wrote to it", "書き込みがありませんでした")
+	WhyUndone   = Define("the rows that were changed were put back", "変更された行を元に戻しました")
 )
 
 // WhyReloaded are the reasons to load tables again, by their names in packages track
@@ -39,4 +45,12 @@ var WhyReloaded = map[string]Text{
 	"scope":       WhyScope,
 	"powers":      Define("this role can't track changes", "このロールは変更を追跡できません"),
 	"most":        Define("most rows had to be loaded again", "大半の行を読み込み直す必要がありました"),
+}
+
+// WhyUntracked are the reasons for which changes are not tracked, by their names in
+// packages track and snapshot.
+var WhyUntracked = map[string]Text{
+	"powers":  Define("the role may not set session_replication_role", "ロールに session_replication_role を設定する権限がありません"),
+	"foreign": Define("there is a schema called groundhog that is not this library's, or belongs to another role", "groundhog という名前のスキーマがありますが、このライブラリのものではないか、別のロールが所有しています"),
+	"later":   Define("a later version of this library tracks it", "このライブラリの新しいバージョンが追跡しています"),
 }

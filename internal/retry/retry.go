@@ -98,7 +98,7 @@ func (p Policy) log(ctx context.Context, tried, attempts int, wait time.Duration
 	if p.Logger == nil {
 		return
 	}
-	attrs := []any{"attempt", tried, "of", attempts, "wait", wait.Round(100 * time.Millisecond).String(), "error", err}
+	attrs := []any{"attempt", tried, "of", attempts, "wait", wait.Round(100 * time.Millisecond).String(), "error", errs.Text(err)}
 	if p.What != "" {
 		attrs = append([]any{"what", p.What}, attrs...)
 	}

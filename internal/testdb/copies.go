@@ -22,8 +22,9 @@ type Maker interface {
 // Copy is a database that a Maker made.
 type Copy interface {
 	// Lend opens a pool that leads to the database, for a test or for a program, whose
-	// name is empty. It does not connect yet.
-	Lend(test string) (*Database, error)
+	// name is empty. It does not connect yet. The pool is made inside the bubble that
+	// ctx came from, if any.
+	Lend(ctx context.Context, test string) (*Database, error)
 
 	// Set makes what was lent the database of t until t ends.
 	Set(t testing.TB, db *Database)
@@ -31,7 +32,7 @@ type Copy interface {
 	// End closes the pool. The database is left as it is, and nobody is connected to
 	// it, if clean; else it was dropped, or kept for a look at it. t is nil for a
 	// program.
-	End(t testing.TB) (clean bool, err error)
+	End(ctx context.Context, t testing.TB) (clean bool, err error)
 
 	Drop() error
 }

@@ -47,6 +47,9 @@ type Database struct {
 	// rows that were there before are the caller's.
 	Given bool
 
+	// Bubbled tells that Pool was opened in the synctest bubble of its test.
+	Bubbled bool
+
 	mu      sync.Mutex
 	holders []string // names of the tests that restored it, outermost first
 	dir     func() (string, error)

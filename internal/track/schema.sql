@@ -247,7 +247,7 @@ BEGIN
 			END IF;
 			IF why IS NOT NULL THEN
 				IF NOT partly THEN
-					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(x.name, ': ', why);
+					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(x.name, ': ', why), SCHEMA = x.space, TABLE = x.name, DETAIL = why;
 				END IF;
 				PERFORM groundhog.empty(pg_catalog.concat('groundhog.journal_', x.owner)::regclass);
 				changed := 0;

@@ -138,12 +138,12 @@ func Replaced(err error) bool {
 
 // Restore goes back to the baseline of the snapshot called token, in a transaction
 // of its own and one round trip. It is all or nothing: partly tells that nothing was
-// done since tables must be loaded; see Undo.
+// done since tables must be loaded, the first of which is told; see Undo.
 func Restore(ctx context.Context, conn *pgx.Conn, token, home string) (out Outcome, partly bool, err error) {
 	out, err = restore(ctx, conn, token, home, false)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "GH001" {
-		return out, true, nil
+		return Outcome{Tables: []Table{{Name: schema.Name{Schema: pg.SchemaName, Name: pg.TableName}, Reload: pg.Detail}}}, true, nil
 	}
 	if void := unusable(err); void != "" {
 		return Outcome{Void: void}, false, nil
@@ -210,6 +210,30 @@ type Baseline struct {
 	Untracked func(Table)
 }
 
+// ErrWraparound is an error of Mark: ids of transactions are too many to be compared.
+var ErrWraparound = errors.New("transaction ids are near wraparound")
+
+// Reasons for which Begin does not allow Mark.
+const (
+	Foreign = "foreign" // another role's schema has the name
+	Later   = "later"   // a later version of this library tracks the database
+)
+
+// WhyNot tells why Begin did not allow Mark.
+func WhyNot(ctx context.Context, tx pgx.Tx) (why string) {
+	if _, ours, err := installed(ctx, tx); err == nil && !ours {
+		return Foreign
+	}
+	return Later
+}
+
+// Watched reports whether event triggers see changes of the schema. It fails where the
+// database is not tracked.
+func Watched(ctx context.Context, q catalog.Querier) (watched bool, err error) {
+	err = q.QueryRow(ctx, `SELECT watched FROM groundhog.state`).Scan(&watched)
+	return watched, err
+}
+
 // Begin begins a change that goes past the journal, in the caller's transaction:
 // until Mark the database is no baseline. Where others track it, whose role or later
 // version must not be meddled with, the journal is left awake, and Mark must not be
@@ -239,7 +263,7 @@ func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
 		return err
 	}
 	if xid >= wraparound {
-		return nil
+		return ErrWraparound
 	}
 	ready, err := Ready(ctx, tx, b.Home)
 	if err != nil {
