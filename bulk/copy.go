@@ -44,7 +44,7 @@ func typesOf(ctx context.Context, conn *pgx.Conn, tables []catalog.InsertTarget)
 		}
 	}
 	types := encodeTypes{codecs: conn.TypeMap()}
-	if types.know(oids) {
+	if types.know(oids) && !types.delimited(oids) {
 		return types, nil
 	}
 	data := conn.PgConn().CustomData()
@@ -75,6 +75,15 @@ func (t encodeTypes) know(oids []uint32) bool {
 	return true
 }
 
+// delimited reports whether one of the types may be an array that the connection's
+// own map writes with commas, and PostgreSQL does not.
+func (t encodeTypes) delimited(oids []uint32) bool {
+	return slices.ContainsFunc(oids, func(oid uint32) bool {
+		known, ok := t.codecs.TypeForOID(oid)
+		return ok && catalog.MayNeedDelimiter(known)
+	})
+}
+
 // formatFor returns COPY's format for the columns: binary, where pgx makes the
 // binary form of each column of the Go type of its field; else text, of which the
 // server takes all that it takes in SQL.
@@ -99,8 +108,11 @@ func (t encodeTypes) binary(oid uint32, from reflect.Type) bool {
 		return false
 	case *pgtype.ArrayCodec:
 		if from.Kind() == reflect.Slice || from.Kind() == reflect.Array {
-			element := writtenAs(from.Elem())
-			return t.binary(codec.ElementType.OID, element) || element.Kind() == reflect.Slice && t.binary(oid, element)
+			return t.binaryElements(oid, codec, from)
+		}
+	case catalog.Array:
+		if from.Kind() == reflect.Slice || from.Kind() == reflect.Array {
+			return t.binaryElements(oid, codec.ArrayCodec, from)
 		}
 	case *pgtype.UUIDCodec, pgtype.UUIDCodec:
 		if from == uuidType {
@@ -113,6 +125,11 @@ func (t encodeTypes) binary(oid uint32, from reflect.Type) bool {
 	zero := reflect.Zero(from).Interface()
 	return known.Codec.PlanEncode(t.codecs, oid, pgtype.BinaryFormatCode, zero) != nil ||
 		!from.Implements(valuerType) && t.codecs.PlanEncode(oid, pgtype.BinaryFormatCode, zero) != nil
+}
+
+func (t encodeTypes) binaryElements(oid uint32, codec *pgtype.ArrayCodec, from reflect.Type) bool {
+	element := writtenAs(from.Elem())
+	return t.binary(codec.ElementType.OID, element) || element.Kind() == reflect.Slice && t.binary(oid, element)
 }
 
 // valueError is a value that could not be encoded.
@@ -379,7 +396,7 @@ func exactFor(codec pgtype.Codec, from reflect.Type) func(any) error {
 	kind := from.Kind()
 	number := kind == reflect.Float32 || kind == reflect.Float64 || kind == reflect.Interface
 	switch codec.(type) {
-	case pgtype.Int2Codec, pgtype.Int4Codec, pgtype.Int8Codec, pgtype.Uint32Codec, pgtype.Uint64Codec:
+	case pgtype.Int2Codec, pgtype.Int4Codec, pgtype.Int8Codec, pgtype.Uint32Codec:
 		if number {
 			return exactInteger
 		}
@@ -391,6 +408,9 @@ func exactFor(codec pgtype.Codec, from reflect.Type) func(any) error {
 		if kind == reflect.Interface || from == timeType {
 			return exactTime
 		}
+	}
+	if number && catalog.IsUint64(codec) {
+		return exactInteger
 	}
 	return nil
 }
