@@ -44,10 +44,13 @@ func typesOf(ctx context.Context, conn *pgx.Conn, tables []catalog.InsertTarget)
 		}
 	}
 	types := encodeTypes{codecs: conn.TypeMap()}
-	if types.know(oids) && !types.delimited(oids) {
-		return types, nil
-	}
 	data := conn.PgConn().CustomData()
+	if types.know(oids) && !types.delimited(oids) {
+		if !catalog.EncodesOtherwise() {
+			return types, nil
+		}
+		return copyTypes(conn, oids), nil
+	}
 	kept, _ := data[typesKey].(encodeTypes)
 	if kept.codecs != nil && kept.know(oids) {
 		return kept, nil
@@ -64,6 +67,24 @@ func typesOf(ctx context.Context, conn *pgx.Conn, tables []catalog.InsertTarget)
 		data[typesKey] = types
 	}
 	return types, nil
+}
+
+// copiesKey is where a connection keeps the copy that is used in place of its own
+// types.
+const copiesKey = "github.com/groundhogdb/groundhog/bulk.copies"
+
+// copyTypes returns a copy of types that the connection has codecs for.
+func copyTypes(conn *pgx.Conn, oids []uint32) encodeTypes {
+	data := conn.PgConn().CustomData()
+	kept, _ := data[copiesKey].(encodeTypes)
+	if kept.codecs == nil || slices.ContainsFunc(oids, func(oid uint32) bool { return !slices.Contains(kept.oids, oid) }) {
+		oids = append(slices.Clone(oids), kept.oids...)
+		slices.Sort(oids)
+		kept.oids = slices.Compact(oids)
+		kept.codecs = catalog.CopyEncodeTypes(conn.TypeMap(), kept.oids)
+		data[copiesKey] = kept
+	}
+	return kept
 }
 
 func (t encodeTypes) know(oids []uint32) bool {

@@ -203,7 +203,7 @@ type EncodeTypes struct {
 func ReadEncodeTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (EncodeTypes, error) {
 	r := registrar{known: conn.TypeMap(), types: pgtype.NewMap(), byOID: map[uint32]pgType{},
 		done: map[uint32]*pgtype.Type{}, unable: map[uint32]bool{}}
-	r.types.TryWrapEncodePlanFuncs = r.known.TryWrapEncodePlanFuncs
+	r.types.TryWrapEncodePlanFuncs = encodeFuncs(r.known.TryWrapEncodePlanFuncs)
 	r.types.TryWrapScanPlanFuncs = r.known.TryWrapScanPlanFuncs
 	for need := oids; len(need) > 0; {
 		parts, err := r.read(ctx, conn, need)
