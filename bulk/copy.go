@@ -44,10 +44,13 @@ func typesOf(ctx context.Context, conn *pgx.Conn, tables []catalog.InsertTarget)
 		}
 	}
 	types := encodeTypes{codecs: conn.TypeMap()}
-	if types.know(oids) {
-		return types, nil
-	}
 	data := conn.PgConn().CustomData()
+	if types.know(oids) && !types.delimited(oids) {
+		if !catalog.EncodesOtherwise() {
+			return types, nil
+		}
+		return copyTypes(conn, oids), nil
+	}
 	kept, _ := data[typesKey].(encodeTypes)
 	if kept.codecs != nil && kept.know(oids) {
 		return kept, nil
@@ -66,6 +69,24 @@ func typesOf(ctx context.Context, conn *pgx.Conn, tables []catalog.InsertTarget)
 	return types, nil
 }
 
+// copiesKey is where a connection keeps the copy that is used in place of its own
+// types.
+const copiesKey = "github.com/groundhogdb/groundhog/bulk.copies"
+
+// copyTypes returns a copy of types that the connection has codecs for.
+func copyTypes(conn *pgx.Conn, oids []uint32) encodeTypes {
+	data := conn.PgConn().CustomData()
+	kept, _ := data[copiesKey].(encodeTypes)
+	if kept.codecs == nil || slices.ContainsFunc(oids, func(oid uint32) bool { return !slices.Contains(kept.oids, oid) }) {
+		oids = append(slices.Clone(oids), kept.oids...)
+		slices.Sort(oids)
+		kept.oids = slices.Compact(oids)
+		kept.codecs = catalog.CopyEncodeTypes(conn.TypeMap(), kept.oids)
+		data[copiesKey] = kept
+	}
+	return kept
+}
+
 func (t encodeTypes) know(oids []uint32) bool {
 	for _, oid := range oids {
 		if _, ok := t.codecs.TypeForOID(oid); !ok && !t.unable[oid] {
@@ -73,6 +94,15 @@ func (t encodeTypes) know(oids []uint32) bool {
 		}
 	}
 	return true
+}
+
+// delimited reports whether one of the types may be an array that the connection's
+// own map writes with commas, and PostgreSQL does not.
+func (t encodeTypes) delimited(oids []uint32) bool {
+	return slices.ContainsFunc(oids, func(oid uint32) bool {
+		known, ok := t.codecs.TypeForOID(oid)
+		return ok && catalog.MayNeedDelimiter(known)
+	})
 }
 
 // formatFor returns COPY's format for the columns: binary, where pgx makes the
@@ -99,8 +129,11 @@ func (t encodeTypes) binary(oid uint32, from reflect.Type) bool {
 		return false
 	case *pgtype.ArrayCodec:
 		if from.Kind() == reflect.Slice || from.Kind() == reflect.Array {
-			element := writtenAs(from.Elem())
-			return t.binary(codec.ElementType.OID, element) || element.Kind() == reflect.Slice && t.binary(oid, element)
+			return t.binaryElements(oid, codec, from)
+		}
+	case catalog.Array:
+		if from.Kind() == reflect.Slice || from.Kind() == reflect.Array {
+			return t.binaryElements(oid, codec.ArrayCodec, from)
 		}
 	case *pgtype.UUIDCodec, pgtype.UUIDCodec:
 		if from == uuidType {
@@ -113,6 +146,11 @@ func (t encodeTypes) binary(oid uint32, from reflect.Type) bool {
 	zero := reflect.Zero(from).Interface()
 	return known.Codec.PlanEncode(t.codecs, oid, pgtype.BinaryFormatCode, zero) != nil ||
 		!from.Implements(valuerType) && t.codecs.PlanEncode(oid, pgtype.BinaryFormatCode, zero) != nil
+}
+
+func (t encodeTypes) binaryElements(oid uint32, codec *pgtype.ArrayCodec, from reflect.Type) bool {
+	element := writtenAs(from.Elem())
+	return t.binary(codec.ElementType.OID, element) || element.Kind() == reflect.Slice && t.binary(oid, element)
 }
 
 // valueError is a value that could not be encoded.
@@ -379,7 +417,7 @@ func exactFor(codec pgtype.Codec, from reflect.Type) func(any) error {
 	kind := from.Kind()
 	number := kind == reflect.Float32 || kind == reflect.Float64 || kind == reflect.Interface
 	switch codec.(type) {
-	case pgtype.Int2Codec, pgtype.Int4Codec, pgtype.Int8Codec, pgtype.Uint32Codec, pgtype.Uint64Codec:
+	case pgtype.Int2Codec, pgtype.Int4Codec, pgtype.Int8Codec, pgtype.Uint32Codec:
 		if number {
 			return exactInteger
 		}
@@ -391,6 +429,9 @@ func exactFor(codec pgtype.Codec, from reflect.Type) func(any) error {
 		if kind == reflect.Interface || from == timeType {
 			return exactTime
 		}
+	}
+	if number && catalog.IsUint64(codec) {
+		return exactInteger
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ type Row struct {
 var _ pgx.CollectableRow = Row{}
 
 // typeMaps are pgx's, each for one goroutine at a time.
-var typeMaps = sync.Pool{New: func() any { return pgtype.NewMap() }}
+var typeMaps = sync.Pool{New: func() any { return catalog.NewTextTypes() }}
 
 // FieldDescriptions describes the columns.
 func (r Row) FieldDescriptions() []pgconn.FieldDescription { return r.fields }
@@ -140,7 +140,7 @@ type rowAlone struct {
 	types *pgtype.Map
 }
 
-func (r rowAlone) TypeMap() *pgtype.Map        { return r.types }
+func (r rowAlone) TypeMap() *pgtype.Map        { return r.types } // of pgx.Rows from 5.11 on
 func (rowAlone) Next() bool                    { return false }
 func (rowAlone) Close()                        {}
 func (rowAlone) Err() error                    { return nil }

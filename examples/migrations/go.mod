@@ -8,7 +8,7 @@ require (
 	entgo.io/ent v0.14.5
 	github.com/golang-migrate/migrate/v4 v4.20.1
 	github.com/groundhogdb/groundhog v0.0.0
-	github.com/jackc/pgx/v5 v5.12.0
+	github.com/jackc/pgx/v5 v5.11.0
 	github.com/jackc/tern/v2 v2.3.4
 	github.com/jmoiron/sqlx v1.4.0
 	github.com/pressly/goose/v3 v3.29.0

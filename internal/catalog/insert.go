@@ -203,7 +203,7 @@ type EncodeTypes struct {
 func ReadEncodeTypes(ctx context.Context, conn *pgx.Conn, oids []uint32) (EncodeTypes, error) {
 	r := registrar{known: conn.TypeMap(), types: pgtype.NewMap(), byOID: map[uint32]pgType{},
 		done: map[uint32]*pgtype.Type{}, unable: map[uint32]bool{}}
-	r.types.TryWrapEncodePlanFuncs = r.known.TryWrapEncodePlanFuncs
+	r.types.TryWrapEncodePlanFuncs = encodeFuncs(r.known.TryWrapEncodePlanFuncs)
 	r.types.TryWrapScanPlanFuncs = r.known.TryWrapScanPlanFuncs
 	for need := oids; len(need) > 0; {
 		parts, err := r.read(ctx, conn, need)
@@ -290,6 +290,9 @@ func (r *registrar) register(oid uint32) *pgtype.Type {
 	} else if standard, ok := r.types.TypeForOID(oid); ok {
 		codec = standard.Codec
 	}
+	if commas, ok := codec.(*pgtype.ArrayCodec); ok && t.array {
+		codec = arrayOf(commas.ElementType, t.delimiter[0])
+	}
 	if codec == nil {
 		r.unable[oid] = true
 		return nil
@@ -324,7 +327,7 @@ func (r *registrar) codec(t pgType) pgtype.Codec {
 	}
 	switch t.kind {
 	case "b":
-		return &pgtype.ArrayCodec{ElementType: of, Delimiter: t.delimiter[0]}
+		return arrayOf(of, t.delimiter[0])
 	case "d":
 		return of.Codec
 	case "r":

@@ -36,7 +36,7 @@ func Class(err error) error {
 	if errors.As(err, &connect) || ofNetwork(err) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		pgconn.SafeToRetry(err) { // the connection was found closed before anything was sent
+		ofClosed(err) || pgconn.SafeToRetry(err) {
 		return ErrConnection
 	}
 	return nil

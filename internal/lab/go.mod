@@ -7,7 +7,7 @@ replace github.com/groundhogdb/groundhog => ../..
 require (
 	github.com/go-testfixtures/testfixtures/v3 v3.19.0
 	github.com/groundhogdb/groundhog v0.0.0
-	github.com/jackc/pgx/v5 v5.12.0
+	github.com/jackc/pgx/v5 v5.7.6
 	github.com/moby/moby/api v1.56.1
 	github.com/peterldowns/pgtestdb v0.1.1
 	github.com/stretchr/testify v1.12.1
