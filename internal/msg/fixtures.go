@@ -180,7 +180,6 @@ var (
 	MainFailed   = Define("the set-up of fixtures.Main failed, so no test was run", "fixtures.Main の準備に失敗したため、テストは実行されませんでした")
 	MainSkipped  = Define("the set-up of fixtures.Main asked to skip, so no test was run", "fixtures.Main の準備がスキップを求めたため、テストは実行されませんでした")
 	MainPanicked = Define("the set-up of fixtures.Main panicked: %v\n\n%s", "fixtures.Main の準備で panic が起きました: %v\n\n%s")
-	MainTidying  = Define("%s: tidying up; once more ends at once", "%s を受信しました。後片付けをしています。もう一度送るとすぐに終了します")
 	Restores     = Define("groundhog: tables by the way in which restores brought them back: %s", "groundhog: 復元方法ごとのテーブル数: %s")
 	RestoresBy   = Define("%s: %d (by restores: %d, %s)", "%s: %d (復元 %d 回、%s)")
 	TidyFailed   = Define("tidying up after the tests failed", "テスト後の後片付けに失敗しました")
