@@ -537,7 +537,7 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 	if !c.se.tracks {
 		return whyUntracked(c.se.untracked, c.cfg.lang), nil
 	}
-	if ok, err := catalog.LikeNew(ctx, c.se.conn); err != nil || !ok {
+	if ok, err := catalog.LikeNew(ctx, c.se.conn, c.copy.Likeness()); err != nil || !ok {
 		return msg.CloneSettings.In(c.cfg.lang), err
 	}
 	if ok, err := track.AsBorn(ctx, c.se.conn); err != nil || !ok {

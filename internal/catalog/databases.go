@@ -142,3 +142,8 @@ func EndSessions(ctx context.Context, q Querier, database, application string) e
 	return q.QueryRow(ctx, `SELECT pg_catalog.count(pg_catalog.pg_terminate_backend(pid)) FROM pg_catalog.pg_stat_activity
 		WHERE datname = $1 AND pg_catalog.starts_with(coalesce(application_name, ''), $2) AND pid <> pg_catalog.pg_backend_pid()`, database, application).Scan(&n)
 }
+
+// UnknownParameters returns those of the names that are no parameters of the server.
+func UnknownParameters(ctx context.Context, q Querier, of []string) ([]string, error) {
+	return names(ctx, q, `SELECT n FROM pg_catalog.unnest($1::text[]) n WHERE pg_catalog.current_setting(n, true) IS NULL`, of)
+}

@@ -91,10 +91,48 @@ var (
 	SchemaFailed     = Define("the schema can't be made: %s", "スキーマを作れません（%s）")
 	SchemaFailedLine = Define("the schema can't be made: %s, line %s", "スキーマを作れません（%s の %s 行目）")
 
+	SchemaCommand = Define(
+		"the schema can't be made: %s, line %s: %s is a command of psql, which a server does not take: %s",
+		"スキーマを作れません（%s の %s 行目）。%s は psql のコマンドで、サーバーでは実行できません。%s")
+	InsteadOfConnect = Define(
+		"every test has a database of its own, so make the dump of one database without CREATE DATABASE (pg_dump without --create)",
+		"データベースはテストごとに作られるため、CREATE DATABASE を含まないダンプを使ってください（pg_dump に --create を付けない）")
+	InsteadOfInclude  = Define("give the file that it names to WithSchemaFS, which takes files in the order of their names", "読み込むファイルを WithSchemaFS に渡してください。ファイルは名前の順に実行されます")
+	InsteadOfCopy     = Define("write the rows as INSERT (pg_dump --inserts), or load them in the set-up, by bulk.Insert or CopyFrom", "行は INSERT で書くか（pg_dump --inserts）、準備関数の中で bulk.Insert や CopyFrom を使って入れてください")
+	InsteadOfVariable = Define("write the values themselves into the file", "変数を使わず、値をファイルに直接書いてください")
+	InsteadOfExecute  = Define("write a DO block that runs EXECUTE", "EXECUTE を実行する DO ブロックを書いてください")
+	InsteadOfSending  = Define("end the statement with a semicolon", "文はセミコロンで終えてください")
+	InsteadOfCommand  = Define("remove it; pg_dump --schema-only writes files that need no psql", "削除してください。pg_dump --schema-only の出力は psql なしで実行できます")
+	SchemaCopy        = Define(
+		"the schema can't be made: %s, line %s: the rows of COPY … FROM stdin are sent by psql: write them as INSERT (pg_dump --inserts), or leave them out (pg_dump --schema-only)",
+		"スキーマを作れません（%s の %s 行目）。COPY … FROM stdin の行は psql が送るものです。INSERT で書くか（pg_dump --inserts）、行を含めないでください（pg_dump --schema-only）")
+	SchemaArchive = Define(
+		"the schema can't be made: %s is an archive of pg_dump, not SQL: write SQL with pg_dump --format=plain, or pg_restore --file=schema.sql",
+		"スキーマを作れません。%s は SQL ではなく pg_dump のアーカイブです。pg_dump --format=plain または pg_restore --file=schema.sql で SQL を出力してください")
+	SchemaNoText = Define(
+		"the schema can't be made: %s, line %s has a zero byte: SQL must be text in UTF-8 (the > of PowerShell may write UTF-16: use pg_dump --file=schema.sql)",
+		"スキーマを作れません。%s の %s 行目にゼロバイトがあります。SQL は UTF-8 のテキストにしてください（PowerShell の > は UTF-16 で書くことがあります。pg_dump --file=schema.sql を使ってください）")
+	SchemaNotEnded = Define(
+		"the schema can't be made: %s begins a transaction that it does not end: add COMMIT",
+		"スキーマを作れません。%s で始めたトランザクションが終了していません。COMMIT を追加してください")
+	SchemaAlone = Define(
+		"give the statement a text or a file of its own: several statements are run in one transaction",
+		"この文だけを別の SQL かファイルにしてください。複数の文は 1 つのトランザクションで実行されます")
+	SchemaLeftOut = Define(
+		"%s, line %s: SET %s is left out, since PostgreSQL %s does not have that parameter",
+		"%s の %s 行目の SET %s を省きました。PostgreSQL %s にこのパラメーターはありません")
+	DumpWithout  = Define("pg_dump %s leaves such statements out", "pg_dump %s を使うと、このような文は出力されません")
+	DumpClean    = Define("a new database has a schema public: remove the statement, or use pg_dump --clean --if-exists", "新しいデータベースには public スキーマがあります。この文を削除するか、pg_dump --clean --if-exists を使ってください")
+	DumpIfExists = Define("the database is new, so there is nothing to drop: use pg_dump without --clean, or with --clean --if-exists", "データベースは新しく、削除するものがありません。pg_dump を --clean なしで、または --clean --if-exists を付けて使ってください")
+	DumpEncoding = Define("SQL must be text in UTF-8: pg_dump --encoding=UTF8", "SQL は UTF-8 のテキストにしてください（pg_dump --encoding=UTF8）")
+
 	DatabaseNotMade    = Define("database %s can't be made", "データベース %s を作れません")
 	DatabaseNotOpened  = Define("database %s can't be connected to", "データベース %s に接続できません")
 	DatabaseNotDropped = Define("database %s can't be dropped", "データベース %s を削除できません")
-	PoolNotParsed      = Define("WithPoolConfig must change the configuration that it is given: pgx takes none that pgxpool.ParseConfig did not make",
+	TraitNotRepeated   = Define(
+		"the template with the schema has a setting that the databases of tests lack, since this role may not repeat it: %s (%s)",
+		"スキーマのテンプレートにある次の設定は、このロールでは設定できないため、テストのデータベースにはありません: %s（%s）")
+	PoolNotParsed = Define("WithPoolConfig must change the configuration that it is given: pgx takes none that pgxpool.ParseConfig did not make",
 		"WithPoolConfig では渡された設定を変更してください。pgx は pgxpool.ParseConfig が作った設定しか受け付けません")
 	PoolLeadsAway = Define(
 		"WithPoolConfig made the pool lead to database %q instead of %q; leave ConnConfig.Database as it is",
@@ -184,7 +222,6 @@ var (
 	MainFailed   = Define("the set-up of fixtures.Main failed, so no test was run", "fixtures.Main の準備に失敗したため、テストは実行されませんでした")
 	MainSkipped  = Define("the set-up of fixtures.Main asked to skip, so no test was run", "fixtures.Main の準備がスキップを求めたため、テストは実行されませんでした")
 	MainPanicked = Define("the set-up of fixtures.Main panicked: %v\n\n%s", "fixtures.Main の準備で panic が起きました: %v\n\n%s")
-	MainTidying  = Define("%s: tidying up; once more ends at once", "%s を受信しました。後片付けをしています。もう一度送るとすぐに終了します")
 	Restores     = Define("groundhog: tables by the way in which restores brought them back: %s", "groundhog: 復元方法ごとのテーブル数: %s")
 	RestoresBy   = Define("%s: %d (by restores: %d, %s)", "%s: %d (復元 %d 回、%s)")
 	Reloads      = Define("groundhog: why tables were loaded: %s", "groundhog: テーブルを読み込み直した理由: %s")

@@ -35,6 +35,9 @@ type Copy interface {
 	End(ctx context.Context, t testing.TB) (clean bool, err error)
 
 	Drop() error
+
+	// Likeness is what catalog.LikeNew compares the database with.
+	Likeness() string
 }
 
 // makers are known by the pools of the databases that they know of.
