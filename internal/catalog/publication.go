@@ -72,31 +72,45 @@ func Refused(ctx context.Context, tx pgx.Tx, tables []uint32, commands ...string
 	ask := ""
 	if slices.Contains(commands, "DELETE") {
 		ask += `
-			EXECUTE pg_catalog.format('EXPLAIN DELETE FROM ONLY %I.%I', t.nspname, t.relname);`
+				EXECUTE pg_catalog.format('EXPLAIN DELETE FROM ONLY %I.%I', t.nspname, t.relname);`
 	}
 	if slices.Contains(commands, "UPDATE") {
 		ask += `
-			IF t.attname IS NOT NULL THEN
-				EXECUTE pg_catalog.format('EXPLAIN UPDATE ONLY %I.%I SET %I = DEFAULT', t.nspname, t.relname, t.attname);
-			END IF;`
+				IF t.attname IS NOT NULL THEN
+					EXECUTE pg_catalog.format('EXPLAIN UPDATE ONLY %I.%I SET %I = DEFAULT', t.nspname, t.relname, t.attname);
+				END IF;`
 	}
 	results, err := tx.Conn().PgConn().Exec(ctx, `DO $$
 DECLARE
 	t record;
+	path text;
+	own text := (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'search_path');
+	paths text[] := ARRAY[pg_catalog.current_setting('search_path'), own, pg_catalog.concat_ws(', ', nullif(own, ''),
+		(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n.nspname), ', ') FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_'))];
 	refused pg_catalog.jsonb := '{}';
 BEGIN
-	FOR t IN SELECT c.oid, n.nspname, c.relname, (SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped LIMIT 1) AS attname
-			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-			WHERE c.oid = ANY ('{`+strings.Join(oids, ",")+`}'::pg_catalog.oid[]) LOOP
-		BEGIN`+ask+`
-		EXCEPTION
-			WHEN object_not_in_prerequisite_state OR invalid_column_reference THEN
-				refused := refused || pg_catalog.jsonb_build_object(t.oid, SQLERRM);
-			WHEN insufficient_privilege THEN
-				NULL; -- whoever comes to the statement is told of that
-		END;
+	FOR t IN SELECT c.oid, n.nspname, c.relname, (SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid
+				AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped LIMIT 1) AS attname
+			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
+			WHERE c.oid OPERATOR(pg_catalog.=) ANY ('{`+strings.Join(oids, ",")+`}'::pg_catalog.oid[]) LOOP
+		FOREACH path IN ARRAY paths LOOP
+			BEGIN
+				PERFORM pg_catalog.set_config('search_path', path, true);`+ask+`
+				EXIT;
+			EXCEPTION
+				WHEN object_not_in_prerequisite_state OR invalid_column_reference THEN
+					refused := refused OPERATOR(pg_catalog.||) pg_catalog.jsonb_build_object(t.oid, SQLERRM);
+					EXIT;
+				WHEN insufficient_privilege THEN
+					EXIT; -- whoever comes to the statement is told of that
+				WHEN lock_not_available OR deadlock_detected THEN
+					RAISE;
+				WHEN OTHERS THEN
+					NULL; -- a function behind an index is inlined here, and may need another search path
+			END;
+		END LOOP;
 	END LOOP;
-	PERFORM pg_catalog.set_config('groundhog.refused', refused::text, true);
+	PERFORM pg_catalog.set_config('search_path', paths[1], true), pg_catalog.set_config('groundhog.refused', refused::text, true);
 END $$; SELECT pg_catalog.current_setting('groundhog.refused')`).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("ask which tables may be changed while they are published: %w", err)
