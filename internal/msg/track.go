@@ -28,6 +28,7 @@ var WhyReloaded = map[string]Text{
 	"much":        Define("so many rows were changed that loading takes less time", "変更された行が多く、読み込み直すほうが速いためです"),
 	"undecided":   Define("rows with the same key were deleted more than once", "同じキーの行が複数回削除されました"),
 	"awake":       Define("a trigger or a rule that fires always would see it", "常に起動するトリガーまたはルールがあります"),
+	"unseen":      Define("the extension's code may have written to it without its triggers", "拡張のコードがトリガーを通さずに書き込んだ可能性があります"),
 	"hidden":      Define("row level security hides rows", "行レベルセキュリティで見えない行があります"),
 	"scope":       WhyScope,
 	"powers":      Define("this role can't track changes", "このロールは変更を追跡できません"),

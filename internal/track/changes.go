@@ -17,8 +17,9 @@ import (
 // Restore it speaks of Reload where the journal of a table does not tell all.
 func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Outcome, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), coalesce(w.name, ''), coalesce(n.nspname, ''), coalesce(c.relname, ''), coalesce(w.why, ''), coalesce(w.rows, 0)
+		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), coalesce(w.name, ''), coalesce(n.nspname, ''), coalesce(c.relname, ''), coalesce(w.why, CASE WHEN x.owner IS NOT NULL THEN 'unseen' END, ''), coalesce(w.rows, 0)
 			FROM groundhog.verdict($1, $2) v LEFT JOIN groundhog.written() w ON v.void IS NULL
+				LEFT JOIN groundhog.native x ON x.owner = w.owner
 				LEFT JOIN pg_catalog.pg_class c ON c.oid = w.owner LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace`, token, home)
 		if err != nil {
 			return err

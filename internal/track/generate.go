@@ -30,7 +30,9 @@ type generator struct {
 	root *catalog.Relation // whose journal it has
 	sql  *strings.Builder
 
-	always []string // what makes its triggers fire in replica role too
+	always  []string // what makes its triggers fire in replica role too
+	rowwise bool     // no triggers for statements are relied on
+	outside []Key    // between it and tables that are not tracked
 }
 
 func (g *generator) add(format string, args ...any) {
@@ -167,7 +169,7 @@ func (g *generator) notes() {
 		PERFORM groundhog.blind(%d);
 	END IF;`, g.journal(), list(columns, entry), kindOld, list(columns, of("OLD.")), g.root.OID))
 	event := "AFTER UPDATE OR DELETE"
-	if g.plain() && g.hasKey() {
+	if g.decides() {
 		event = "AFTER UPDATE"
 	}
 	g.trigger("zzz_groundhog_old", event, "ROW", baseline+" AND "+awake, g.called("old"))
@@ -176,7 +178,7 @@ func (g *generator) notes() {
 	}
 	level := "STATEMENT"
 	inserted := fmt.Sprintf(`SELECT '%s'%s FROM groundhog_new`, kindNew, list(key, of("")))
-	if g.Partition {
+	if g.Partition || g.rowwise {
 		// A row that moves between partitions fires those of its rows only.
 		level, inserted = "ROW", fmt.Sprintf(`VALUES ('%s'%s)`, kindNew, list(key, of("NEW.")))
 	}
@@ -197,7 +199,7 @@ $groundhog$`, g.called("rekeyed"), each(key, " AND ", func(c column) string { re
 	g.add(`GRANT EXECUTE ON FUNCTION groundhog.%s(anyelement, anyelement) TO PUBLIC`, g.called("rekeyed"))
 	g.trigger("zzz_groundhog_key", "AFTER UPDATE", "ROW", fmt.Sprintf("groundhog.%s(OLD.*, NEW.*) AND %s", g.called("rekeyed"), awake), g.called("note"))
 	g.trigger("zzz_groundhog_new", "AFTER INSERT", level, awake, g.called("note"))
-	if g.plain() {
+	if g.decides() {
 		g.trigger("zzz_groundhog_gone", "AFTER DELETE", "STATEMENT", awake, g.called("note"))
 	}
 }
@@ -253,7 +255,7 @@ func (g *generator) keys() string {
 
 // decides tells that the journal has rows deleted by a statement, which are noted
 // whether they were the baseline's or not.
-func (g *generator) decides() bool { return g.hasKey() && g.plain() }
+func (g *generator) decides() bool { return g.hasKey() && g.plain() && !g.rowwise }
 
 // decided finds those that were. How many rows of a key the baseline had, none or
 // one, follows from how many there are now and how many came and went. If one, it
@@ -313,8 +315,8 @@ BEGIN
 	GET DIAGNOSTICS changed = ROW_COUNT;
 	INSERT INTO %[7]s%[8]s SELECT %[9]s FROM %[2]s j WHERE j.kind = '%[10]s';
 	GET DIAGNOSTICS put = ROW_COUNT;
-	changed := changed + put;
+	changed := changed + put;%[11]s
 	PERFORM groundhog.empty('%[2]s');
 END $groundhog$`, g.OID, g.journal(), undoFrom, undoShare, decide, remove, g.name(), target,
-		each(values, ", ", func(c column) string { return c.out("j." + c.entry) }), kindOld)
+		each(values, ", ", func(c column) string { return c.out("j." + c.entry) }), kindOld, g.checks())
 }

@@ -52,7 +52,7 @@ const Gate int64 = 0x67726f756e64686f
 
 // version is that of what is kept in the database. A later one replaces an earlier
 // one, and an earlier one leaves a later one alone.
-const version = 2
+const version = 3
 
 //go:embed schema.sql
 var schemaSQL string
@@ -120,6 +120,7 @@ const (
 	Undecided = "undecided" // rows of one key were deleted more than once
 	Awake     = "awake"     // a trigger or rule that fires always would see it
 	Hidden    = "hidden"    // row level security
+	Unseen    = "unseen"    // code of its extension may have written past the triggers
 )
 
 // LockWait is how long who has the gate waits for another lock, in milliseconds. Who
@@ -202,6 +203,19 @@ type Baseline struct {
 	Watch     bool // the role may make event triggers
 	Stale     bool // materialised views may not show what the tables hold
 	Anew      bool // what is there is not to be trusted: see Damaged
+
+	// Ready tells that the caller kept writers out by the gate alone: where that does not
+	// watch all of the tables, nothing is marked.
+	Ready bool
+	// Keys are the foreign keys between a table and one that is not tracked.
+	Keys []Key
+	// Rowwise tells that a statement may end before triggers for the statement fire:
+	// functions in C can do that. Then those for rows tell of all.
+	Rowwise bool
+	// Native are the tables to which functions in C may write past all triggers.
+	Native map[schema.Name]bool
+	// Pokes wake extensions when their tables were brought back.
+	Pokes map[schema.Name]catalog.Poke
 }
 
 // Begin begins a change that goes past the journal, in the caller's transaction:
@@ -233,9 +247,12 @@ func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	if xid >= wraparound {
 		return nil
 	}
-	ready, err := Ready(ctx, tx, b.Home)
+	ready, err := isReady(ctx, tx, b.Home, len(b.Tables))
 	if err != nil {
 		return err
+	}
+	if b.Ready && !ready {
+		return errNotReady
 	}
 	if !ready || b.Anew {
 		if err := install(ctx, tx, b); err != nil {
@@ -285,16 +302,26 @@ func installed(ctx context.Context, tx pgx.Tx) (v int, ours bool, err error) {
 	return v, true, err
 }
 
+// errNotReady tells that tables are not tracked that should be: those of extensions
+// are tracked by their owners only.
+var errNotReady = errors.New("not all tables are tracked")
+
 // Ready tells whether what is there tracks the tables as they are now, so that
 // writers heed the gate.
 func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
+	return isReady(ctx, tx, home, 0)
+}
+
+// isReady tells the same, and whether that many tables are tracked.
+func isReady(ctx context.Context, tx pgx.Tx, home string, tables int) (ok bool, err error) {
 	v, _, err := installed(ctx, tx)
 	if err != nil || v != version {
 		return false, err
 	}
 	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND CASE WHEN s.watched THEN s.watchers = groundhog.watchers() ELSE s.schema = groundhog.fingerprint() END), false)
 			AND EXISTS (SELECT FROM groundhog.alive) AND NOT EXISTS (SELECT FROM groundhog.moved)
-		FROM groundhog.state s`, home).Scan(&ok)
+			AND (SELECT pg_catalog.count(DISTINCT rel) FROM groundhog.tree) >= $2
+		FROM groundhog.state s`, home, tables).Scan(&ok)
 	return ok, err
 }
 
@@ -317,13 +344,14 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 		}
 	}
 	for _, r := range relations {
-		g := generator{Relation: r, root: byOID[r.Root], sql: &sql}
+		g := generator{Relation: r, root: byOID[r.Root], sql: &sql, rowwise: b.Rowwise, outside: b.keysOf(r, relations)}
 		if g.root == nil {
 			return fmt.Errorf("%s: the table that it is a partition of is not tracked", r.Name)
 		}
 		g.generate()
 		if r.OID == r.Root {
 			fmt.Fprintf(&sql, "INSERT INTO groundhog.owners VALUES (%d, %s, 0, %s);\n", r.OID, literal(r.Name.String()), always(r))
+			b.wake(&sql, r)
 		}
 		if !b.Watch {
 			fmt.Fprintf(&sql, "INSERT INTO groundhog.shapes VALUES (%d, groundhog.shape(%[1]d));\n", r.OID)
@@ -344,6 +372,8 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 			fmt.Fprintf(&sql, "CREATE EVENT TRIGGER %s ON %s EXECUTE FUNCTION groundhog.watch();\nALTER EVENT TRIGGER %[1]s ENABLE ALWAYS;\n", name, event)
 		}
 	}
+	b.rewound(&sql)
+	b.unseen(&sql, relations)
 	fmt.Fprintf(&sql, "INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, b.Watch)
 	return quietly(ctx, tx, sql.String())
 }
