@@ -45,10 +45,13 @@ import (
 // are some megabytes to read; memory does not grow with the rows, but a value of
 // hundreds of megabytes is held in memory once.
 //
-// Left out are system schemas, temporary tables, foreign tables, views, what
-// belongs to an extension, and a schema called groundhog; the tables of known
-// migration tools are left alone, and the version that they tell is kept in
-// [Info]. A database with large objects is refused, and so is a role from which
+// Of an extension's tables the rows are saved that it names as the user's, with
+// pg_extension_config_dump, as pg_dump does; a role that does not own the extension's
+// tables leaves them out. Left out are also system schemas, temporary tables, foreign
+// tables, views, what else belongs to an extension, and a schema called groundhog; the
+// tables of known migration tools are left alone, and the version that they tell is
+// kept in [Info]. [Info] lists what is outside, and the log says once what of it holds
+// rows. A database with large objects is refused, and so is a role from which
 // row level security hides rows.
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
 	if err := s.made(); err != nil {
@@ -172,7 +175,7 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 	if err := v.lock(ctx, marker); err != nil {
 		return Info{}, err
 	}
-	sequences, err := catalog.Sequences(ctx, v.tx, v.sel.Schema.Sequences)
+	sequences, err := catalog.Sequences(ctx, v.tx, v.sel.sequences())
 	if err != nil {
 		return Info{}, err
 	}
@@ -210,7 +213,7 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 		return Info{}, err
 	}
 	m := snapfile.Manifest{Name: v.name, Description: v.cfg.description, CreatedAt: time.Now().UTC().Truncate(time.Microsecond),
-		Server: powers.Server, Builder: v.cfg.builder, Fingerprint: v.sel.Schema.Fingerprint(), Scope: v.cfg.scoped(), Schema: v.sel.Schema, Sequences: sequences}
+		Server: powers.Server, Builder: v.cfg.builder, Fingerprint: v.sel.Schema.Fingerprint(), Scope: v.cfg.scoped(), Schema: v.sel.Schema, Sequences: sequences, Outside: v.sel.outside()}
 	if v.sel.Migration != nil {
 		m.Migration = &snapfile.Migration{Table: v.sel.Migration.Table.String(), Version: v.sel.Migration.Version}
 	}
@@ -222,6 +225,7 @@ func (v *saver) save(ctx context.Context, conn *pgx.Conn, marker *marker) (info 
 		rows[t.Name] = t.Rows
 	}
 	marker.name(ctx, v.file.Sum(), rows)
+	v.tellOutside(ctx)
 	info = infoOf(&m, v.path, v.file.Size())
 	setBaseline(v.store.pool, &file{path: v.path, name: v.name, manifest: m, info: info, sum: v.file.Sum()})
 	return info, nil
@@ -486,6 +490,9 @@ func joinConditions(a, b string) string {
 // does not.
 func (v *saver) estimatedRows() (rows int64) {
 	for _, t := range v.sel.Tables {
+		if v.sel.where[t.Name] != "" && !v.sel.scoped { // a few rows of an extension's table
+			continue
+		}
 		if t.Rows < 0 && t.Bytes > 0 || v.sel.where[t.Name] != "" {
 			return 0
 		}

@@ -668,6 +668,16 @@ func ExampleInfo() {
 	}
 }
 
+// What a snapshot does not have, and a restore leaves as tests left it.
+func ExampleOutside() {
+	_ = func(t testing.TB) {
+		restored := snapshot.Restore(t, "baseline")
+		for _, outside := range restored.Outside {
+			t.Log(outside.String(), outside.Why == snapshot.OutsideRights)
+		}
+	}
+}
+
 // How each table came to be as the snapshot has it, and why so: a restore that costs
 // more than it should tells here what kept it from undoing.
 func ExampleRestored() {

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -44,15 +45,18 @@ func (l *loader) deferForeignKeys() (checked func() error, err error) {
 
 // checkForeignKeys returns what checks the foreign keys that the server does not:
 // in replica role, those between rows that were loaded and rows that were left
-// alone, and those that the file's schema may not have had. The rest is
+// alone, of tables outside too, and those that the file's schema may not have had. The rest is
 // consistent as it was when it was saved. The caller has locked the tables, so
 // what is found holds until the end of the transaction.
 func (l *loader) checkForeignKeys(r *snapfile.Reader) func() error {
 	return func() error {
-		if !l.powers.Replica || !l.sel.scoped && l.differences == nil {
+		if !l.powers.Replica {
 			return nil
 		}
-		whole, in := map[schema.Name]bool{}, map[schema.Name]bool{}
+		whole, in := maps.Clone(l.sel.asis), map[schema.Name]bool{}
+		if whole == nil {
+			whole = map[schema.Name]bool{}
+		}
 		for _, t := range l.sel.Tables {
 			in[t.Name], whole[t.Name] = true, !l.sel.partly[t.Name]
 		}
@@ -79,15 +83,18 @@ func (l *loader) checkForeignKey(fk catalog.ForeignKey) error {
 		first *string
 	)
 	err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s",
-		columnsOf("c", fk.Columns), l.only(fk.Table), dangling(fk, l.only(fk.Target)))).Scan(&rows, &first)
+		columnsOf("c", fk.Columns), l.only(fk.Table), fk.Dangling(l.only(fk.Target)))).Scan(&rows, &first)
 	if err != nil {
 		return ofTable(fk.Table, err)
 	}
 	if rows == 0 {
 		return nil
 	}
-	return errs.New(nil, msg.ForeignKeyBroken.In(l.cfg.lang, fk.Table.String(), rows, fk.Target.String(), fk.Name,
-		strings.Join(fk.Columns, ", "), *first), nil)
+	table, target, columns := fk.Table.String(), fk.Target.String(), strings.Join(fk.Columns, ", ")
+	if l.leadsOutside(fk) {
+		return errs.New(nil, msg.ForeignKeyOutside.In(l.cfg.lang, table, rows, target, fk.Name, columns, *first), nil)
+	}
+	return errs.New(nil, msg.ForeignKeyBroken.In(l.cfg.lang, table, rows, target, fk.Name, columns, *first), nil)
 }
 
 // only quotes a table for a statement on its own rows; a partitioned one has none
@@ -99,37 +106,6 @@ func (l *loader) only(n schema.Name) string {
 		}
 	}
 	return catalog.Ident(n) // a partition
-}
-
-// dangling is the condition on rows c that reference no row of the target.
-func dangling(fk catalog.ForeignKey, target string) string {
-	join := " AND "
-	if fk.Full { // partly null is wrong too
-		join = " OR "
-	}
-	set := make([]string, len(fk.Columns))
-	for i, c := range fk.Columns {
-		set[i] = "c." + pgx.Identifier{c}.Sanitize() + " IS NOT NULL"
-	}
-	out := "(" + strings.Join(set, join) + ") AND "
-	if !fk.Period {
-		return out + fmt.Sprintf("NOT EXISTS (SELECT FROM %s p WHERE %s)", target, matching(fk, len(fk.Columns)))
-	}
-	// A temporal foreign key: the last column is a time that rows of the target
-	// must cover together.
-	last := len(fk.Columns) - 1
-	return out + fmt.Sprintf("NOT coalesce((SELECT pg_catalog.range_agg(p.%s) FROM %s p WHERE %s) OPERATOR(pg_catalog.@>) c.%s, false)",
-		pgx.Identifier{fk.RefColumns[last]}.Sanitize(), target, matching(fk, last), pgx.Identifier{fk.Columns[last]}.Sanitize())
-}
-
-// matching compares the first n columns of a row p with those of a row c that
-// references it.
-func matching(fk catalog.ForeignKey, n int) string {
-	out := make([]string, n)
-	for i := range out {
-		out[i] = fmt.Sprintf("p.%s %s c.%s", pgx.Identifier{fk.RefColumns[i]}.Sanitize(), fk.Operators[i], pgx.Identifier{fk.Columns[i]}.Sanitize())
-	}
-	return strings.Join(out, " AND ")
 }
 
 func columnsOf(alias string, names []string) string {

@@ -22,8 +22,9 @@ type Info struct {
 	Fingerprint   string // of the schema: SHA-256, hexadecimal
 	Scope         string // the rows that it is about, if not all
 	Tables        []TableInfo
-	Rows          int64 // of all tables
-	Bytes         int64 // of the file
+	Outside       []Outside // what of the database is no part of it
+	Rows          int64     // of all tables
+	Bytes         int64     // of the file
 }
 
 // TableInfo tells how much of a snapshot belongs to one table.
@@ -53,6 +54,9 @@ func (i Info) String() string {
 	for _, t := range i.Tables {
 		fmt.Fprintf(&out, "  %12s  %14s  %s\n", msg.InfoRows.In("", t.Rows), msg.InfoBytes.In("", t.Bytes), t.Name)
 	}
+	for _, o := range i.Outside {
+		line(msg.InfoOutside, o.String())
+	}
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
@@ -65,6 +69,7 @@ func infoOf(m *snapfile.Manifest, path string, size int64) Info {
 	if m.Migration != nil {
 		info.SchemaVersion = m.Migration.Version
 	}
+	info.Outside = outsideOf(m.Outside)
 	for _, t := range m.Tables {
 		info.Tables = append(info.Tables, TableInfo{Name: t.Name.String(), Rows: t.Rows, Bytes: t.Bytes})
 		info.Rows += t.Rows

@@ -60,7 +60,7 @@ func proveAll(t *testing.T, kinds []kind) {
 				t.Parallel()
 				k := k
 				k.noClone = "the pool of the plain role is not one of fixtures'"
-				b := asOwner(t, k.schema)
+				b := asOwner(t, k.schema, k.fixtures...)
 				exec(t, fixtures.DB(t), k.admin)
 				prove(t, k, b)
 			})
@@ -183,13 +183,15 @@ func waysIn(r snapshot.Restored) (ways []snapshot.Way) {
 	return ways
 }
 
-// truncate empties all tables of the user's that hold rows.
+// truncate empties all tables of the user's that hold rows, and those of extensions
+// of which all rows are the user's.
 func truncate(t testing.TB, pool *pgxpool.Pool) {
 	t.Helper()
 	exec(t, pool, `DO $do$ DECLARE tables text; BEGIN
 		SELECT string_agg(c.oid::regclass::text, ', ') INTO tables FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 		WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'groundhog')
-			AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e');
+			AND (NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+				OR EXISTS (SELECT FROM pg_extension, unnest(extconfig, extcondition) x(relation, condition) WHERE x.relation = c.oid AND btrim(x.condition) = ''));
 		EXECUTE 'TRUNCATE ' || tables || ' RESTART IDENTITY CASCADE';
 	END $do$`)
 }

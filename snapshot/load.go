@@ -176,14 +176,21 @@ func (l *loader) replace(r *snapfile.Reader, states []schema.Sequence) (plan []s
 	if err != nil {
 		return nil, err
 	}
+	if _, err := l.wakeExtensions(false); err != nil {
+		return nil, err
+	}
 	plan, err = l.replaceRows(r, func() error {
 		if len(l.loud) > 0 { // they may yet take values
 			return nil
 		}
 		return l.sequences(states, true)
 	}, func() error { return l.refresh(views) })
-	if err == nil && len(l.loud) > 0 {
-		err = l.sequences(states, false)
+	if err != nil {
+		return nil, err
+	}
+	woken, err := l.wakeExtensions(true)
+	if err == nil && (woken || len(l.loud) > 0) {
+		err = l.sequences(states, len(l.loud) == 0)
 	}
 	return plan, err
 }
@@ -358,7 +365,7 @@ func (l *loader) lockTables() error {
 	}
 	var others []string
 	for _, t := range l.sel.others {
-		if neighbours[t.Name] {
+		if neighbours[t.Name] && t.Owned { // others may not lock it
 			others = append(others, t.Only())
 		}
 	}
@@ -420,7 +427,7 @@ func (l *loader) silence() (wake func() error, err error) {
 // new file, it works on that file and is undone with it. Where event triggers would
 // see that, renew is false, and this is the last of the transaction.
 func (l *loader) sequences(states []schema.Sequence, renew bool) error {
-	now, err := catalog.Sequences(l.ctx, l.tx, l.sel.Schema.Sequences)
+	now, err := catalog.Sequences(l.ctx, l.tx, l.sel.sequences())
 	if err != nil {
 		return err
 	}
@@ -520,7 +527,10 @@ func waysOf(plan []step, why string, lang msg.Lang) []TableWay {
 	ways := make([]TableWay, 0, len(plan))
 	for _, s := range plan {
 		w := TableWay{Table: s.table.Name.String(), Way: Reloaded, Why: why}
-		if s.how == byMerge {
+		switch {
+		case s.how == byMerge && s.table.Extension != "":
+			w.Why = msg.WhyExtension.In(lang)
+		case s.how == byMerge:
 			w.Why = msg.WhyScope.In(lang)
 		}
 		if s.part != nil {

@@ -27,6 +27,7 @@ type marker struct {
 	cfg     *storeConfig
 	se      *session
 	tx      pgx.Tx
+	ready   bool   // the gate alone keeps writers out
 	pending string // the mark until the file is whole and has a name for it
 }
 
@@ -63,8 +64,8 @@ func (m *marker) begin(ctx context.Context) (ok bool, err error) {
 	if ok, err := track.Begin(ctx, m.tx); !ok || err != nil {
 		return false, err
 	}
-	if ready, err := track.Ready(ctx, m.tx, m.se.home); ready || err != nil {
-		return ready, err
+	if m.ready, err = track.Ready(ctx, m.tx, m.se.home); m.ready || err != nil {
+		return m.ready, err
 	}
 	// Nothing makes writers heed the gate yet.
 	if _, err = m.tx.Exec(ctx, `SET LOCAL search_path = pg_catalog`); err != nil {
@@ -86,11 +87,9 @@ func (m *marker) mark(ctx context.Context, sel *selection, powers catalog.Powers
 	if m == nil || m.tx == nil {
 		return
 	}
-	baseline := track.Baseline{Token: m.pending, Home: m.se.home, Watch: powers.Super, Sequences: sequences, Stale: true,
-		Untracked: m.store.tellUntracked(ctx, m.cfg)}
-	for _, t := range sel.Schema.Tables {
-		baseline.Tables = append(baseline.Tables, t.Name)
-	}
+	baseline := sel.baseline()
+	baseline.Token, baseline.Home, baseline.Watch, baseline.Sequences, baseline.Stale, baseline.Ready = m.pending, m.se.home, powers.Super, sequences, true, m.ready
+	baseline.Untracked = m.store.tellUntracked(ctx, m.cfg)
 	err := track.Mark(ctx, m.tx, baseline)
 	if err == nil {
 		err = m.tx.Commit(ctx)

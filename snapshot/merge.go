@@ -30,7 +30,7 @@ func staged(n int) string { return fmt.Sprintf("pg_temp.groundhog_new_%d", n) }
 // remove removes the rows in scope; without replica role, only those that are not
 // in the snapshot. The conditions are all evaluated before anything changes.
 func (m merger) remove(plan []step) error {
-	var deletes []string
+	conditions := map[int]string{}
 	for n, s := range plan {
 		if s.how != byMerge {
 			continue
@@ -42,9 +42,9 @@ func (m merger) remove(plan []step) error {
 			}
 			where += " AND NOT " + m.isStaged(n, s, catalog.Ident(s.table.Name))
 		}
-		deletes = append(deletes, fmt.Sprintf("d%d AS (DELETE FROM %s WHERE %s)", n, s.table.Only(), where))
+		conditions[n] = where
 	}
-	if len(deletes) == 0 {
+	if len(conditions) == 0 {
 		return nil
 	}
 	return m.underReadPaths(func() error { // as when the rows were saved
@@ -52,6 +52,14 @@ func (m merger) remove(plan []step) error {
 			if err := m.checkCascades(plan); err != nil {
 				return err
 			}
+		}
+		conditions, err := m.truncateFirst(plan, conditions)
+		if err != nil {
+			return err
+		}
+		var deletes []string
+		for n, where := range conditions {
+			deletes = append(deletes, fmt.Sprintf("d%d AS (DELETE FROM %s WHERE %s)", n, plan[n].table.Only(), where))
 		}
 		return m.exec("WITH " + strings.Join(deletes, ", ") + " SELECT")
 	})
@@ -226,7 +234,7 @@ func (m merger) checkCascades(plan []step) error {
 			var rows int64
 			var first *string
 			err := m.tx.QueryRow(m.ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s AND %s AND NOT %s)",
-				columnsOf("c", fk.Columns), m.only(fk.Table), outside, m.only(fk.Target), matching(fk, len(fk.Columns)), plan[n].where,
+				columnsOf("c", fk.Columns), m.only(fk.Table), outside, m.only(fk.Target), fk.Matching(len(fk.Columns)), plan[n].where,
 				m.isStaged(n, plan[n], "p"))).Scan(&rows, &first)
 			if err != nil {
 				return ofTable(fk.Table, err)
@@ -238,4 +246,37 @@ func (m merger) checkCascades(plan []step) error {
 		}
 	}
 	return nil
+}
+
+// truncateFirst truncates the tables that are, before rows go that theirs reference:
+// where foreign keys can't be switched off these would hold them. The conditions on
+// the rows that go may look at those tables, so it is noted first which they are.
+func (m merger) truncateFirst(plan []step, conditions map[int]string) (noted map[int]string, err error) {
+	if m.powers.Replica {
+		return conditions, nil
+	}
+	merged := map[schema.Name]bool{}
+	for n := range conditions {
+		merged[plan[n].table.Name] = true
+	}
+	var truncate []string
+	needed := false
+	for _, s := range plan {
+		if s.how != byTruncate {
+			continue
+		}
+		truncate = append(truncate, s.table.Only())
+		needed = needed || slices.ContainsFunc(s.table.ForeignKeys, func(fk catalog.ForeignKey) bool { return merged[fk.References] })
+	}
+	if !needed {
+		return conditions, nil
+	}
+	noted = map[int]string{}
+	var sql []string
+	for n, where := range conditions {
+		gone := fmt.Sprintf("pg_temp.groundhog_gone_%d", n)
+		sql = append(sql, fmt.Sprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT tableoid AS relation, ctid AS place FROM %s WHERE %s", gone, plan[n].table.Only(), where))
+		noted[n] = "(tableoid, ctid) IN (SELECT relation, place FROM " + gone + ")"
+	}
+	return noted, execAll(m.ctx, m.tx, append(sql, "TRUNCATE TABLE "+strings.Join(truncate, ", ")))
 }

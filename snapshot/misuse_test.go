@@ -109,6 +109,13 @@ var (
 			_, err := snapshot.Row{}.Get("\x00")
 			require.ErrorIs(t, err, snapshot.ErrInvalidArgument)
 		},
+		"Outside.String": func(t *testing.T) {
+			require.NotPanics(t, func() {
+				_ = snapshot.Outside{}.String()
+				_ = snapshot.Outside{Name: "%s", Kind: "%d", Why: "nothing", Extension: "%v"}.String()
+				_ = snapshot.Outside{Why: snapshot.OutsideExtension}.String()
+			})
+		},
 		"Info.String": func(t *testing.T) {
 			require.NotPanics(t, func() { _ = snapshot.Info{}.String() })
 			require.NotPanics(t, func() { _ = snapshot.Info{Name: "\x00", Tables: []snapshot.TableInfo{{Rows: -1}}}.String() })

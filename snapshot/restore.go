@@ -152,6 +152,7 @@ func (l *loader) match(m *snapfile.Manifest, name string) error {
 		return err
 	}
 	if l.sel.Schema.Fingerprint() == m.Fingerprint {
+		l.leaveOutside(m, name)
 		return nil
 	}
 	l.remember(m)
@@ -169,6 +170,9 @@ func (l *loader) match(m *snapfile.Manifest, name string) error {
 	refuse := func(text msg.Text, differences []string) error {
 		return errs.New(ErrSchemaMismatch, text.In(lang, name, "\n  "+strings.Join(differences, "\n  ")), nil)
 	}
+	if text := l.beforeExtensions(m); text != "" {
+		l.differences = append(l.differences, text)
+	}
 	switch {
 	case l.cfg.mismatch != Warn:
 		return refuse(msg.SchemaMismatch, l.differences)
@@ -178,6 +182,7 @@ func (l *loader) match(m *snapfile.Manifest, name string) error {
 		return refuse(msg.SchemaNoPlace, noPlace)
 	}
 	l.cfg.logger.WarnContext(l.ctx, msg.SchemaDiffers.In(lang), "snapshot", name, "differences", strings.Join(l.differences, "; "))
+	l.leaveOutside(m, name)
 	return nil
 }
 

@@ -156,6 +156,7 @@ type selection struct {
 	where  map[schema.Name]string // the condition on the rows in scope; none: all rows
 	partly map[schema.Name]bool   // the file may hold some of the table's rows only
 	others []catalog.Table        // those that are left alone
+	asis   map[schema.Name]bool   // of these, those that are as the snapshot has them
 }
 
 // within reduces a catalog to a scope; nil is the whole. With strict a scope that
@@ -163,7 +164,7 @@ type selection struct {
 // what has changed since is a difference between schemas.
 func within(cat *catalog.Catalog, s *snapfile.Scope, strict bool, lang msg.Lang) (*selection, error) {
 	if s == nil {
-		return &selection{Catalog: cat}, nil
+		return wholeOf(cat), nil
 	}
 	chooser := chooser{cat: cat, scope: s, strict: strict, lang: lang, kept: map[schema.Name]bool{}, dropped: map[schema.Name]bool{}, where: map[schema.Name]string{}}
 	for _, step := range []func() error{chooser.patterns, chooser.rows, chooser.references} {
@@ -184,9 +185,12 @@ type chooser struct {
 	where   map[schema.Name]string
 }
 
+// tables are all that a pattern may name.
+func (c *chooser) tables() []catalog.Table { return slices.Concat(c.cat.Tables, c.cat.Beside) }
+
 func (c *chooser) names() string {
 	var names []string
-	for _, t := range c.cat.Tables {
+	for _, t := range c.tables() {
 		names = append(names, t.Name.String())
 	}
 	return cmp.Or(strings.Join(names, ", "), "-")
@@ -194,16 +198,19 @@ func (c *chooser) names() string {
 
 func (c *chooser) patterns() error {
 	for _, p := range slices.Concat(c.scope.Tables, c.scope.Exclude) {
-		found := slices.ContainsFunc(c.cat.Tables, func(t catalog.Table) bool { return matches(p, t.Name) })
+		found := slices.ContainsFunc(c.tables(), func(t catalog.Table) bool { return matches(p, t.Name) })
 		if !found && c.strict {
 			return errs.New(ErrInvalidArgument, msg.ScopeNoTable.In(c.lang, p, c.names()), nil)
 		}
 	}
-	for _, t := range c.cat.Tables {
+	for _, t := range c.tables() {
 		if len(c.scope.Tables) > 0 && !matchesAny(c.scope.Tables, t.Name) || matchesAny(c.scope.Exclude, t.Name) {
 			c.dropped[t.Name] = true
 		} else {
 			c.kept[t.Name] = true
+			if t.Condition != "" {
+				c.where[t.Name] = t.Condition
+			}
 		}
 	}
 	return nil
@@ -212,7 +219,7 @@ func (c *chooser) patterns() error {
 func (c *chooser) rows() error {
 	for _, r := range c.scope.RowsOf {
 		var found []schema.Name
-		for _, t := range c.cat.Tables {
+		for _, t := range c.tables() {
 			if c.kept[t.Name] && (t.Name.Is(r.Table) || r.Table == t.Name.Name) {
 				found = append(found, t.Name)
 			}
@@ -227,20 +234,28 @@ func (c *chooser) rows() error {
 	if c.scope.Rows == "" {
 		return nil
 	}
+	named := func(n schema.Name) bool {
+		return slices.ContainsFunc(c.scope.RowsOf, func(r snapfile.RowsOf) bool { return r.Table == n.String() || r.Table == n.Name })
+	}
 	flagged := 0
 	for _, t := range c.cat.Schema.Tables {
-		if !c.kept[t.Name] || c.where[t.Name] != "" {
+		if !c.kept[t.Name] || named(t.Name) {
 			continue
 		}
 		i := slices.IndexFunc(t.Columns, func(col schema.Column) bool { return col.Name == c.scope.Rows })
 		switch {
 		case i < 0:
 			delete(c.kept, t.Name)
+			delete(c.where, t.Name)
 		case t.Columns[i].Type != "boolean":
 			return errs.New(ErrInvalidArgument, msg.ScopeNotBoolean.In(c.lang, t.Name.String(), t.Columns[i].Name, t.Columns[i].Type), nil)
 		default:
 			flagged++
-			c.where[t.Name] = identifiers([]string{c.scope.Rows}) + " IS TRUE"
+			where := identifiers([]string{c.scope.Rows}) + " IS TRUE"
+			if c.where[t.Name] != "" {
+				where += " AND " + c.where[t.Name]
+			}
+			c.where[t.Name] = where
 		}
 	}
 	if flagged == 0 && c.strict {
@@ -250,14 +265,19 @@ func (c *chooser) rows() error {
 }
 
 // references refuses to leave out a table that one in the scope references: the
-// snapshot alone could not bring that one back.
+// snapshot alone could not bring that one back. An extension's table has rows that are
+// no test's, and is checked when all is loaded.
 func (c *chooser) references() error {
 	if !c.strict {
 		return nil
 	}
+	extension := map[schema.Name]bool{}
+	for _, t := range c.tables() {
+		extension[t.Name] = t.Extension != ""
+	}
 	for _, t := range c.cat.Tables {
 		for _, fk := range t.ForeignKeys {
-			if c.kept[t.Name] && c.dropped[fk.References] {
+			if c.kept[t.Name] && c.dropped[fk.References] && !extension[fk.References] {
 				return errs.New(ErrInvalidArgument, msg.ScopeReferenced.In(c.lang, fk.References.String(), t.Name.String(), fk.Name), nil)
 			}
 		}
@@ -266,7 +286,7 @@ func (c *chooser) references() error {
 }
 
 func (c *chooser) reduce() *selection {
-	out := &selection{Catalog: &catalog.Catalog{Migration: c.cat.Migration}, scoped: true, where: c.where, partly: map[schema.Name]bool{}}
+	out := &selection{Catalog: &catalog.Catalog{Migration: c.cat.Migration, Outside: c.cat.Outside}, scoped: true, where: c.where, partly: map[schema.Name]bool{}}
 	for name := range c.where {
 		out.partly[name] = true
 	}
@@ -277,16 +297,15 @@ func (c *chooser) reduce() *selection {
 			out.others = append(out.others, t)
 		}
 	}
-	parent := map[schema.Name]*schema.Name{}
-	for _, t := range c.cat.Schema.Tables {
-		parent[t.Name] = t.PartitionOf
-	}
-	for _, t := range c.cat.Schema.Tables {
-		root := t.Name
-		for parent[root] != nil {
-			root = *parent[root]
+	for _, t := range c.cat.Beside {
+		if c.kept[t.Name] {
+			out.Beside = append(out.Beside, t)
 		}
-		if c.kept[root] {
+	}
+	out.others = slices.Concat(out.others, c.cat.Beside, c.cat.Others)
+	root := rootsOf(c.cat.Schema)
+	for _, t := range c.cat.Schema.Tables {
+		if c.kept[root(t.Name)] {
 			out.Schema.Tables = append(out.Schema.Tables, t)
 		}
 	}

@@ -47,9 +47,9 @@ func text(t testing.TB, pool *pgxpool.Pool, sql string) string {
 
 // asOwner gives the bundle a store whose role is no superuser and owns
 // everything: the schema is made by it.
-func asOwner(t testing.TB, schema string) bundle {
+func asOwner(t testing.TB, schema string, opts ...fixtures.Option) bundle {
 	t.Helper()
-	admin := setup(t)
+	admin := setup(t, opts...)
 	if !isSuperuser(t, admin.pool) {
 		exec(t, admin.pool, schema)
 		return admin

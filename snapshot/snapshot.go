@@ -87,7 +87,10 @@
 //     statements) of the pool's connections, which the next test uses. A test
 //     that leaves some ends with t.Cleanup(fixtures.DB(t).Reset): the pool makes its
 //     connections anew. A [Clone] has new ones in any case;
-//   - ALTER DATABASE, ALTER ROLE, and the physical order of rows.
+//   - ALTER DATABASE, ALTER ROLE, and the physical order of rows;
+//   - what [Info] lists as outside: tables of extensions but for the rows that these name
+//     as the user's, foreign tables, tables of migration tools. A foreign key to one is
+//     checked: a restore fails rather than leave it pointing nowhere.
 //
 // # With go test
 //

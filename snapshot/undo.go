@@ -217,7 +217,9 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 
 // narrow leaves all other tables alone.
 func (l *loader) narrow(want func(schema.Name) bool) {
-	l.sel.others = slices.Concat(l.sel.others, slices.DeleteFunc(slices.Clone(l.sel.Tables), func(t catalog.Table) bool { return want(t.Name) }))
+	rest := slices.DeleteFunc(slices.Clone(l.sel.Tables), func(t catalog.Table) bool { return want(t.Name) })
+	l.sel.asIs(rest)
+	l.sel.others = slices.Concat(l.sel.others, rest)
 	l.sel.Tables = slices.DeleteFunc(slices.Clone(l.sel.Tables), func(t catalog.Table) bool { return !want(t.Name) })
 }
 
@@ -258,16 +260,14 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 // mark makes what was loaded the baseline. Where it can't be, it is loaded again
 // the next time.
 func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
-	baseline := track.Baseline{Token: b.file.sum, Home: b.se.home, Watch: l.powers.Super, Anew: b.anew || why == track.Damaged, Rows: map[schema.Name]int64{},
-		Untracked: b.store.tellUntracked(ctx, &b.cfg.storeConfig)}
-	for _, t := range l.sel.Schema.Tables {
-		baseline.Tables = append(baseline.Tables, t.Name)
-	}
+	baseline := l.sel.baseline()
+	baseline.Token, baseline.Home, baseline.Watch, baseline.Anew, baseline.Rows = b.file.sum, b.se.home, l.powers.Super, b.anew || why == track.Damaged, map[schema.Name]int64{}
+	baseline.Untracked = b.store.tellUntracked(ctx, &b.cfg.storeConfig)
 	for _, t := range b.file.manifest.Tables {
 		baseline.Rows[t.Name] = t.Rows
 	}
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
-		if baseline.Sequences, err = catalog.Sequences(ctx, tx, l.sel.Schema.Sequences); err != nil {
+		if baseline.Sequences, err = catalog.Sequences(ctx, tx, l.sel.sequences()); err != nil {
 			return err
 		}
 		return track.Mark(ctx, tx, baseline)

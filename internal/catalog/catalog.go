@@ -29,7 +29,11 @@ type Catalog struct {
 	// tables, and partitioned tables for all their partitions. They are in
 	// load order: what is referenced comes first.
 	Tables    []Table
-	Sequences []Sequence // those of Schema, with what is known of them beside
+	Beside    []Table    // those of Schema whose rows are outside
+	Others    []Table    // tables outside of Schema that share foreign keys with some of it, with these keys alone
+	Sequences []Sequence // those of Schema, with what is known of them beside, but for those that are outside
+	Outside   []Outside
+	Native    bool // functions of an extension may write before triggers for the statement fire, or past them
 	Migration *Migration
 }
 
@@ -53,6 +57,10 @@ type Table struct {
 	Triggers    []Trigger
 	Rules       []Trigger
 	ForeignKeys []ForeignKey
+	Extension   string   // that it belongs to, which names rows of it as the user's
+	Condition   string   // on these rows; none: all
+	Settable    []string // the columns that an UPDATE may set
+	Native      bool     // functions of the extension may write to it past all triggers
 }
 
 // Trigger is a user's trigger or rewrite rule on a table or on one of its
@@ -61,6 +69,10 @@ type Trigger struct {
 	Table   schema.Name
 	Name    string
 	Enabled string // pg_trigger.tgenabled, pg_rewrite.ev_enabled: O origin, A always, R replica
+
+	Extension bool   // an extension's own trigger on its own table
+	kind      int16  // pg_trigger.tgtype
+	column    string // the first one that an UPDATE must set for it to fire, if any
 }
 
 // ForeignKey is a foreign key constraint of the live database.
@@ -86,6 +98,8 @@ type Sequence struct {
 	Down  bool // it counts down
 	Start int64
 	Users []Column
+
+	Extension string // that it belongs to
 }
 
 // Column is a column of a table, of which Root is the loaded one.

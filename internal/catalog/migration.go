@@ -59,6 +59,7 @@ func (r *reader) migration() error {
 		}
 		r.left[rel.oid] = true
 		delete(r.byOID, rel.oid)
+		r.beside(rel.class, OfMigration)
 		if known.newest == "" || r.out.Migration != nil {
 			continue
 		}

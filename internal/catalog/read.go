@@ -24,8 +24,8 @@ import (
 // connection that knows none of them yet, planning joins of catalogs takes longer
 // than reading these; on one that does, each has its plan.
 func Read(ctx context.Context, q Querier, lang msg.Lang) (*Catalog, error) {
-	r := reader{ctx: ctx, q: q, lang: lang, schemas: map[uint32]string{}, extension: map[object]bool{}, classes: map[uint32]*class{},
-		types: map[uint32]*typeOf{}, byOID: map[uint32]*relation{}, sequences: map[uint32]*Sequence{}, left: map[uint32]bool{}, operators: map[uint32]string{}}
+	r := reader{ctx: ctx, q: q, lang: lang, schemas: map[uint32]string{}, extension: map[object]uint32{}, extensionNames: map[uint32]string{}, configs: map[uint32]string{}, native: map[uint32]bool{}, classes: map[uint32]*class{},
+		types: map[uint32]*typeOf{}, byOID: map[uint32]*relation{}, besides: map[uint32]*relation{}, sequences: map[uint32]*Sequence{}, left: map[uint32]bool{}, operators: map[uint32]string{}}
 	var batch pgx.Batch
 	for _, queue := range []func(*pgx.Batch){r.readSchemas, r.readExtensions, r.readClasses, r.readInherits, r.readTypes, r.readLabels, r.readColumns,
 		r.readConstraints, r.readTriggers, r.readSequences, r.readUsers} {
@@ -48,8 +48,10 @@ type reader struct {
 	lang msg.Lang
 
 	schemas     map[uint32]string
-	extension   map[object]bool
+	extension   map[object]uint32 // the extension that an object belongs to
+	configs     map[uint32]string // what extensions give pg_dump of the rows of relations that are the user's
 	classes     map[uint32]*class
+	native      map[uint32]bool // the extensions whose functions in C may write
 	types       map[uint32]*typeOf
 	constraints []*constraint
 	triggers    []trigger
@@ -57,10 +59,13 @@ type reader struct {
 	sequences   map[uint32]*Sequence
 	operators   map[uint32]string
 
-	list  []*relation
-	byOID map[uint32]*relation
-	left  map[uint32]bool // the migration tables that were left alone
-	out   Catalog
+	extensionNames map[uint32]string
+
+	list    []*relation // the tables of the schema
+	byOID   map[uint32]*relation
+	besides map[uint32]*relation // tables outside of it
+	left    map[uint32]bool      // the migration tables that were left alone
+	out     Catalog
 }
 
 // object names what belongs to an extension.
@@ -75,6 +80,7 @@ type class struct {
 	kind      string
 	partition bool
 	ruled     bool // it has rules, or had some
+	populated bool
 	key       string
 	bound     string
 	parents   []uint32
@@ -134,8 +140,9 @@ type constraint struct {
 }
 
 type trigger struct {
-	table, schema uint32 // schema: that of its function
-	name, enabled string
+	table, function, schema uint32 // schema: that of its function
+	name, enabled           string
+	kind, column            int16 // pg_trigger.tgtype, the first of tgattr
 }
 
 // user is a column that takes its values from a sequence.
@@ -151,6 +158,7 @@ type relation struct {
 	root  *relation // the partitioned table that it belongs to in the end, or itself
 	table schema.Table
 	keys  []key
+	why   string // its rows are outside
 }
 
 // key is a candidate for the order of a table's rows.
@@ -168,8 +176,10 @@ const (
 )
 
 // notOwn is the condition on relations that groundhog did not make: there may be
-// as many of its own, and to ask for the size of one is to wait for its lock.
-const notOwn = `relnamespace <> ALL (ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = '` + OwnSchema + `'))`
+// as many of its own, and to ask for the size of one is to wait for its lock. A schema
+// of that name that has none of them is the user's.
+const notOwn = `relnamespace <> ALL (ARRAY(SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname = '` + OwnSchema + `'
+	AND EXISTS (SELECT FROM pg_catalog.pg_class o WHERE o.relnamespace = n.oid AND o.relname IN ('state', 'origin'))))`
 
 // each queues a query and has row called for each of its rows.
 func each(b *pgx.Batch, sql string, scan []any, row func() error) {
@@ -194,17 +204,39 @@ func (r *reader) readSchemas(b *pgx.Batch) {
 // the names up takes time.
 const (
 	classCatalog     = 1259   // pg_class
+	functionCatalog  = 1255   // pg_proc
 	typeCatalog      = 1247   // pg_type
 	defaultCatalog   = `2604` // pg_attrdef
+	functionClass    = `1255` // pg_proc
 	relationCatalog  = `1259` // pg_class
 	extensionCatalog = `3079` // pg_extension
 )
 
 func (r *reader) readExtensions(b *pgx.Batch) {
-	var member object
-	each(b, `SELECT classid, objid FROM pg_catalog.pg_depend
-		WHERE refclassid = `+extensionCatalog+` AND refobjid`+made+` AND deptype = 'e'`,
-		[]any{&member.catalog, &member.oid}, func() error { r.extension[member] = true; return nil })
+	var (
+		member    object
+		extension uint32
+		text      *string
+	)
+	each(b, `SELECT classid, objid, refobjid, NULL::text FROM pg_catalog.pg_depend
+		WHERE refclassid = `+extensionCatalog+` AND refobjid`+made+` AND deptype = 'e'
+		UNION ALL SELECT `+extensionCatalog+`, e.oid, CASE WHEN e.extname <> ALL (`+harmless+`) AND EXISTS (SELECT FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_proc p ON p.oid = d.objid
+				WHERE d.refclassid = `+extensionCatalog+` AND d.refobjid = e.oid AND d.deptype = 'e' AND d.classid = `+functionClass+` AND `+native+`) THEN 1 ELSE 0 END::pg_catalog.oid, e.extname
+			FROM pg_catalog.pg_extension e WHERE e.oid`+made+`
+		UNION ALL SELECT 0, c.relation, 0, coalesce(c.condition, '') FROM pg_catalog.pg_extension, unnest(extconfig, extcondition) c(relation, condition)`,
+		[]any{&member.catalog, &member.oid, &extension, &text}, func() error {
+			switch {
+			case text == nil:
+				r.extension[member] = extension
+			case member.catalog == 0:
+				r.configs[member.oid] = *text
+			default:
+				r.extensionNames[member.oid] = *text
+				r.native[member.oid] = extension == 1
+				r.out.Native = r.out.Native || extension == 1
+			}
+			return nil
+		})
 }
 
 func (r *reader) readClasses(b *pgx.Batch) {
@@ -213,12 +245,12 @@ func (r *reader) readClasses(b *pgx.Batch) {
 		SELECT oid, relnamespace, relname, relkind::text, relispartition,
 			CASE WHEN relkind = 'p' THEN coalesce(pg_catalog.pg_get_partkeydef(oid), '') ELSE '' END,
 			CASE WHEN relispartition THEN coalesce(pg_catalog.pg_get_expr(relpartbound, oid), '') ELSE '' END,
-			reltuples::bigint, CASE WHEN relkind = 'r' THEN coalesce(pg_catalog.pg_relation_size(oid), 0) ELSE 0 END,
+			reltuples::bigint, CASE WHEN relkind IN ('r', 'm') THEN coalesce(pg_catalog.pg_relation_size(oid), 0) ELSE 0 END,
 			CASE WHEN reltoastrelid <> 0 THEN coalesce(pg_catalog.pg_relation_size(reltoastrelid), 0) ELSE 0 END,
-			relhasrules, pg_catalog.pg_has_role(relowner, 'USAGE'), relrowsecurity AND pg_catalog.row_security_active(oid), relforcerowsecurity
-		FROM pg_catalog.pg_class WHERE oid`+made+` AND relkind IN ('r', 'p', 'f', 'S', 'c') AND relpersistence <> 't' AND `+notOwn,
+			relhasrules, pg_catalog.pg_has_role(relowner, 'USAGE'), relrowsecurity AND pg_catalog.row_security_active(oid), relforcerowsecurity, relispopulated
+		FROM pg_catalog.pg_class WHERE oid`+made+` AND relkind IN ('r', 'p', 'f', 'S', 'c', 'm') AND relpersistence <> 't' AND `+notOwn,
 		[]any{&c.oid, &c.schema, &c.name, &c.kind, &c.partition, &c.key, &c.bound, &c.live.Rows, &c.live.Bytes, &c.live.Size,
-			&c.ruled, &c.live.Owned, &c.live.Secured, &c.live.Forced}, func() error {
+			&c.ruled, &c.live.Owned, &c.live.Secured, &c.live.Forced, &c.populated}, func() error {
 			one := c
 			one.live.Size += one.live.Bytes
 			r.classes[c.oid] = &one
@@ -319,9 +351,10 @@ func (r *reader) readConstraints(b *pgx.Batch) {
 func (r *reader) readTriggers(b *pgx.Batch) {
 	var t trigger
 	each(b, `
-		SELECT tgrelid, tgname, tgenabled::text, coalesce((SELECT p.pronamespace FROM pg_catalog.pg_proc p WHERE p.oid = tgfoid), 0)::pg_catalog.oid
+		SELECT tgrelid, tgname, tgenabled::text, tgfoid, coalesce((SELECT p.pronamespace FROM pg_catalog.pg_proc p WHERE p.oid = tgfoid), 0)::pg_catalog.oid,
+			tgtype, coalesce(tgattr[0], 0)
 		FROM pg_catalog.pg_trigger WHERE tgrelid`+made+` AND NOT tgisinternal ORDER BY tgrelid, tgname COLLATE "C"`,
-		[]any{&t.table, &t.name, &t.enabled, &t.schema}, func() error {
+		[]any{&t.table, &t.name, &t.enabled, &t.function, &t.schema, &t.kind, &t.column}, func() error {
 			r.triggers = append(r.triggers, t)
 			return nil
 		})
@@ -360,10 +393,13 @@ func (r *reader) readUsers(b *pgx.Batch) {
 // schema and to no extension. It is the same as the condition tracked.
 func (r *reader) tracked(catalog, oid, schema uint32) bool {
 	name, ok := r.schemas[schema]
-	return ok && !strings.HasPrefix(name, "pg_") && name != "information_schema" && name != OwnSchema && !r.extension[object{catalog, oid}]
+	_, member := r.extension[object{catalog, oid}]
+	return ok && !strings.HasPrefix(name, "pg_") && name != "information_schema" && name != OwnSchema && !member
 }
 
-func (r *reader) trackedClass(c *class) bool { return r.tracked(classCatalog, c.oid, c.schema) }
+// trackedClass tells the same of a relation, where what an extension names as the
+// user's is that too.
+func (r *reader) trackedClass(c *class) bool { return r.whyOutside(c) == "" }
 
 func (r *reader) nameOf(c *class) schema.Name {
 	return schema.Name{Schema: r.schemas[c.schema], Name: c.name}
@@ -386,7 +422,13 @@ func (r *reader) build() error {
 // relations lists the tables in the order of their names.
 func (r *reader) relations() error {
 	for _, c := range r.classes {
-		if !r.trackedClass(c) || c.kind == "S" || c.kind == "c" || c.kind == "f" && !c.partition {
+		if c.kind == "S" || c.kind == "c" {
+			continue
+		}
+		if why := r.whyOutside(c); why == unseen || why == "" && c.kind == "m" {
+			continue
+		} else if why != "" {
+			r.beside(c, why)
 			continue
 		}
 		name := r.nameOf(c)
@@ -399,8 +441,12 @@ func (r *reader) relations() error {
 			rel.table.Kind = schema.Partitioned
 		}
 		rel.live.Portable = true
+		r.configure(rel)
 		for _, col := range c.columns {
 			rel.table.Columns = append(rel.table.Columns, col.Column)
+			if col.Generated == "" && col.Identity != "always" {
+				rel.live.Settable = append(rel.live.Settable, col.Name)
+			}
 			if col.Generated == "" {
 				rel.live.Columns = append(rel.live.Columns, col.Name)
 				rel.live.Portable = rel.live.Portable && r.portable(col.kind)
@@ -461,7 +507,10 @@ func (r *reader) keysOf() {
 			if t := r.types[k.domain]; t != nil {
 				t.checks = append(t.checks, k.check)
 			}
-		case rel == nil: // of an extension or of a migration tool
+		case rel == nil: // outside
+			if besides := r.besides[k.table]; besides != nil && k.kind == "f" {
+				r.foreignKey(besides, k)
+			}
 		case k.kind == "f" && !k.inherited:
 			r.foreignKey(rel, k)
 		case k.kind != "f":
@@ -486,9 +535,9 @@ func (r *reader) foreignKey(rel *relation, k *constraint) {
 	}
 	ref, columns, refColumns := r.nameOf(target), rel.names(k.columns), target.names(k.refColumns)
 	rel.table.ForeignKeys = append(rel.table.ForeignKeys, schema.ForeignKey{Columns: columns, References: ref, RefColumns: refColumns})
-	known := r.byOID[k.target]
+	known := cmp.Or(r.byOID[k.target], r.besides[k.target])
 	if known == nil {
-		return // of an extension or of a migration tool
+		return // no matter of ours
 	}
 	// A partition's own foreign key counts for the table that is loaded.
 	rel.root.live.ForeignKeys = append(rel.root.live.ForeignKeys, ForeignKey{
@@ -539,7 +588,14 @@ func (r *reader) namesOf(operators []uint32) []string {
 func (r *reader) triggersOf() {
 	for _, t := range r.triggers {
 		if rel := r.byOID[t.table]; rel != nil && r.schemas[t.schema] != OwnSchema {
-			rel.root.live.Triggers = append(rel.root.live.Triggers, Trigger{Table: rel.table.Name, Name: t.name, Enabled: t.enabled})
+			one := Trigger{Table: rel.table.Name, Name: t.name, Enabled: t.enabled, kind: t.kind}
+			if extension := r.extension[object{classCatalog, t.table}]; extension != 0 && extension == r.extension[object{functionCatalog, t.function}] {
+				one.Extension = true
+			}
+			if col := rel.column(t.column); col != nil {
+				one.column = col.Name
+			}
+			rel.root.live.Triggers = append(rel.root.live.Triggers, one)
 		}
 	}
 }
@@ -610,9 +666,10 @@ func (r *reader) typesOf() {
 	}
 }
 
-// sequencesOf lists all sequences but those of migration tables.
+// sequencesOf lists all sequences but those of migration tables and of extensions. What
+// an extension names as the user's, or has in a table that it names, is that.
 func (r *reader) sequencesOf() {
-	left := map[uint32]bool{}
+	left, named, unowned := map[uint32]bool{}, map[uint32]bool{}, map[uint32]string{}
 	slices.SortFunc(r.users, func(a, b user) int { return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.num, b.num)) })
 	for _, u := range r.users {
 		s, rel := r.sequences[u.sequence], r.byOID[u.table]
@@ -620,6 +677,13 @@ func (r *reader) sequencesOf() {
 			left[u.sequence] = true
 		}
 		if s == nil || rel == nil {
+			continue
+		}
+		if rel.live.Extension != "" {
+			named[u.sequence] = true
+		}
+		if rel.why != "" {
+			unowned[u.sequence] = rel.why
 			continue
 		}
 		col := rel.column(u.num)
@@ -633,20 +697,37 @@ func (r *reader) sequencesOf() {
 	}
 	for oid, s := range r.sequences {
 		c := r.classes[oid]
-		if c == nil || !r.trackedClass(c) || left[oid] {
+		if c == nil {
 			continue
 		}
-		s.Name = r.nameOf(c)
+		why := r.whyOutside(c)
+		switch {
+		case why == OfExtension && named[oid]:
+			why = ""
+		case why == "" && left[oid]:
+			why = OfMigration
+		}
+		if why != "" {
+			if why != unseen {
+				r.outside(c, why)
+			}
+			continue
+		}
+		s.Name, s.Extension = r.nameOf(c), r.extensionOf(c)
+		r.out.Schema.Sequences = append(r.out.Schema.Sequences, s.Name)
+		if s.Extension != "" && (unowned[oid] != "" || !c.live.Owned) {
+			r.outside(c, cmp.Or(unowned[oid], NotOwned))
+			continue
+		}
 		r.out.Sequences = append(r.out.Sequences, *s)
 	}
 	slices.SortFunc(r.out.Sequences, func(a, b Sequence) int { return a.Compare(b.Name) })
-	for _, s := range r.out.Sequences {
-		r.out.Schema.Sequences = append(r.out.Schema.Sequences, s.Name)
-	}
+	slices.SortFunc(r.out.Schema.Sequences, schema.Name.Compare)
 }
 
 // finish joins what the queries told, and puts the tables in load order.
 func (r *reader) finish() *Catalog {
+	slices.SortFunc(r.out.Outside, func(a, b Outside) int { return a.Compare(b.Name) })
 	byName := map[schema.Name]*relation{}
 	references := map[schema.Name][]schema.Name{}
 	var names []schema.Name
@@ -654,7 +735,7 @@ func (r *reader) finish() *Catalog {
 		for _, oid := range rel.parents {
 			parent, ok := r.byOID[oid]
 			switch {
-			case !ok: // of an extension or of a migration tool
+			case !ok: // outside
 			case rel.root != rel:
 				rel.table.PartitionOf = &parent.table.Name
 			default:
@@ -669,9 +750,14 @@ func (r *reader) finish() *Catalog {
 			root.live.Owned = root.live.Owned && rel.live.Owned
 			continue
 		}
+		if rel.why != "" {
+			r.out.Beside = append(r.out.Beside, rel.live)
+			continue
+		}
 		byName[rel.table.Name] = rel
 		names = append(names, rel.table.Name)
 	}
+	r.others(byName)
 	for _, name := range names {
 		rel := byName[name]
 		if k := rel.bestKey(); k != nil {

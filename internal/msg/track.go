@@ -37,6 +37,7 @@ var WhyReloaded = map[string]Text{
 	"much":        Define("so many rows were changed that loading takes less time", "変更された行が多く、読み込み直すほうが速いためです"),
 	"undecided":   Define("rows with the same key were deleted more than once", "同じキーの行が複数回削除されました"),
 	"awake":       Define("a trigger or a rule that fires always would see it", "常に起動するトリガーまたはルールがあります"),
+	"unseen":      Define("the extension's code may have written to it without its triggers", "拡張のコードがトリガーを通さずに書き込んだ可能性があります"),
 	"hidden":      Define("row level security hides rows", "行レベルセキュリティで見えない行があります"),
 	"published":   Define("a publication has it, and its replica identity does not let rows be deleted one by one", "パブリケーションに含まれており、レプリカ識別の設定では行を個別に削除できません"),
 	"columns":     Define("it has too many columns: a journal has one more, and a table may have 1600", "列が多すぎます。ジャーナルには列がもう 1 つ必要ですが、テーブルの列は 1600 個までです"),

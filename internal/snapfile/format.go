@@ -19,8 +19,13 @@ import (
 
 // Version is the version of the format that this package writes. It reads
 // every version from 1 on. Version 2 added the scope and the format of the data: a
-// reader that does not know them would take the file for another one.
-const Version = 2
+// reader that does not know them would take the file for another one. Version 3 added
+// the rows of extensions' tables that are the user's, and what is outside: a reader
+// that does not know of that would find tables without data.
+const Version = 3
+
+// Extensions is the first version that has the rows of extensions' tables.
+const Extensions = 3
 
 const (
 	// magic starts a file. The byte above 127, the CR LF, the control-Z and
@@ -57,6 +62,18 @@ type Manifest struct {
 	Schema      schema.Schema     `json:"schema"`
 	Tables      []Table           `json:"tables"` // in the order of their data
 	Sequences   []schema.Sequence `json:"sequences,omitempty"`
+	Outside     []Outside         `json:"outside,omitempty"` // sorted by name
+
+	Version uint32 `json:"-"` // of the format that the file is in
+}
+
+// Outside is a relation of the database that is no part of the snapshot. One of
+// Schema has no data in the file.
+type Outside struct {
+	schema.Name
+	Kind      string `json:"kind"`
+	Why       string `json:"why"`
+	Extension string `json:"extension,omitempty"`
 }
 
 // Migration is the version that a known migration tool recorded.

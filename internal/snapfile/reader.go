@@ -93,7 +93,11 @@ func (r *Reader) open() error {
 	if v := order.Uint32(head[8:]); v == 0 || v > Version {
 		return r.corrupt(8, "header", fmt.Sprintf("a format version up to %d", Version), fmt.Sprintf("version %d, written by a newer groundhog", v))
 	}
-	return r.openManifest()
+	if err := r.openManifest(); err != nil {
+		return err
+	}
+	r.Manifest.Version = order.Uint32(head[8:])
+	return nil
 }
 
 func (r *Reader) openManifest() error {
@@ -162,10 +166,15 @@ func (r *Reader) checkTables() error {
 	if len(r.Manifest.Schema.Tables) == 0 { // it describes no database
 		return nil
 	}
+	outside := map[schema.Name]bool{}
+	for _, o := range r.Manifest.Outside {
+		outside[o.Name] = true
+	}
 	described := 0
 	for _, t := range r.Manifest.Schema.Tables {
 		switch {
 		case t.PartitionOf != nil: // its rows are among those of the whole
+		case outside[t.Name] && !indexed[t.Name]: // it has none here
 		case !indexed[t.Name]:
 			return r.corrupt(r.frames, part, "all tables of the schema in the index", fmt.Sprintf("no %q", t.Name))
 		default:

@@ -246,6 +246,7 @@ func (w *Writer) put(p []byte) {
 // folder failed: then the new file is in place, whole, and the error says that a
 // power cut could undo it.
 func (w *Writer) Commit(m *Manifest) error {
+	m.Version = Version
 	m.Tables = make([]Table, 0, len(w.parts))
 	for _, p := range w.parts {
 		if !p.done && w.err == nil {

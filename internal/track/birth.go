@@ -30,7 +30,8 @@ func AsBorn(ctx context.Context, q catalog.Querier) (ok bool, err error) {
 	return ok, err
 }
 
-// The tables beside are those of migration tools and of extensions. xmin tells
+// The tables beside are those of migration tools, and those of extensions of which no
+// row is the user's. xmin tells
 // of each row that was written, at no cost of its width. No command on an event
 // trigger fires one. Who may make none sees no command at all: there the rights and
 // what a fingerprint leaves out are compared too.
@@ -45,7 +46,7 @@ BEGIN
 	SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) INTO mark FROM pg_event_trigger e;
 	FOR r IN SELECT c.oid::regclass AS name, c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'groundhog')
-				AND c.oid NOT IN (SELECT t.rel FROM groundhog.tree t)
+				AND c.oid NOT IN (SELECT t.rel FROM groundhog.tree t UNION ALL SELECT q.seq FROM groundhog.rewound q)
 				AND (c.relkind = 'r' OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
 					AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND d.refobjid NOT IN (SELECT t.rel FROM groundhog.tree t))))
 			ORDER BY c.oid LOOP

@@ -18,8 +18,9 @@ import (
 // a table that only can't be undone does.
 func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Outcome, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), w.name IS NOT NULL, coalesce(w.space, ''), coalesce(w.name, ''), coalesce(nullif(w.why, '`+Published+`'), ''), coalesce(w.rows, 0)
-			FROM groundhog.verdict($1, $2, $3) v LEFT JOIN groundhog.written() w ON v.void IS NULL`, token, home, version)
+		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), w.name IS NOT NULL, coalesce(w.space, ''), coalesce(w.name, ''),
+				coalesce(nullif(w.why, '`+Published+`'), CASE WHEN x.owner IS NOT NULL THEN '`+Unseen+`' END, ''), coalesce(w.rows, 0)
+			FROM groundhog.verdict($1, $2, $3) v LEFT JOIN groundhog.written() w ON v.void IS NULL LEFT JOIN groundhog.native x ON x.owner = w.owner`, token, home, version)
 		if err != nil {
 			return err
 		}

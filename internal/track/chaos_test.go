@@ -18,6 +18,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
 )
 
 //go:embed chaos.sql
@@ -56,7 +58,11 @@ func TestChaos(t *testing.T) {
 
 // chaos returns the differences that it found.
 func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []string) {
-	w := newWorld(t, chaosSQL)
+	w := &world{T: t, rowwise: seed%2 == 0}
+	w.extension = chaosDatabase(t, chaosSQL)
+	w.url = fixtures.URL(t)
+	w.session()
+	w.mark()
 	for _, sql := range without {
 		w.inTx(func(tx pgx.Tx) { w.sql(tx, sql) })
 	}
@@ -278,7 +284,13 @@ func (c *chance) copy(ctx context.Context, conn *pgx.Conn, worker int, r *rand.R
 func pick(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] }
 
 // Tables with an integer key called id and a text.
-var simple = []string{"busy", "parent", "child", "orphan", "self", `"Soon é"`, "late", "unlogged", "hot", "base", "keyed", "free", "ruled"}
+var simple = []string{"busy", "parent", "child", "orphan", "self", `"Soon é"`, "late", "unlogged", "hot", "base", "keyed", "free", "ruled", "setup"}
+
+// setup is an extension's table where the server can have an extension.
+const (
+	setupTable = `CREATE TABLE setup (id int PRIMARY KEY, v text);`
+	setupRows  = `INSERT INTO setup SELECT g, 'e' FROM generate_series(1, 10) g`
+)
 
 func text(table string) string {
 	if strings.HasPrefix(table, `"`) {

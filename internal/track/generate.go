@@ -32,6 +32,8 @@ type generator struct {
 	sql  *strings.Builder
 
 	unkeyed *unkeyed // rows can't be deleted as the table is published; else nil
+	rowwise bool     // no triggers for statements are relied on
+	outside []Key    // between it and tables that are not tracked
 
 	always []string // what makes its triggers fire in replica role too
 }
@@ -181,7 +183,7 @@ func (g *generator) notes() {
 		PERFORM groundhog.blind(%d);
 	END IF;`, g.root.OID))
 	event := "AFTER UPDATE OR DELETE"
-	if g.plain() && g.hasKey() {
+	if g.decides() {
 		event = "AFTER UPDATE"
 	}
 	g.trigger("zzz_groundhog_old", event, "ROW", baseline+" AND "+awake, g.called("old"))
@@ -190,7 +192,7 @@ func (g *generator) notes() {
 	}
 	level := "STATEMENT"
 	inserted := fmt.Sprintf(`SELECT '%s'%s FROM groundhog_new`, kindNew, list(key, of("")))
-	if g.Partition {
+	if g.Partition || g.rowwise {
 		// A row that moves between partitions fires those of its rows only.
 		level, inserted = "ROW", fmt.Sprintf(`VALUES ('%s'%s)`, kindNew, list(key, of("NEW.")))
 	}
@@ -211,7 +213,7 @@ func (g *generator) notes() {
 	g.add(`GRANT EXECUTE ON FUNCTION groundhog.%s(anyelement, anyelement) TO PUBLIC`, g.called("rekeyed"))
 	g.trigger("zzz_groundhog_key", "AFTER UPDATE", "ROW", fmt.Sprintf("groundhog.%s(OLD.*, NEW.*) AND %s", g.called("rekeyed"), awake), g.called("note"))
 	g.trigger("zzz_groundhog_new", "AFTER INSERT", level, awake, g.called("note"))
-	if g.plain() {
+	if g.decides() {
 		g.trigger("zzz_groundhog_gone", "AFTER DELETE", "STATEMENT", awake, g.called("note"))
 	}
 }
@@ -284,7 +286,7 @@ func (g *generator) keys() string {
 
 // decides tells that the journal has rows deleted by a statement, which are noted
 // whether they were the baseline's or not.
-func (g *generator) decides() bool { return g.hasKey() && g.plain() }
+func (g *generator) decides() bool { return g.hasKey() && g.plain() && !g.rowwise }
 
 // decided finds those that were. How many rows of a key the baseline had, none or
 // one, follows from how many there are now and how many came and went. If one, it
@@ -345,8 +347,8 @@ BEGIN
 	GET DIAGNOSTICS changed = ROW_COUNT;
 	INSERT INTO %[7]s%[8]s SELECT %[9]s FROM %[2]s j WHERE j.kind = '%[10]s';
 	GET DIAGNOSTICS put = ROW_COUNT;
-	changed := changed + put;%[12]s
+	changed := changed + put;%[12]s%[13]s
 	PERFORM groundhog.empty('%[2]s');
 END `, g.OID, g.journal(), undoFrom, undoShare, decide, remove, g.name(), target,
-		each(values, ", ", func(c column) string { return c.out("j." + c.entry) }), kindOld, there, back)))
+		each(values, ", ", func(c column) string { return c.out("j." + c.entry) }), kindOld, there, back, g.checks())))
 }

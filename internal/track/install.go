@@ -33,7 +33,7 @@ type family struct {
 type installer struct {
 	ctx       context.Context
 	tx        pgx.Tx
-	watch     bool
+	b         Baseline
 	relations []catalog.Relation
 	families  []*family
 	views     string
@@ -44,8 +44,8 @@ type installer struct {
 // journal for a reason that is not known beforehand makes that fail: then it is found,
 // and the others are tracked all the same.
 func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
-	in := installer{ctx: ctx, tx: tx, watch: b.Watch}
-	if err := in.read(b); err != nil {
+	in := installer{ctx: ctx, tx: tx, b: b}
+	if err := in.read(); err != nil {
 		return err
 	}
 	err := in.exec("SAVEPOINT groundhog_install;\n", in.off, in.head(), in.tables(in.families), in.tail(), in.on, "RELEASE SAVEPOINT groundhog_install")
@@ -66,8 +66,8 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 func (in *installer) exec(sql ...string) error { return exec(in.ctx, in.tx, strings.Join(sql, "")) }
 
 // read reads what there is to track.
-func (in *installer) read(b Baseline) (err error) {
-	if in.relations, err = relationsOf(in.ctx, in.tx, b.Tables); err != nil {
+func (in *installer) read() (err error) {
+	if in.relations, err = relationsOf(in.ctx, in.tx, in.b.Tables); err != nil {
 		return err
 	}
 	views, err := catalog.MaterializedViews(in.ctx, in.tx)
@@ -121,7 +121,7 @@ func (in *installer) group() {
 const mostColumns = 1600
 
 // head is the part of the script that is the same whatever the tables are.
-func (in *installer) head() string { return remove + script(in.watch) }
+func (in *installer) head() string { return remove + script(in.b.Watch) }
 
 // tables is the part that makes journals and triggers.
 func (in *installer) tables(families []*family) string {
@@ -129,9 +129,12 @@ func (in *installer) tables(families []*family) string {
 	for _, f := range families {
 		fmt.Fprintf(&sql, "INSERT INTO groundhog.owners VALUES (%d, %s, %s, 0, %s, %t);\n", f.root.OID, literal(f.root.Schema), literal(f.root.Name.Name), f.always(), f.level == unnoticed)
 		for _, r := range f.members {
-			g := generator{Relation: *r, root: f.root, sql: &sql, unkeyed: f.unkeyed}
+			g := generator{Relation: *r, root: f.root, sql: &sql, unkeyed: f.unkeyed, rowwise: in.b.Rowwise, outside: in.b.keysOf(*r, in.relations)}
 			g.generate(f.level)
-			if !in.watch {
+			if r.OID == r.Root {
+				in.b.wake(&sql, *r)
+			}
+			if !in.b.Watch {
 				fmt.Fprintf(&sql, "INSERT INTO groundhog.shapes VALUES (%d, groundhog.shape(%[1]d));\n", r.OID)
 			}
 			for owner := range owners(*r, in.relations) {
@@ -159,11 +162,15 @@ func (f *family) always() string {
 
 // tail is the rest of the script.
 func (in *installer) tail() string {
-	sql := in.views
-	if in.watch {
-		sql += watchers
+	var sql strings.Builder
+	sql.WriteString(in.views)
+	if in.b.Watch {
+		sql.WriteString(watchers)
 	}
-	return sql + fmt.Sprintf("INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, in.watch)
+	in.b.rewound(&sql)
+	in.b.unseen(&sql, in.relations)
+	fmt.Fprintf(&sql, "INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, in.b.Watch)
+	return sql.String()
 }
 
 // watchers makes the event triggers, under names that nobody else's has.

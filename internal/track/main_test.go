@@ -30,6 +30,9 @@ type world struct {
 	cat     *catalog.Catalog
 	content map[string]string // the queries that return all of a table or a sequence as one text
 	truth   map[string]string // what they returned at the baseline
+
+	extension bool // setup is one's table
+	rowwise   bool // triggers for statements are not relied on
 }
 
 const token = "the baseline"
@@ -118,7 +121,14 @@ func (w *world) baseline(tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	b := track.Baseline{Token: token, Home: w.home, Sequences: sequences, Watch: true, Rows: map[schema.Name]int64{}}
+	b := track.Baseline{Token: token, Home: w.home, Sequences: sequences, Watch: true, Rows: map[schema.Name]int64{}, Rowwise: w.rowwise,
+		Pokes: map[schema.Name]catalog.Poke{}, Native: map[schema.Name]bool{}}
+	for _, t := range w.cat.Tables {
+		if p := t.Poke(); len(p.Statements) > 0 {
+			b.Pokes[t.Name] = p
+		}
+		b.Native[t.Name] = w.extension && t.Name.Name == "setup"
+	}
 	for _, t := range w.cat.Schema.Tables {
 		b.Tables = append(b.Tables, t.Name)
 		b.Rows[t.Name] = 1 << 20 // small tables are undone all the same

@@ -42,6 +42,13 @@ CREATE UNLOGGED TABLE groundhog.tree (rel oid NOT NULL, owner oid NOT NULL);
 -- The columns of the tables, where no event trigger sees them change.
 CREATE UNLOGGED TABLE groundhog.shapes (rel oid NOT NULL, shape text);
 CREATE UNLOGGED TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
+-- What wakes the extension of a table, before and after that is put back.
+CREATE UNLOGGED TABLE groundhog.wakes (owner oid NOT NULL, before text NOT NULL, after text NOT NULL);
+-- The tables that functions in C may write to past all triggers, with the number of their
+-- rows in the baseline.
+CREATE UNLOGGED TABLE groundhog.native (owner oid NOT NULL, total bigint);
+-- The sequences of extensions that are rewound.
+CREATE UNLOGGED TABLE groundhog.rewound (seq oid NOT NULL);
 
 CREATE FUNCTION groundhog.shape(rel oid) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_catalog.quote_ident(a.attname), a.atttypid, a.attisdropped), ',' ORDER BY a.attnum)
@@ -213,13 +220,24 @@ CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS
 	FROM groundhog.state st
 $$;
 
--- The tables whose journal tells of what was written, and why it tells not all.
+-- The tables that functions in C may write to and that are not as in the baseline, and
+-- what counts their rows there: install puts them in its place where there are any.
+CREATE FUNCTION groundhog.unseen(horizon xid, own xid) RETURNS SETOF oid LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE FUNCTION groundhog.tally() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$;
+
+-- The tables whose journal tells of what was written, and why it tells not all. Those
+-- that were written to unseen are among them.
 CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, space text, name text, rows bigint, why text) LANGUAGE sql STABLE
 	SET enable_hashjoin = on SET enable_seqscan = on AS $$ -- there may be thousands of tables, and there is no index
 	SELECT o.owner, o.space, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
 	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
 		JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
-	GROUP BY o.owner, o.space, o.name, o.rows, o.always ORDER BY o.owner
+	GROUP BY o.owner, o.space, o.name, o.rows, o.always
+	UNION ALL
+	SELECT o.owner, o.space, o.name, o.rows, 'unseen' FROM groundhog.unseen((SELECT st.r::text::pg_catalog.xid FROM groundhog.state st), NULL) u(owner)
+		JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) u.owner
+		WHERE NOT EXISTS (SELECT FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel WHERE t.owner OPERATOR(pg_catalog.=) o.owner)
+	ORDER BY 1
 $$;
 
 -- Brings the database back to the baseline that want names, or tells why not. A
@@ -239,11 +257,20 @@ BEGIN
 		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, coalesce(s.void, 'crash'), 0::bigint;
 		RETURN;
 	END IF;
+	IF NOT s.touched THEN
+		s.touched := EXISTS (SELECT FROM groundhog.unseen(s.horizon, NULL));
+	END IF;
 	IF s.touched THEN
+		-- What this writes is undone with the rest.
+		PERFORM groundhog.wake(false);
 		FOR x IN SELECT * FROM groundhog.written() LOOP
 			why := x.why;
 			IF why IS NULL THEN
 				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.owner) INTO why, changed USING s.horizon, x.rows;
+				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.owner OPERATOR(pg_catalog.=) x.owner)
+					AND EXISTS (SELECT FROM groundhog.unseen(s.horizon, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(owner) WHERE u.owner OPERATOR(pg_catalog.=) x.owner) THEN
+					why := 'unseen'; -- it is not as it was
+				END IF;
 			END IF;
 			IF why IS NOT NULL THEN
 				IF NOT partly THEN
@@ -274,6 +301,40 @@ BEGIN
 	INSERT INTO groundhog.touched SELECT o.owner, NULL FROM groundhog.owners o WHERE o.unseen;
 END $$;
 
+-- Wakes the extensions whose tables were written to: their triggers for statements
+-- fire, with no row. One that fails has changed nothing. What a trigger writes into the
+-- baseline must not stay: where it was put back already, that is taken back.
+CREATE FUNCTION groundhog.wake(back boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	w record;
+	was numeric;
+BEGIN
+	FOR w IN SELECT DISTINCT k.owner, k.before, k.after FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel
+			JOIN groundhog.wakes k ON k.owner OPERATOR(pg_catalog.=) t.owner ORDER BY k.owner LOOP
+		IF back AND NOT pg_catalog.current_setting('track_counts')::boolean THEN
+			RETURN; -- nothing would tell
+		END IF;
+		BEGIN
+			was := CASE WHEN back THEN groundhog.writes() END;
+			EXECUTE CASE WHEN back THEN w.after ELSE w.before END;
+			IF back AND groundhog.writes() OPERATOR(pg_catalog.<>) was THEN
+				RAISE EXCEPTION USING ERRCODE = 'GH002';
+			END IF;
+		EXCEPTION
+			WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+				RAISE;
+			WHEN OTHERS THEN
+				NULL;
+		END;
+	END LOOP;
+END $$;
+
+-- How many rows this transaction wrote.
+CREATE FUNCTION groundhog.writes() RETURNS numeric LANGUAGE sql VOLATILE AS $$
+	SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(t.rel) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(t.rel)
+		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM (SELECT DISTINCT rel FROM groundhog.tree) t
+$$;
+
 -- Sets the sequences that are not as in the baseline. This outlives a rollback, so
 -- it comes last.
 CREATE FUNCTION groundhog.rewind() RETURNS void LANGUAGE plpgsql AS $$
@@ -294,6 +355,7 @@ DECLARE
 	again text;
 	now bigint := pg_catalog.pg_current_xact_id()::text;
 BEGIN
+	PERFORM groundhog.wake(true);
 	IF EXISTS (SELECT FROM groundhog.views) THEN
 		FOR e IN SELECT g.evtname, g.evtenabled FROM pg_catalog.pg_event_trigger g JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) g.evtfoid
 				WHERE g.evtenabled OPERATOR(pg_catalog.=) ANY (ARRAY['A', 'R']::"char"[]) AND p.pronamespace OPERATOR(pg_catalog.<>) 'groundhog'::regnamespace LOOP
@@ -335,6 +397,7 @@ BEGIN
 	END IF;
 	PERFORM groundhog.empty('groundhog.moved');
 	PERFORM groundhog.count(spaces, names, rows);
+	PERFORM groundhog.tally();
 	UPDATE groundhog.state s SET token = mark.token, home = here, r = now,
 		schema = CASE WHEN NOT s.watched THEN groundhog.fingerprint() END, watchers = CASE WHEN s.watched THEN groundhog.watchers() END;
 	PERFORM pg_catalog.setval('groundhog.horizon', now);

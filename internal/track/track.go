@@ -122,6 +122,7 @@ const (
 	Wide      = "wide"      // a row did not fit into the journal
 	Apart     = "apart"     // it is a partition of a table that is not tracked
 	Refused   = "refused: " // and what the server said when the journal, or its triggers, were to be made
+	Unseen    = "unseen"    // code of its extension may have written past the triggers
 )
 
 // LockWait is how long who has the gate waits for another lock, in milliseconds. Who
@@ -208,6 +209,19 @@ type Baseline struct {
 	// Untracked, if there is one, is told of each table that can't have a journal and
 	// is loaded again, and why.
 	Untracked func(Table)
+
+	// Ready tells that the caller kept writers out by the gate alone: where that does not
+	// watch all of the tables, nothing is marked.
+	Ready bool
+	// Keys are the foreign keys between a table and one that is not tracked.
+	Keys []Key
+	// Rowwise tells that a statement may end before triggers for the statement fire:
+	// functions in C can do that. Then those for rows tell of all.
+	Rowwise bool
+	// Native are the tables to which functions in C may write past all triggers.
+	Native map[schema.Name]bool
+	// Pokes wake extensions when their tables were brought back.
+	Pokes map[schema.Name]catalog.Poke
 }
 
 // ErrWraparound is an error of Mark: ids of transactions are too many to be compared.
@@ -265,9 +279,12 @@ func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	if xid >= wraparound {
 		return ErrWraparound
 	}
-	ready, err := Ready(ctx, tx, b.Home)
+	ready, err := isReady(ctx, tx, b.Home, len(b.Tables))
 	if err != nil {
 		return err
+	}
+	if b.Ready && !ready {
+		return errNotReady
 	}
 	if !ready || b.Anew {
 		if err := install(ctx, tx, b); err != nil {
@@ -317,16 +334,26 @@ func installed(ctx context.Context, tx pgx.Tx) (v int, ours bool, err error) {
 	return v, true, err
 }
 
+// errNotReady tells that tables are not tracked that should be: those of extensions
+// are tracked by their owners only.
+var errNotReady = errors.New("not all tables are tracked")
+
 // Ready tells whether what is there tracks the tables as they are now, so that
 // writers heed the gate.
 func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
+	return isReady(ctx, tx, home, 0)
+}
+
+// isReady tells the same, and whether that many tables are tracked.
+func isReady(ctx context.Context, tx pgx.Tx, home string, tables int) (ok bool, err error) {
 	v, _, err := installed(ctx, tx)
 	if err != nil || v != version {
 		return false, err
 	}
 	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND CASE WHEN s.watched THEN s.watchers = groundhog.watchers() ELSE s.schema = groundhog.fingerprint() END), false)
 			AND NOT EXISTS (SELECT FROM groundhog.moved)
-		FROM groundhog.state s`, home).Scan(&ok)
+			AND (SELECT pg_catalog.count(DISTINCT rel) FROM groundhog.tree) >= $2
+		FROM groundhog.state s`, home, tables).Scan(&ok)
 	return ok, err
 }
 
