@@ -33,7 +33,7 @@ func Standby(t testing.TB, connString string) string {
 	if err := os.WriteFile(signal, nil, 0o600); err != nil {
 		t.Fatalf("fault: no standby: %v", err)
 	}
-	if err := os.Chown(signal, c.uid, c.gid); err != nil {
+	if err := os.Chown(signal, int(c.uid), int(c.gid)); err != nil {
 		t.Fatalf("fault: no standby: %v", err)
 	}
 	c.startUntilTheEnd(t, settings)
@@ -53,7 +53,7 @@ func Logical(t testing.TB, connString string) string {
 // copied is the folder of a server, as another one had it.
 type copied struct {
 	dir, folder string // the latter is in the former
-	uid, gid    int
+	uid, gid    uint32
 	programs    string
 	port        uint16
 	url         string
@@ -83,15 +83,15 @@ func copyOf(t testing.TB, connString string) copied {
 		t.Skipf("fault: no copy of the server: its folder is not here: %v", err)
 	}
 	owner := info.Sys().(*syscall.Stat_t)
-	c.uid, c.gid = int(owner.Uid), int(owner.Gid)
+	c.uid, c.gid = owner.Uid, owner.Gid
 	if c.dir, err = os.MkdirTemp(TempDir(), "copy*"); err != nil {
 		t.Fatalf("fault: no copy of the server: %v", err)
 	}
 	AtEnd(t, func() error { return os.RemoveAll(c.dir) })
 	c.folder = filepath.Join(c.dir, "d")
-	err = copyServer(data, c.folder, c.uid, c.gid)
+	err = copyServer(data, c.folder, int(c.uid), int(c.gid))
 	if err == nil {
-		err = os.Chown(c.dir, c.uid, c.gid)
+		err = os.Chown(c.dir, int(c.uid), int(c.gid))
 	}
 	if err != nil {
 		t.Fatalf("fault: no copy of the server: %v", err)
@@ -113,7 +113,7 @@ func (c copied) start(t testing.TB, settings []string) *Process {
 	}
 	cmd := exec.Command(filepath.Join(c.programs, "postgres"), args...)
 	if os.Geteuid() == 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(c.uid), Gid: uint32(c.gid)}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.uid, Gid: c.gid}}
 	}
 	p := Start(t, cmd)
 	for {
