@@ -362,3 +362,33 @@ func TestClonesOfWhatIsNotTracked(t *testing.T) {
 		require.NoError(t, c.Close())
 	}
 }
+
+// TestPublicationsOfARoleWithoutEventTriggers: what is published, and by what rows are
+// told apart, is part of the schema for a role that may not watch it too.
+func TestPublicationsOfARoleWithoutEventTriggers(t *testing.T) {
+	t.Parallel()
+	b := asOwner(t, publishable+`CREATE UNIQUE INDEX other ON indexed (a, b)`)
+	superuser(t, fixtures.DB(t))
+	role := b.pool.Config().ConnConfig.User
+	exec(t, fixtures.DB(t), `GRANT SET ON PARAMETER session_replication_role TO `+role)
+	before := state(t, b.pool)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	restore := func() snapshot.Restored {
+		t.Helper()
+		exec(t, b.pool, inserts)
+		restored, err := b.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, before, state(t, b.pool))
+		return restored
+	}
+	restore()
+	for _, change := range []string{`CREATE PUBLICATION p FOR TABLE log, indexed`, `ALTER PUBLICATION p ADD TABLE heap`, `ALTER PUBLICATION p SET (publish = 'insert')`,
+		`ALTER TABLE indexed REPLICA IDENTITY USING INDEX other`, `DROP PUBLICATION p`} {
+		exec(t, b.pool, change)
+		for _, w := range restore().Ways {
+			require.Contains(t, w.Why, "the schema was changed", change)
+		}
+		require.NotContains(t, waysIn(restore()), snapshot.Reloaded, change)
+	}
+}
