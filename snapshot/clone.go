@@ -400,7 +400,7 @@ func (h *herd) find(ctx context.Context, cfg *cloneConfig, test string) (*clone,
 }
 
 // templateVersion changes when what fill makes of a file does.
-const templateVersion = "2"
+const templateVersion = "3"
 
 // make makes one that find has counted. Without one it is counted no more, however
 // that came: the schema may be made by functions of the caller's.
