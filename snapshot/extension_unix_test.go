@@ -106,7 +106,7 @@ func TestRowsOfExtensions(t *testing.T) {
 		name:     "conf",
 		schema:   confSchema + `; DELETE FROM labels; INSERT INTO labels VALUES ('north,south')`,
 		changes:  changes,
-		changed:  []string{"public.app", `public.a "rule" é`, "public.keyless", "public.part", "public.setting", "public.version", "public.zone"},
+		changed:  []string{"public.app", `public."a ""rule"" é"`, "public.keyless", "public.part", "public.setting", "public.version", "public.zone"},
 		fixtures: on,
 	}})
 }
@@ -344,7 +344,7 @@ func TestScopesAndExtensions(t *testing.T) {
 		slices.Sort(out)
 		return strings.Join(out, ", ")
 	}
-	require.Equal(t, `public.a "rule" é 2, public.app 2, public.keyless 2, public.part 1, public.setting 1, public.version 1, public.zone 2`, tables())
+	require.Equal(t, `public."a ""rule"" é" 2, public.app 2, public.keyless 2, public.part 1, public.setting 1, public.version 1, public.zone 2`, tables())
 	require.Equal(t, `public.app 2`, tables(snapshot.Tables("app")))
 	require.Equal(t, `public.setting 3, public.zone 2`, tables(snapshot.Tables("setting", "zone"), snapshot.RowsOf("setting", "true")))
 	require.Equal(t, `public.setting 0`, tables(snapshot.Rows("own")))
