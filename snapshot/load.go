@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -515,6 +516,18 @@ func (s *Store) refreshViews(ctx context.Context) error {
 			})
 		})
 	})
+}
+
+// savepoint runs work in a savepoint, which is left in any case: rows that are written
+// in one have the id of a later transaction than the one that is marked as the baseline.
+func (l *loader) savepoint(work func() error) error {
+	if err := l.exec("SAVEPOINT groundhog_work"); err != nil {
+		return err
+	}
+	if err := work(); err != nil {
+		return errors.Join(err, execAll(l.ctx, l.tx, []string{"ROLLBACK TO SAVEPOINT groundhog_work", "RELEASE SAVEPOINT groundhog_work"}))
+	}
+	return l.exec("RELEASE SAVEPOINT groundhog_work")
 }
 
 func (l *loader) exec(sql string) error {

@@ -200,7 +200,7 @@ func (s *Store) reading(ctx context.Context, q catalog.Querier, work func(path s
 // conditions of the caller's. Afterwards rows can be written again.
 func (l *loader) underReadPaths(work func() error) error {
 	err := l.store.reading(l.ctx, l.tx, func(path string) error {
-		return pgx.BeginFunc(l.ctx, l.tx, func(pgx.Tx) error {
+		return l.savepoint(func() error {
 			if err := l.exec(localPath(path)); err != nil {
 				return err
 			}
