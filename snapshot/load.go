@@ -50,6 +50,9 @@ func (l *loader) readCatalog(scope *snapfile.Scope, strict bool) error {
 	if l.sel, err = within(cat, scope, strict, l.cfg.lang); err != nil {
 		return err
 	}
+	if err := l.readPublished(); err != nil {
+		return err
+	}
 	l.types = map[schema.Name]map[string]string{}
 	for _, t := range l.sel.Schema.Tables {
 		l.types[t.Name] = typesOf(t)

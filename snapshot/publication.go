@@ -39,22 +39,24 @@ func (l *loader) deaf(t catalog.Table) bool {
 // errPublished tells that a table can't be emptied since it is published.
 var errPublished = errors.New("published")
 
-// planPublished is plan, and makes way for it where tables are published. What it
-// returns makes the replica identities what they were.
-func (l *loader) planPublished(r *snapfile.Reader) (plan []step, back func() error, err error) {
-	nothing := func() error { return nil }
+// readPublished reads which tables are published, with names qualified.
+func (l *loader) readPublished() error {
 	var names []schema.Name
 	for _, t := range l.sel.Tables {
 		names = append(names, t.Name)
 	}
 	found, err := catalog.ReadPublished(l.ctx, l.tx, names)
-	if err != nil {
-		return nil, nil, err
-	}
 	l.published = published{tables: map[schema.Name]catalog.Published{}, refused: map[schema.Name]string{}}
 	for _, p := range found {
 		l.published.tables[p.Name] = p
 	}
+	return err
+}
+
+// planPublished is plan, and makes way for it where tables are published. What it
+// returns makes the replica identities what they were.
+func (l *loader) planPublished(r *snapfile.Reader) (plan []step, back func() error, err error) {
+	nothing := func() error { return nil }
 	plan = l.plan(r)
 	refused, err := l.refused(plan)
 	if err != nil || len(refused) == 0 {

@@ -62,7 +62,7 @@ func unresolved(err error) bool {
 
 // ownPath is the search path with which the database's own sessions begin.
 func ownPath(ctx context.Context, q catalog.Querier) (path string, err error) {
-	err = q.QueryRow(ctx, `SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'search_path'`).Scan(&path)
+	err = q.QueryRow(ctx, `SELECT reset_val FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'search_path'`).Scan(&path)
 	return path, err
 }
 

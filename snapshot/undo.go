@@ -379,7 +379,8 @@ var writing = pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWri
 // a time among processes, with a limit to waiting for locks. mayMark tells that it
 // may be marked at its end.
 func (s *Store) changeIn(ctx context.Context, cfg *storeConfig, se *session, f func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error) error {
-	tx, err := se.conn.BeginTx(ctx, writing)
+	// What is asked of the catalog means the same under any search path of the users'.
+	tx, err := catalog.Begin(ctx, se.conn, "READ COMMITTED, READ WRITE", map[string]string{"search_path": catalogOnly})
 	if err != nil {
 		return err
 	}

@@ -343,6 +343,7 @@ func (r *reader) configure(rel *relation) {
 	rel.live.Native = r.native[r.extension[object{classCatalog, rel.oid}]]
 	where, usable := predicate(condition)
 	rel.live.Condition = where
+	rel.table.Extension, rel.table.Condition = rel.live.Extension, where
 	switch {
 	case !usable:
 		rel.why = Unreadable

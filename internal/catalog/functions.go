@@ -86,14 +86,18 @@ func Calls(ctx context.Context, q Querier, table *schema.Name) (calls []Call, er
 // names. It reports as well whether the same name stands for a relation, a type or
 // a routine in two of them.
 func AllSchemas(ctx context.Context, q Querier) (path string, ambiguous bool, err error) {
+	// Under any search path: see the operators.
+	twice := func(catalog, name, space string) string {
+		return "EXISTS (SELECT FROM pg_catalog." + catalog + " x JOIN spaces s ON s.oid OPERATOR(pg_catalog.=) x." + space +
+			" GROUP BY x." + name + " HAVING pg_catalog.count(DISTINCT x." + space + ") OPERATOR(pg_catalog.>) 1)"
+	}
 	err = q.QueryRow(ctx, `
 		WITH spaces AS MATERIALIZED (SELECT n.oid, n.nspname FROM pg_catalog.pg_namespace n
-			WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', '`+OwnSchema+`') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))
-		SELECT coalesce((SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.nspname), ', ' ORDER BY s.nspname COLLATE "C") FROM spaces s), ''),
-			EXISTS (SELECT FROM pg_catalog.pg_class c JOIN spaces s ON s.oid = c.relnamespace WHERE c.relkind NOT IN ('i', 'I', 't') GROUP BY c.relname HAVING pg_catalog.count(*) > 1)
-			OR EXISTS (SELECT FROM pg_catalog.pg_type t JOIN spaces s ON s.oid = t.typnamespace GROUP BY t.typname HAVING pg_catalog.count(*) > 1)
-			OR EXISTS (SELECT FROM pg_catalog.pg_proc p JOIN spaces s ON s.oid = p.pronamespace GROUP BY p.proname HAVING pg_catalog.count(DISTINCT p.pronamespace) > 1)
-			OR EXISTS (SELECT FROM pg_catalog.pg_operator o JOIN spaces s ON s.oid = o.oprnamespace GROUP BY o.oprname HAVING pg_catalog.count(DISTINCT o.oprnamespace) > 1)`).Scan(&path, &ambiguous)
+			WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_' AND n.nspname OPERATOR(pg_catalog.<>) ALL (ARRAY['information_schema', '`+OwnSchema+`']::pg_catalog.name[])
+				AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'))
+		SELECT coalesce((SELECT pg_catalog.string_agg(pg_catalog.quote_ident(s.nspname), ', ' ORDER BY s.nspname COLLATE pg_catalog."C") FROM spaces s), ''),
+			`+twice("pg_class", "relname", "relnamespace")+` OR `+twice("pg_type", "typname", "typnamespace")+`
+			OR `+twice("pg_proc", "proname", "pronamespace")+` OR `+twice("pg_operator", "oprname", "oprnamespace")).Scan(&path, &ambiguous)
 	if err != nil {
 		return "", false, fmt.Errorf("list the schemas: %w", err)
 	}

@@ -63,8 +63,8 @@ func SetLocal(ctx context.Context, q Querier, settings map[string]string) error 
 		names, values = append(names, name), append(values, value)
 	}
 	var n int
-	return q.QueryRow(ctx, `SELECT pg_catalog.count(pg_catalog.set_config(($1::text[])[i], ($2::text[])[i], true)) FROM pg_catalog.generate_subscripts($1::text[], 1) AS i
-		WHERE pg_catalog.current_setting(($1::text[])[i], true) IS NOT NULL`,
+	return q.QueryRow(ctx, `SELECT pg_catalog.count(pg_catalog.set_config(($1::pg_catalog.text[])[i], ($2::pg_catalog.text[])[i], true)) FROM pg_catalog.generate_subscripts($1::pg_catalog.text[], 1) AS i
+		WHERE pg_catalog.current_setting(($1::pg_catalog.text[])[i], true) IS NOT NULL`,
 		names, values).Scan(&n)
 }
 

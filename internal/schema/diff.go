@@ -147,6 +147,12 @@ func (t Table) describe() string {
 	for _, parent := range t.Inherits {
 		parts = append(parts, "inherits "+parent.String())
 	}
+	if t.Extension != "" {
+		parts = append(parts, "of extension "+Told(t.Extension))
+	}
+	if t.Condition != "" {
+		parts = append(parts, "where "+Line(t.Condition))
+	}
 	return strings.Join(parts, " ")
 }
 

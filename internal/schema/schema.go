@@ -34,6 +34,8 @@ type Table struct {
 	PartitionOf  *Name        `json:"partition_of,omitempty"`
 	Bound        string       `json:"bound,omitempty"`
 	Inherits     []Name       `json:"inherits,omitempty"`
+	Extension    string       `json:"extension,omitempty"` // that it belongs to, which names rows of it as the user's
+	Condition    string       `json:"condition,omitempty"` // on these rows; none: all
 	Columns      []Column     `json:"columns"`
 	Keys         []Key        `json:"keys,omitempty"`
 	ForeignKeys  []ForeignKey `json:"foreign_keys,omitempty"`

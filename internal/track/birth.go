@@ -15,7 +15,7 @@ import (
 // restore after a change of the schema, which then passes for the baseline's.
 func Born(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		return exec(ctx, tx, birth)
+		return quietly(ctx, tx, birth)
 	})
 }
 
