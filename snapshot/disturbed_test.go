@@ -71,6 +71,24 @@ func TestWhatOurStatementsSetOff(t *testing.T) {
 	proveAll(t, kinds)
 }
 
+// TestEventTriggersOfASchema are in clones too, and hear nothing of what is made there.
+func TestEventTriggersOfASchema(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"", "ALWAYS", "REPLICA"} {
+		for _, event := range []string{"ddl_command_start", "ddl_command_end", "sql_drop"} {
+			t.Run(event+" "+state, func(t *testing.T) {
+				t.Parallel()
+				b := setup(t)
+				superuser(t, b.pool)
+				prove(t, kind{
+					changes: []string{`UPDATE author SET name = 'x' WHERE id = 1; INSERT INTO author (name) VALUES ('y')`}, changed: []string{"public.author"},
+				}, setup(t, fixtures.WithSchema(`CREATE TABLE author (id serial PRIMARY KEY, name text); INSERT INTO author (name) VALUES ('a'), ('b'); `+noteEvents+
+					`CREATE EVENT TRIGGER note ON `+event+` EXECUTE FUNCTION note_event(); ALTER EVENT TRIGGER note ENABLE `+state)))
+			})
+		}
+	}
+}
+
 // TestWhatCannotBePutRightIsAnError and changes nothing.
 func TestWhatCannotBePutRightIsAnError(t *testing.T) {
 	t.Parallel()

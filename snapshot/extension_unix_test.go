@@ -81,12 +81,18 @@ const confSchema = `CREATE EXTENSION conf;
 // confServer starts a server that has the extension.
 func confServer(t *testing.T) string {
 	t.Helper()
+	return extensionServer(t, confExtension)
+}
+
+// extensionServer starts a server that has an extension of these files.
+func extensionServer(t *testing.T, files map[string]string) string {
+	t.Helper()
 	b := setup(t)
 	superuser(t, b.pool)
 	if os.Getenv(fixtures.EnvURL) != "" {
 		t.Skip("the server was given: no extension can be put there")
 	}
-	return fault.Server(t, fixtures.URL(t), fault.Extra{Files: confExtension})
+	return fault.Server(t, fixtures.URL(t), fault.Extra{Files: files})
 }
 
 func TestRowsOfExtensions(t *testing.T) {
@@ -387,4 +393,37 @@ func TestAFileFromBefore(t *testing.T) {
 	delete(want, "plain")
 	delete(got, "plain")
 	require.Equal(t, want, got)
+}
+
+// TestATableThatATestTakesFromItsExtension is another schema: which of its rows are the
+// user's is not known any more.
+func TestATableThatATestTakesFromItsExtension(t *testing.T) {
+	t.Parallel()
+	b := setup(t, fixtures.WithURL(confServer(t)), fixtures.WithSchema(confSchema))
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	exec(t, b.pool, `ALTER EXTENSION conf DROP TABLE setting; INSERT INTO setting (name, value) VALUES ('more', 'm')`)
+	changed := picture(t, b.pool)
+	_, err = b.store.Restore(t.Context(), "a")
+	require.ErrorIs(t, err, snapshot.ErrSchemaMismatch)
+	require.ErrorContains(t, err, "of extension conf")
+	require.Equal(t, changed, picture(t, b.pool))
+}
+
+// TestConditionsThatNeedASearchPath: what is loaded after a condition failed over a name
+// is the baseline all the same.
+func TestConditionsThatNeedASearchPath(t *testing.T) {
+	t.Parallel()
+	url := extensionServer(t, map[string]string{
+		"named.control": "default_version = '1.0'\nrelocatable = false\n",
+		"named--1.0.sql": `CREATE FUNCTION helper(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 LIKE ''m%''';
+			CREATE FUNCTION mine(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT helper($1)';
+			CREATE TABLE conf (id int PRIMARY KEY, v text);
+			SELECT pg_extension_config_dump('conf', 'WHERE @extschema@.mine(v)');`,
+	})
+	prove(t, kind{
+		changes: []string{`INSERT INTO conf VALUES (2, 'm two'); UPDATE conf SET v = 'm changed' WHERE id = 1; DELETE FROM app WHERE id < 3; UPDATE app SET v = 'changed' WHERE id = 4; INSERT INTO app VALUES (9, 'new'); DELETE FROM keyless`},
+		changed: []string{"public.app", "public.conf", "public.keyless"},
+	}, setup(t, fixtures.WithURL(url), fixtures.WithSchema(`CREATE EXTENSION named; INSERT INTO conf VALUES (1, 'm one');
+		CREATE TABLE app (id int PRIMARY KEY, v text); INSERT INTO app SELECT g, 'v' FROM generate_series(1, 5) g; CREATE TABLE keyless (v text); INSERT INTO keyless VALUES ('k')`)))
 }

@@ -2,7 +2,9 @@ package snapshot_test
 
 import (
 	"context"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -32,6 +34,25 @@ const unqualified = `
 	CREATE FUNCTION known(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT inner_fold($1) IS NOT NULL';
 	CREATE FUNCTION code(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ DECLARE r text; BEGIN SELECT means INTO r FROM lookup WHERE word = $1; RETURN r; END $$;
 	`
+
+// indexable leaves out of a schema what the server does not let be made: from PostgreSQL
+// 17 on it builds indexes, also those of a table that is truncated, under a search path
+// of its own.
+func indexable(t testing.TB, schema string) string {
+	t.Helper()
+	picky.Do(func() {
+		picky.is = ask(t, fixtures.Open(t), `SELECT current_setting('server_version_num')::int >= 170000`) == "true"
+	})
+	if !picky.is {
+		return schema
+	}
+	return regexp.MustCompile(`CREATE (UNIQUE )?INDEX [^;]*|ALTER TABLE \w+ ADD EXCLUDE [^;]*|CREATE STATISTICS [^;]*|ANALYZE \w+`).ReplaceAllString(schema, "SELECT")
+}
+
+var picky struct {
+	sync.Once
+	is bool
+}
 
 // TestFunctionsWhoseNamesNeedASearchPath: whatever calls a function that names things
 // without a schema, the database comes back.
@@ -87,6 +108,7 @@ func TestFunctionsWhoseNamesNeedASearchPath(t *testing.T) {
 			changes: append([]string{`UPDATE named_things SET c = 'lookup', a = '{lookup}', n = '(place,)', d = 'lookup' WHERE id = 1`}, placeChanges...), changed: []string{"public.named_things", "public.place"}},
 	}
 	for i := range kinds {
+		kinds[i].schema = indexable(t, kinds[i].schema)
 		if kinds[i].changes == nil {
 			kinds[i].changes = placeChanges
 		}
@@ -103,12 +125,12 @@ func TestFunctionsWhoseNamesNeedASearchPath(t *testing.T) {
 // TestScopesOverFunctions: conditions of the caller's call such functions too.
 func TestScopesOverFunctions(t *testing.T) {
 	t.Parallel()
-	const schema = unqualified + `CREATE TABLE place (id serial PRIMARY KEY, name text, test boolean DEFAULT true); CREATE INDEX ON place (fold(name)); CREATE INDEX ON place (name) WHERE known(name);
+	schema := indexable(t, unqualified+`CREATE TABLE place (id serial PRIMARY KEY, name text, test boolean DEFAULT true); CREATE INDEX ON place (fold(name)); CREATE INDEX ON place (name) WHERE known(name);
 		CREATE TABLE visit (id serial PRIMARY KEY, place int REFERENCES place, note text, test boolean DEFAULT true); CREATE INDEX ON visit (fold(note));
 		CREATE FUNCTION slow_known(text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN known($1); END $$;
 		CREATE FUNCTION sql_known(text) RETURNS boolean LANGUAGE sql VOLATILE AS 'SELECT known($1)';
 		INSERT INTO place (name, test) VALUES ('a', true), ('b', true), ('c', false), (NULL, false);
-		INSERT INTO visit (place, note, test) VALUES (1, 'A', true), (2, 'B', true), (3, 'C', false)`
+		INSERT INTO visit (place, note, test) VALUES (1, 'A', true), (2, 'B', true), (3, 'C', false)`)
 	for name, options := range map[string][]snapshot.CreateOption{
 		"Rows":   {snapshot.Rows("test")},
 		"SQL":    {snapshot.RowsOf("place", "public.known(name) AND test"), snapshot.RowsOf("visit", "public.known(note) AND test")},
@@ -148,8 +170,8 @@ func TestThePathOfThePoolsConnections(t *testing.T) {
 					return err
 				}
 			}))
-			const schema = unqualified + `CREATE TABLE place (id serial PRIMARY KEY, name text, folded text GENERATED ALWAYS AS (fold(name)) STORED);
-				CREATE INDEX ON place (fold(name)); CREATE INDEX ON place (slow_fold(name));`
+			schema := indexable(t, unqualified+`CREATE TABLE place (id serial PRIMARY KEY, name text, folded text GENERATED ALWAYS AS (fold(name)) STORED);
+				CREATE INDEX ON place (fold(name)); CREATE INDEX ON place (slow_fold(name));`)
 			exec(t, b.pool, `CREATE SCHEMA app; `+schema)
 			if twice { // of which none is to be called
 				exec(t, b.pool, `CREATE SCHEMA aaa; SET search_path = aaa; `+strings.ReplaceAll(schema, "lower($1)", "upper($1)")+` RESET search_path`)
@@ -177,6 +199,9 @@ func TestAFunctionThatFailsIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if indexable(t, c.object) != c.object {
+				t.Skip("this server lets no index have such a function")
+			}
 			inBothRoles(t, schema+c.object, func(t *testing.T, b bundle) {
 				_, err := b.store.Create(t.Context(), "a")
 				require.NoError(t, err)

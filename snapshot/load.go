@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strings"
 
@@ -32,7 +33,10 @@ type loader struct {
 	types       map[schema.Name]map[string]string // of the columns that take values
 	differences []string                          // between the file's schema and the database's
 	saved       map[schema.Name]map[string]string // types of the file's columns, if there are differences
-	loud        []catalog.Trigger                 // event triggers that can't be disabled; see disturbed.go
+	views       []schema.Name                     // the materialised ones, those that others are made of first
+	events      []catalog.Trigger                 // event triggers that would see what is done
+	mayDisable  bool                              // the role may disable them
+	loud        []catalog.Trigger                 // those that can't be disabled; see disturbed.go
 	before      map[schema.Name]catalog.Writes    // the first statement that they see
 	published   published
 }
@@ -51,6 +55,12 @@ func (l *loader) readCatalog(scope *snapfile.Scope, strict bool) error {
 		return err
 	}
 	if err := l.readPublished(); err != nil {
+		return err
+	}
+	if l.events, l.mayDisable, err = catalog.EventTriggers(l.ctx, l.tx); err != nil {
+		return err
+	}
+	if l.views, err = catalog.MaterializedViews(l.ctx, l.tx); err != nil {
 		return err
 	}
 	l.types = map[schema.Name]map[string]string{}
@@ -176,10 +186,6 @@ func (l *loader) truncatable() map[schema.Name]bool {
 // and sets every sequence to what states tell of it, else to its start. Nobody
 // else writes meanwhile. It returns what was done to each table.
 func (l *loader) replace(r *snapfile.Reader, states []schema.Sequence) (plan []step, err error) {
-	views, err := catalog.MaterializedViews(l.ctx, l.tx)
-	if err != nil {
-		return nil, err
-	}
 	if _, err := l.wakeExtensions(false); err != nil {
 		return nil, err
 	}
@@ -188,7 +194,7 @@ func (l *loader) replace(r *snapfile.Reader, states []schema.Sequence) (plan []s
 			return nil
 		}
 		return l.sequences(states, true)
-	}, func() error { return l.refresh(views) })
+	}, func() error { return l.refresh(l.views) })
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +212,7 @@ func (l *loader) replaceRows(r *snapfile.Reader, then ...func() error) (plan []s
 		return nil, err
 	}
 	if !l.powers.Replica {
-		l.cfg.logger.InfoContext(l.ctx, msg.NotSuperuser.In(l.cfg.lang), "role", l.powers.Role)
+		l.store.note(l.ctx, &l.cfg.storeConfig, slog.LevelInfo, msg.NotSuperuser, l.powers.Role, "role", l.powers.Role)
 	}
 	if err := l.lockTables(); err != nil {
 		return nil, err
@@ -400,12 +406,9 @@ func (l *loader) silence() (wake func() error, err error) {
 		off = append(off, fmt.Sprintf("%sDISABLE %s %s", prefix, kind, name))
 		on = append(on, fmt.Sprintf("%s%s %s %s", prefix, state, kind, name))
 	}
-	events, may, err := catalog.EventTriggers(l.ctx, l.tx)
-	if err != nil {
-		return nil, err
-	}
-	if !may {
-		events, l.loud = nil, events
+	events := l.events
+	if !l.mayDisable {
+		events, l.loud = nil, l.events
 	}
 	for _, t := range events {
 		alter("ALTER EVENT TRIGGER ", "", t)

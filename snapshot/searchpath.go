@@ -227,7 +227,9 @@ func (s *Store) blame(ctx context.Context, cfg *storeConfig, err error) error {
 	}
 	var calls []catalog.Call
 	asked := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
-		calls, err = catalog.Calls(ctx, conn, table)
+		if _, err = conn.Exec(ctx, "SET search_path = "+catalogOnly); err == nil {
+			calls, err = catalog.Calls(ctx, conn, table)
+		}
 		return err
 	})
 	if asked != nil {
@@ -245,5 +247,9 @@ func (s *Store) blame(ctx context.Context, cfg *storeConfig, err error) error {
 	for i, c := range named {
 		lines[i] = fmt.Sprintf("\n  %s: %s", c.Object, c.Function)
 	}
-	return errs.New(nil, msg.FunctionFailed.In(cfg.lang, strings.Join(lines, "")), err)
+	text := msg.FunctionFailed
+	if code := pg.Code[:2]; code != "42" && code != "3F" { // no name is missing
+		text = msg.FunctionRaised
+	}
+	return errs.New(nil, text.In(cfg.lang, strings.Join(lines, "")), err)
 }

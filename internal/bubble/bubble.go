@@ -72,6 +72,9 @@ func Outside(ctx context.Context, work func(context.Context)) error {
 		return nil
 	}
 	j := &job{ctx: ctx}
+	// The context is asked inside: what it answers by may be a channel of the bubble.
+	ends := ctx.Done() != nil
+	ended, cause := ctx.Err(), context.Cause(ctx)
 	j.caller.Lock()
 	j.worker.Lock()
 	stop := func() bool { return true }
@@ -82,13 +85,18 @@ func Outside(ctx context.Context, work func(context.Context)) error {
 		outer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 		outer.Done()
 		defer cancel(nil)
-		if ctx.Err() != nil {
-			cancel(context.Cause(ctx))
+		why := &atomic.Pointer[error]{}
+		end := func(err, cause error) {
+			why.Store(&err)
+			cancel(cause)
 		}
-		if ctx.Done() != nil {
-			j.inside(func() { stop = context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) }) })
+		switch {
+		case ended != nil:
+			end(ended, cause)
+		case ends:
+			j.inside(func() { stop = context.AfterFunc(ctx, func() { end(ctx.Err(), context.Cause(ctx)) }) })
 		}
-		work(context.WithValue(outerContext{outer, ctx}, key{}, j))
+		work(context.WithValue(outerContext{outer, why}, key{}, j))
 		j.returned = true
 	})
 	if !started {
@@ -122,13 +130,13 @@ type key struct{}
 // outerContext ends with what the context of the caller ended with.
 type outerContext struct {
 	context.Context
-	caller context.Context
+	why *atomic.Pointer[error] // what that is
 }
 
 func (c outerContext) Err() error {
 	err := c.Context.Err()
-	if err != nil && c.caller.Err() != nil {
-		return c.caller.Err()
+	if why := c.why.Load(); err != nil && why != nil {
+		return *why
 	}
 	return err
 }

@@ -79,6 +79,38 @@ func TestContexts(t *testing.T) {
 	})
 }
 
+// TestContextsWithAChannelOfTheBubble: the runtime ends the process when one is read
+// outside, as Err of an ended context does.
+func TestContextsWithAChannelOfTheBubble(t *testing.T) {
+	t.Parallel()
+	over := errors.New("over")
+	synctest.Test(t, func(t *testing.T) {
+		ended, cancel := context.WithCancelCause(t.Context())
+		ended.Done()
+		cancel(over)
+		require.NoError(t, bubble.Outside(ended, func(ctx context.Context) {
+			<-ctx.Done()
+			require.ErrorIs(t, ctx.Err(), context.Canceled)
+			require.ErrorIs(t, context.Cause(ctx), over)
+		}))
+		late, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		<-late.Done()
+		require.NoError(t, bubble.Outside(late, func(ctx context.Context) {
+			require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded)
+			bubble.Inside(ctx, func(ctx context.Context) { require.ErrorIs(t, ctx.Err(), context.DeadlineExceeded) })
+		}))
+		during, cancel := context.WithCancelCause(t.Context())
+		during.Done()
+		require.NoError(t, bubble.Outside(during, func(ctx context.Context) {
+			require.NoError(t, ctx.Err())
+			bubble.Inside(ctx, func(context.Context) { cancel(over) })
+			<-ctx.Done()
+			require.ErrorIs(t, ctx.Err(), context.Canceled)
+		}))
+	})
+}
+
 // TestEndsOfAllKinds: a panic and a Goexit, outside and inside, end both, after what
 // was deferred.
 func TestEndsOfAllKinds(t *testing.T) {

@@ -15,6 +15,7 @@ var (
 	Disturbed = Define(
 		"table %s: event triggers (%s) wrote to it while groundhog altered tables, and the role can't disable them. Have a superuser disable them in the test database (ALTER EVENT TRIGGER … DISABLE), or have them leave this table alone",
 		"テーブル %s: groundhog がテーブルを変更している間に、イベントトリガー (%s) が書き込みました。このロールでは無効にできません。スーパーユーザーでテスト用データベースのイベントトリガーを無効にする (ALTER EVENT TRIGGER … DISABLE) か、このテーブルに書き込まないようにしてください")
+	FunctionRaised = Define("a function that the database calls by itself failed. It is called by:%s\nThe error", "データベースが自動的に呼び出す関数が失敗しました。呼び出し元:%s\nエラー")
 	FunctionFailed = Define(
 		"a function that the database calls by itself failed. It is called by:%s\nNames in a function's body resolve by search_path. Write them with their schemas, or give the function SET search_path",
 		"データベースが自動的に呼び出す関数が失敗しました。呼び出し元:%s\n関数本体の名前は search_path で解決されます。スキーマ名を付けて書くか、関数に SET search_path を指定してください")

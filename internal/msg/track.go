@@ -22,7 +22,7 @@ var (
 // and snapshot.
 var WhyReloaded = map[string]Text{
 	"unmarked":    Define("it was not tracked", "変更が追跡されていませんでした"),
-	"other":       Define("another snapshot was there before", "直前の状態は別のスナップショットでした"),
+	"other":       Define("the database was last at another snapshot, or at what Ensure builds on", "データベースは直前に別のスナップショット、または Ensure の開始時点の状態にありました"),
 	"version":     Define("another version of this library tracked it", "このライブラリの別のバージョンが追跡していました"),
 	"damaged":     Define("the journal is damaged", "ジャーナルが壊れています"),
 	"moved":       Define("the database came from another server", "データベースが別のサーバーから移されました"),

@@ -135,7 +135,7 @@ func makeDir(t testing.TB) (string, error) {
 }
 
 // young is a folder that may be just about to be locked.
-const young = time.Minute
+const young = 5 * time.Second
 
 func sweep() {
 	entries, _ := os.ReadDir(tempDir)
