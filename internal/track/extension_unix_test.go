@@ -19,6 +19,7 @@ var chaosExtension = map[string]string{
 	"chaos--1.0.sql": setupTable + `
 SELECT pg_extension_config_dump('setup', '');
 CREATE TABLE setup_kept AS SELECT * FROM setup;
+ALTER TABLE setup_kept REPLICA IDENTITY FULL; -- a publication has all tables
 CREATE FUNCTION empty_kept() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN DELETE FROM @extschema@.setup_kept; RETURN NULL; END $$;
 CREATE TRIGGER empty_kept AFTER INSERT OR UPDATE OR DELETE ON setup FOR EACH STATEMENT EXECUTE FUNCTION empty_kept();
 CREATE FUNCTION count_setup() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
