@@ -191,11 +191,11 @@ func TestAFunctionThatFailsIsNamed(t *testing.T) {
 		object string // and its name
 		call   string
 	}{
-		"an index":  {`CREATE INDEX by_name ON place (fold(name))`, "index by_name on table place"},
+		"an index":  {`CREATE INDEX by_name ON place (fold(name))`, "index public.by_name on table public.place"},
 		"a check":   {`ALTER TABLE place ADD CONSTRAINT is_known CHECK (known(name))`, "constraint is_known"},
 		"a domain":  {`CREATE DOMAIN word AS text CONSTRAINT is_word CHECK (known(VALUE)); ALTER TABLE place ADD w word DEFAULT 'x'`, "constraint is_word"},
 		"a column":  {`ALTER TABLE place ADD folded text GENERATED ALWAYS AS (fold(name)) STORED`, "column folded"},
-		"a nesting": {`CREATE INDEX by_name ON place (slow_fold(name))`, "index by_name on table place"},
+		"a nesting": {`CREATE INDEX by_name ON place (slow_fold(name))`, "index public.by_name on table public.place"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -163,7 +163,7 @@ func TestTheLogSaysWhyTablesWereLoaded(t *testing.T) {
 	}
 	why := regexp.MustCompile(`why="([^"]*)"`)
 	for _, c := range []struct{ name, sql, why string }{
-		{"other", "", "another snapshot was there before: 5 tables"},
+		{"other", "", "the database was last at another snapshot, or at what Ensure builds on: 5 tables"},
 		{"nothing", "", ""},
 		{"undone", "INSERT INTO b VALUES (1)", ""},
 		{"truncated", "TRUNCATE a", "it was truncated: public.a"},
