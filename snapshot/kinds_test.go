@@ -68,6 +68,9 @@ func proveAll(t *testing.T, kinds []kind) {
 	}
 }
 
+// othersClone is why no clone is part of a proof. Clones take most of its time.
+const othersClone = "the clones of other kinds prove them: they are loaded like the kind itself"
+
 // prove compares all of the database from outside with its baseline: after a
 // restore, after the same changes and a second restore, after TRUNCATE, after a load
 // from the file alone, after Clean, and in a clone that is changed, restored and used

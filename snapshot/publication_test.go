@@ -74,7 +74,7 @@ var publishedTables = []string{"public.stock", "public.sale", "public.log", "pub
 func TestPublications(t *testing.T) {
 	t.Parallel()
 	const tables = `stock, sale, log, nothing, whole, indexed, "Unique", soon, part, heap, base, untouched`
-	const others = "the clones of other kinds prove them" // they take most of the time
+	const others = othersClone
 	proveAll(t, []kind{
 		{
 			name: "all tables", schema: publishable, admin: `CREATE PUBLICATION p FOR ALL TABLES`,
