@@ -47,6 +47,11 @@ ALTER TABLE keyless REPLICA IDENTITY FULL;
 ALTER TABLE base REPLICA IDENTITY FULL;
 ALTER TABLE free REPLICA IDENTITY FULL;
 CREATE PUBLICATION everything FOR ALL TABLES;
+DO $$ BEGIN
+	IF current_setting('server_version_num')::int >= 180000 THEN -- else no row of a table with a generated key can be deleted
+		ALTER PUBLICATION everything SET (publish_generated_columns = stored);
+	END IF;
+END $$;
 CREATE PUBLICATION part_of_it FOR TABLE parent WHERE (id > 3), filtered WHERE (v > 'a'), part WHERE (r > 2), forked WITH (publish_via_partition_root = true);
 CREATE MATERIALIZED VIEW seen AS SELECT count(*) AS n, max(v) AS v FROM parent;
 
