@@ -117,7 +117,7 @@ func (t encodeTypes) formatFor(columns []column) int16 {
 	return pgtype.BinaryFormatCode
 }
 
-// binary tells whether pgx makes the binary form of a type of all values of a Go
+// binary reports whether pgx makes the binary form of a type of all values of a Go
 // type: not of those that turn out to be a text only once they are there.
 func (t encodeTypes) binary(oid uint32, from reflect.Type) bool {
 	known, ok := t.codecs.TypeForOID(oid)

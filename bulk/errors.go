@@ -433,7 +433,7 @@ func (w *work) serverValueError(r *refusal) error {
 	return e
 }
 
-// failedBy tells whether an error is the one that is looked for.
+// failedBy reports whether an error is the one that is looked for.
 func (p *probe) failedBy(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == p.pg.Code && pg.ConstraintName == p.pg.ConstraintName && !errors.Is(errs.Class(err), errs.ErrConnection)

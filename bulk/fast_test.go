@@ -39,7 +39,7 @@ func watched(t *testing.T, ddl string, more ...func(*pgxpool.Config)) (*pgxpool.
 	return db, wire
 }
 
-// fast tells whether triggers were switched off since it was asked last.
+// fast reports whether triggers were switched off since it was asked last.
 func fast(wire *cost.Wire) bool {
 	defer wire.Reset()
 	return slices.ContainsFunc(wire.Statements(), func(s string) bool { return strings.Contains(s, "session_replication_role = replica") })

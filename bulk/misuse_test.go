@@ -258,7 +258,7 @@ func verdict(t *testing.T, f func(t testing.TB)) (text string) {
 	return text
 }
 
-// told tells whether an error says enough for a person.
+// told reports whether an error says enough for a person.
 func told(err error) bool { return err != nil && len(err.Error()) > 20 }
 
 func TestMisuse(t *testing.T) {

@@ -90,7 +90,7 @@ func Retry(attempts int, waits ...time.Duration) Option {
 	})
 }
 
-// Progress tells whether work that takes longer than about a second shows how far
+// Progress reports whether work that takes longer than about a second shows how far
 // it is, as it does without this option: on a terminal with a bar on standard
 // error, elsewhere with a line in the log every few seconds.
 func Progress(show bool) Option { return option(func(s *settings) { s.silent = !show }) }

@@ -90,10 +90,10 @@ func run(ctx context.Context, db DB, set settings, spec spec, do func(*work) err
 	}))
 }
 
-// again tells whether the call will be made again after the error.
+// again reports whether the call will be made again after the error.
 func (w *work) again(err error) bool { return w.left > 0 && retry.Retryable(w.ctx, err) }
 
-// own tells whether the transaction is the call's own. In any other it is a
+// own reports whether the transaction is the call's own. In any other it is a
 // savepoint, as far as is known.
 func (w *work) own() bool {
 	switch w.db.(type) {

@@ -72,7 +72,7 @@ func TestCloneIsTheTestsOwn(t *testing.T) {
 	})
 }
 
-// again tells whether the database of a test that ran f is given to the next one,
+// again reports whether the database of a test that ran f is given to the next one,
 // which finds it as new.
 func again(t *testing.T, b bundle, f func(t testing.TB, db *pgxpool.Pool)) (used bool, w *watched) {
 	t.Helper()

@@ -261,7 +261,7 @@ var programSum = sync.OnceValues(func() (string, error) {
 	return "program " + sum, err
 })
 
-// goFiles lists the Go files of a folder in order, and tells whether tests are
+// goFiles lists the Go files of a folder in order, and reports whether tests are
 // among them.
 func goFiles(dir string) (paths []string, tests bool) {
 	entries, _ := os.ReadDir(dir)

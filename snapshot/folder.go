@@ -66,7 +66,7 @@ func memo(f func(string) string) func(string) string {
 	}
 }
 
-// writable tells whether files can be made in dir, or dir itself in the nearest
+// writable reports whether files can be made in dir, or dir itself in the nearest
 // folder above it that exists.
 func writable(dir string) bool {
 	for {

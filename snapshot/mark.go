@@ -53,7 +53,7 @@ func (s *Store) newMarker(ctx context.Context, cfg *createConfig) *marker {
 	return nil
 }
 
-// begin keeps writers out, and tells whether the database may be marked.
+// begin keeps writers out, and reports whether the database may be marked.
 func (m *marker) begin(ctx context.Context) (ok bool, err error) {
 	if m.tx, err = m.se.conn.BeginTx(ctx, writing); err != nil {
 		return false, err

@@ -131,7 +131,7 @@ func (s *Store) findOrigin(ctx context.Context, cfg *ensureConfig) (originState,
 // saved.
 var kept sync.Map
 
-// originMark tells whether it was noted that the origin was kept, and where: for a
+// originMark reports whether it was noted that the origin was kept, and where: for a
 // database that fixtures made, by this process, else in the database.
 func (s *Store) originMark(ctx context.Context, cfg *ensureConfig, path string) (mark catalog.OriginMark, file string, err error) {
 	if s.origin != nil {

@@ -217,7 +217,7 @@ func (l *loader) beforeExtensions(m *snapfile.Manifest) string {
 	return ""
 }
 
-// leadsOutside tells whether a foreign key whose rows point nowhere does so since a table,
+// leadsOutside reports whether a foreign key whose rows point nowhere does so since a table,
 // or rows of an extension's, are no part of the snapshot. Else the scope is to blame.
 func (l *loader) leadsOutside(fk catalog.ForeignKey) bool {
 	return !l.sel.scoped || slices.ContainsFunc(l.sel.Outside, func(o catalog.Outside) bool { return o.Name == fk.Table || o.Name == fk.Target })

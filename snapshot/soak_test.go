@@ -152,7 +152,7 @@ func write(ctx context.Context, pool *pgxpool.Pool, v int) error {
 	return err
 }
 
-// torn tells whether something is seen that no transaction wrote.
+// torn reports whether something is seen that no transaction wrote.
 func torn(ctx context.Context, pool *pgxpool.Pool) error {
 	var values, orphans, parents int
 	err := pool.QueryRow(ctx, `SELECT (SELECT count(DISTINCT v) FROM (SELECT v FROM one UNION ALL SELECT v FROM two) a), (SELECT count(*) FROM two WHERE one NOT IN (SELECT id FROM one)),

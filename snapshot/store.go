@@ -60,7 +60,7 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 	return s, nil
 }
 
-// made tells whether NewStore made s: a nil one, or Store{}, has no database.
+// made reports whether NewStore made s: a nil one, or Store{}, has no database.
 func (s *Store) made() error {
 	if s == nil || s.pool == nil {
 		return errs.New(ErrInvalidArgument, msg.NoStore.In(""), nil)
@@ -261,7 +261,7 @@ func (s *Store) List(ctx context.Context) ([]Info, error) {
 	return list, nil
 }
 
-// Exists tells whether there is a snapshot called name, be it whole or not.
+// Exists reports whether there is a snapshot called name, be it whole or not.
 func (s *Store) Exists(ctx context.Context, name string) (bool, error) {
 	if err := s.made(); err != nil {
 		return false, err

@@ -98,7 +98,7 @@ func (d *demo) open(ctx context.Context) (server *fixtures.Server, db *fixtures.
 	return server, db, err
 }
 
-// onServer tells whether the server is one that was there already.
+// onServer reports whether the server is one that was there already.
 func (d *demo) onServer() bool {
 	return d.url != "" || strings.TrimSpace(os.Getenv(fixtures.EnvURL)) != ""
 }

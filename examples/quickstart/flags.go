@@ -117,7 +117,7 @@ func languageOf(args []string) msg.Lang {
 	return chosen.Or()
 }
 
-// mayBeFolder tells whether files can be made in path, or path itself in the
+// mayBeFolder reports whether files can be made in path, or path itself in the
 // nearest folder above it that exists.
 func mayBeFolder(path string) bool {
 	if path == "" {

@@ -31,7 +31,7 @@ func HoldProcess(ctx context.Context, q Querier, process int64) error {
 		process, presenceClass, presenceObject).Scan(nil, nil, nil)
 }
 
-// Alone tells whether no process but that of the session pid uses the server.
+// Alone reports whether no process but that of the session pid uses the server.
 func Alone(ctx context.Context, q Querier, pid uint32) (alone bool, err error) {
 	err = q.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_locks
 		WHERE locktype = 'advisory' AND objsubid = 2 AND classid::bigint = $1 AND objid::bigint = $2 AND pid <> $3)`,
@@ -82,7 +82,7 @@ func names(ctx context.Context, q Querier, sql string, args ...any) ([]string, e
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// DatabaseExists tells whether there is a database of that name.
+// DatabaseExists reports whether there is a database of that name.
 func DatabaseExists(ctx context.Context, q Querier, name string) (exists bool, err error) {
 	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1)`, name).Scan(&exists)
 	return exists, err

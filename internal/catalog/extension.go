@@ -76,7 +76,7 @@ func predicate(condition string) (where string, ok bool) {
 // beyond are the reserved words that end a condition.
 var beyond = []string{"ORDER", "LIMIT", "OFFSET", "FETCH", "FOR", "GROUP", "HAVING", "WINDOW", "UNION", "INTERSECT", "EXCEPT"}
 
-// single tells whether the text is one expression, as far as can be told without its
+// single reports whether the text is one expression, as far as can be told without its
 // grammar: what it opens it closes, and nothing in it ends a condition.
 func single(text string) bool {
 	depth := 0
@@ -264,7 +264,7 @@ func (t Table) Poke() Poke {
 	return p
 }
 
-// fires tells whether the trigger fires in a session that replicates nothing.
+// fires reports whether the trigger fires in a session that replicates nothing.
 func (t Trigger) fires() bool { return t.Enabled == "O" || t.Enabled == "A" }
 
 // outside notes a relation that is no part of the snapshot.
@@ -301,7 +301,7 @@ func (r *reader) whyOutside(c *class) string {
 	return ""
 }
 
-// configured tells whether an extension names rows of the relation as the user's, or of
+// configured reports whether an extension names rows of the relation as the user's, or of
 // the table whose partition it is.
 func (r *reader) configured(c *class) bool {
 	for c != nil {

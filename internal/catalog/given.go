@@ -54,7 +54,7 @@ func GivenHolder(ctx context.Context, q Querier) string { return AdvisoryHolder(
 // database was made by tests.
 const givenMark = "groundhog_fixtures"
 
-// IsMarked tells whether tests were the last to use the database, and did not
+// IsMarked reports whether tests were the last to use the database, and did not
 // end as they should.
 func IsMarked(ctx context.Context, q Querier) (marked bool, err error) {
 	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = '`+givenMark+`')`).Scan(&marked)

@@ -42,10 +42,10 @@ type InsertColumn struct {
 	Key       bool // part of the primary key
 }
 
-// Server tells whether the server makes the column's value by itself.
+// Server reports whether the server makes the column's value by itself.
 func (c InsertColumn) Server() bool { return c.Default != "" || c.Identity || c.Generated }
 
-// Loadable tells whether COPY can write to a relation of this kind.
+// Loadable reports whether COPY can write to a relation of this kind.
 func (t InsertTarget) Loadable() bool { return strings.Contains("rpf", t.Kind) }
 
 // Names lists the columns.

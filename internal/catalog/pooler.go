@@ -6,7 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// SharesSessions tells whether the connection leads to a pooler that gives the
+// SharesSessions reports whether the connection leads to a pooler that gives the
 // session behind it to others between transactions. Self is what [WhoAmI] said on
 // it; where that is no reason for suspicion nothing is asked. Else it is proven,
 // with another connection of the same configuration: a pooler in session mode

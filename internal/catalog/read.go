@@ -389,7 +389,7 @@ func (r *reader) readUsers(b *pgx.Batch) {
 		})
 }
 
-// tracked tells whether an object belongs to the user's data: to no system
+// tracked reports whether an object belongs to the user's data: to no system
 // schema and to no extension. It is the same as the condition tracked.
 func (r *reader) tracked(catalog, oid, schema uint32) bool {
 	name, ok := r.schemas[schema]
@@ -476,7 +476,7 @@ func (r *reader) rootOf(c *class) *class {
 	return c
 }
 
-// portable tells whether COPY's binary form of a type means the same on every
+// portable reports whether COPY's binary form of a type means the same on every
 // server.
 func (r *reader) portable(oid uint32) bool {
 	if t := r.types[oid]; t != nil {

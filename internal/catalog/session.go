@@ -126,7 +126,7 @@ type Identity struct {
 
 func (i Identity) String() string { return fmt.Sprintf("%s-%d", i.System, i.Database) }
 
-// Known tells whether the role may ask which server this is.
+// Known reports whether the role may ask which server this is.
 func (i Identity) Known() bool { return i.System != "0" }
 
 // ReadIdentity asks a database who it is. The connection must not be in a
@@ -228,7 +228,7 @@ const (
 	Unmarkable // the role may note nothing
 )
 
-// ReadMark tells whether MarkOrigin noted the origin of that name, and its file. A
+// ReadMark reports whether MarkOrigin noted the origin of that name, and its file. A
 // copy of a database has the notes too, so the name must be one of this very
 // database.
 func ReadMark(ctx context.Context, conn *pgx.Conn, name string) (mark OriginMark, file string, err error) {

@@ -42,7 +42,7 @@ func Class(err error) error {
 	return nil
 }
 
-// ofNetwork tells whether a network gave the error. A bare syscall.Errno is a
+// ofNetwork reports whether a network gave the error. A bare syscall.Errno is a
 // net.Error too, by its methods: then it is most likely a file's.
 func ofNetwork(err error) bool {
 	var op *net.OpError

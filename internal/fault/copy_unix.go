@@ -140,7 +140,7 @@ func (c copied) startUntilTheEnd(t testing.TB, settings []string) {
 	})
 }
 
-// alive tells whether the process has not ended.
+// alive reports whether the process has not ended.
 func (p *Process) alive() bool {
 	select {
 	case <-p.done:

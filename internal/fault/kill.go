@@ -86,5 +86,5 @@ func seed() uint64 {
 // more faults.
 const EnvLong = "GROUNDHOG_LONG"
 
-// Long tells whether that is wanted.
+// Long reports whether that is wanted.
 func Long() bool { return os.Getenv(EnvLong) != "" }

@@ -291,7 +291,7 @@ func (p *Proxy) due(l *link, way Way, pos int64, tail, chunk []byte) (n int, how
 	return n, first.How, true
 }
 
-// at tells whether the rule strikes within the chunk, and after how many of
+// at reports whether the rule strikes within the chunk, and after how many of
 // its bytes.
 func (r *rule) at(pos int64, tail, chunk []byte) (n int, hit bool) {
 	if r.Match == "" {

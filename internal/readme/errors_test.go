@@ -47,7 +47,7 @@ var helpers = map[string]string{
 }
 
 // TestErrorsPage writes docs/errors.md out of the catalogue and of how the code uses
-// it, and compares. Write it anew with: GROUNDHOG_RECORD=1 go test ./internal/readme
+// it, and compares. Write it again with: GROUNDHOG_RECORD=1 go test ./internal/readme
 func TestErrorsPage(t *testing.T) {
 	t.Parallel()
 	want := errorsPage(t)
@@ -57,7 +57,7 @@ func TestErrorsPage(t *testing.T) {
 	}
 	got, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, want, string(got), "write it anew with GROUNDHOG_RECORD=1 go test ./internal/readme")
+	require.Equal(t, want, string(got), "write it again with GROUNDHOG_RECORD=1 go test ./internal/readme")
 }
 
 func errorsPage(t *testing.T) string {

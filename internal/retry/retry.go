@@ -105,7 +105,7 @@ func (p Policy) log(ctx context.Context, tried, attempts int, wait time.Duration
 	p.Logger.WarnContext(ctx, msg.RetryWaiting.In(p.Lang), attrs...)
 }
 
-// fault tells whether the error is a connection fault: one of class
+// fault reports whether the error is a connection fault: one of class
 // [errs.ErrConnection], or one that [errs.Class] puts there. A commit whose
 // answer was lost is none, since doing it again could store rows twice.
 func fault(err error) bool {
@@ -113,7 +113,7 @@ func fault(err error) bool {
 		(errors.Is(err, errs.ErrConnection) || errors.Is(errs.Class(err), errs.ErrConnection))
 }
 
-// Retryable tells whether work that failed with the error is worth another
+// Retryable reports whether work that failed with the error is worth another
 // attempt: a connection fault, while the context lives.
 func Retryable(ctx context.Context, err error) bool { return ctx.Err() == nil && fault(err) }
 

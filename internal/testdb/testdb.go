@@ -235,7 +235,7 @@ func (d *Database) Hold(t testing.TB) {
 	})
 }
 
-// Encloses tells whether the test called inner is the other one, or below it.
+// Encloses reports whether the test called inner is the other one, or below it.
 func Encloses(outer, inner string) bool {
 	return outer == inner || strings.HasPrefix(inner, outer+"/")
 }

@@ -19,7 +19,7 @@ func Born(ctx context.Context, conn *pgx.Conn) error {
 	})
 }
 
-// AsBorn tells whether the schema is still what Born found, as far as the journal
+// AsBorn reports whether the schema is still what Born found, as far as the journal
 // can't tell of it, and so are the tables that no baseline has.
 func AsBorn(ctx context.Context, q catalog.Querier) (ok bool, err error) {
 	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(b.mark = groundhog.birthmark()), false) FROM groundhog.born b`).Scan(&ok)

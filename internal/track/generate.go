@@ -46,7 +46,7 @@ func (g *generator) add(format string, args ...any) {
 func (g *generator) name() string    { return catalog.Ident(g.Name) }
 func (g *generator) journal() string { return fmt.Sprintf("groundhog.journal_%d", g.root.OID) }
 
-// plain tells whether all rows of the table are seen by statements that name it,
+// plain reports whether all rows of the table are seen by statements that name it,
 // and by no others.
 func (g *generator) plain() bool { return !g.Partition && !g.Partitioned && !g.Inherits }
 

@@ -40,9 +40,9 @@ type installer struct {
 	off, on   string // event triggers
 }
 
-// install makes everything anew. All of it is one script. A table that has no
+// install makes everything again. All of it is one script. A table that has no
 // journal for a reason that is not known beforehand makes that fail: then it is found,
-// and the others are tracked all the same.
+// and the others are tracked anyway.
 func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	in := installer{ctx: ctx, tx: tx, b: b}
 	if err := in.read(); err != nil {
@@ -227,7 +227,7 @@ func (in *installer) halve(families []*family) error {
 	return in.halve(families)
 }
 
-// ofTable tells whether the server's error may come from one of the tables: not from
+// ofTable reports whether the server's error may come from one of the tables: not from
 // the connection, other sessions, or what the server has run out of.
 func ofTable(err error) bool {
 	var pg *pgconn.PgError

@@ -338,7 +338,7 @@ func installed(ctx context.Context, tx pgx.Tx) (v int, ours bool, err error) {
 // are tracked by their owners only.
 var errNotReady = errors.New("not all tables are tracked")
 
-// Ready tells whether what is there tracks the tables as they are now, so that
+// Ready reports whether what is there tracks the tables as they are now, so that
 // writers heed the gate.
 func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
 	return isReady(ctx, tx, home, 0)
