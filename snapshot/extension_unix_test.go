@@ -411,7 +411,7 @@ func TestATableThatATestTakesFromItsExtension(t *testing.T) {
 }
 
 // TestConditionsThatNeedASearchPath: what is loaded after a condition failed over a name
-// is the baseline all the same.
+// is the baseline anyway.
 func TestConditionsThatNeedASearchPath(t *testing.T) {
 	t.Parallel()
 	url := extensionServer(t, map[string]string{

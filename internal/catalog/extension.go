@@ -31,7 +31,7 @@ const (
 	NotOwned    = "rights"      // the role does not own it
 	Foreign     = "foreign"     // its rows are elsewhere
 	OfGroundhog = "groundhog"   // it lies in the schema where groundhog keeps its own
-	Unpopulated = "unpopulated" // nobody filled it
+	Unpopulated = "unpopulated" // it was never filled
 	OfMigration = "migration"   // a migration tool keeps its state in it
 )
 
