@@ -436,5 +436,5 @@ func (w *work) serverValueError(r *refusal) error {
 // failedBy reports whether an error is the one that is looked for.
 func (p *probe) failedBy(err error) bool {
 	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == p.pg.Code && pg.ConstraintName == p.pg.ConstraintName && !errors.Is(errs.Class(err), errs.ErrConnection)
+	return errors.As(err, &pg) && pg.Code == p.pg.Code && pg.ConstraintName == p.pg.ConstraintName && !errs.IsClass(err, errs.ErrConnection)
 }

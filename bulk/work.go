@@ -372,7 +372,7 @@ func (w *work) commitFailed(err error) error {
 		return &refusal{pg: pg, load: w.loadOf(pg), row: -1}
 	}
 	var pg *pgconn.PgError
-	answered := errors.As(err, &pg) && !errors.Is(errs.Class(err), errs.ErrConnection)
+	answered := errors.As(err, &pg) && !errs.IsClass(err, errs.ErrConnection)
 	if answered || errors.Is(err, pgx.ErrTxCommitRollback) || !w.own() {
 		return w.failed(msg.BulkCommit.In(w.set.lang), err)
 	}

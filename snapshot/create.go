@@ -108,7 +108,7 @@ func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string,
 			err = s.reading(ctx, conn, func(searchPath string) (err error) {
 				v := saver{store: s, cfg: cfg, path: path, name: name, searchPath: searchPath}
 				info, err = v.save(ctx, conn, s.newMarker(ctx, cfg))
-				if errors.Is(errs.Class(err), ErrLocked) {
+				if errs.IsClass(err, ErrLocked) {
 					// Who has the lock may be waiting for the marker.
 					v = saver{store: s, cfg: cfg, path: path, name: name, searchPath: searchPath}
 					info, err = v.save(ctx, conn, nil)
@@ -524,7 +524,7 @@ func (v *saver) checkRoom() (size int64, err error) {
 // full says with figures that the room ran out on the way.
 func (v *saver) full(err error) error {
 	var pg *pgconn.PgError
-	if err == nil || errors.As(err, &pg) || !errors.Is(errs.Class(err), ErrDiskSpace) {
+	if err == nil || errors.As(err, &pg) || !errs.IsClass(err, ErrDiskSpace) {
 		return err
 	}
 	var written int64

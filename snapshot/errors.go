@@ -42,7 +42,7 @@ func (c *storeConfig) explain(err error, text msg.Text, args ...any) error {
 // of its own since that of the error is in a failed transaction.
 func (s *Store) locked(ctx context.Context, c *storeConfig, err error) error {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || !errors.Is(errs.Class(pg), errs.ErrLocked) {
+	if !errors.As(err, &pg) || !errs.IsClass(pg, errs.ErrLocked) {
 		return err
 	}
 	who := s.holders(ctx, c)

@@ -108,7 +108,7 @@ func (s *Store) inSession(ctx context.Context, cfg *storeConfig, f func(*session
 			return err
 		}
 		err := f(se)
-		if err != nil && old && se.conn.IsClosed() && ctx.Err() == nil && errors.Is(errs.Class(err), errs.ErrConnection) {
+		if err != nil && old && se.conn.IsClosed() && ctx.Err() == nil && errs.IsClass(err, errs.ErrConnection) {
 			se, old = nil, false
 			continue
 		}

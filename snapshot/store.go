@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -96,9 +97,9 @@ func (c *storeConfig) check() error {
 
 // apply applies the options of one call to its copy c of the store's settings.
 func apply[O any](c *storeConfig, opts []O, one func(O)) error {
-	for _, o := range opts {
+	for i, o := range opts {
 		if any(o) == nil {
-			return errs.New(ErrInvalidArgument, msg.NilOption.In(c.lang), nil)
+			return errs.New(ErrInvalidArgument, msg.OptionNil.In(c.lang, strconv.Itoa(i+1)), nil)
 		}
 		one(o)
 	}

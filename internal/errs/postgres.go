@@ -42,6 +42,12 @@ func Class(err error) error {
 	return nil
 }
 
+// IsClass reports whether PostgreSQL, the connection or the disk gave err, and class is
+// the [Class] of it.
+func IsClass(err, class error) bool {
+	return class != nil && Class(err) == class //nolint:errorlint // Class returns nothing wrapped
+}
+
 // ofNetwork reports whether a network gave the error. A bare syscall.Errno is a
 // net.Error too, by its methods: then it is most likely a file's.
 func ofNetwork(err error) bool {

@@ -20,7 +20,6 @@ var (
 		"a function that the database calls by itself failed. It is called by:%s\nNames in a function's body resolve by search_path. Write them with their schemas, or give the function SET search_path",
 		"データベースが自動的に呼び出す関数が失敗しました。呼び出し元:%s\n関数本体の名前は search_path で解決されます。スキーマ名を付けて書くか、関数に SET search_path を指定してください")
 
-	NilOption          = Define("an option is nil", "オプションが nil です")
 	NoStore            = Define("this Store has no database: make it with snapshot.NewStore", "この Store にはデータベースがありません。snapshot.NewStore で作ってください")
 	NilPool            = Define("the database is nil: pass the *pgxpool.Pool of a test database", "データベースが nil です。テスト用データベースの *pgxpool.Pool を渡してください")
 	NilBuilder         = Define("the builder is nil: pass the function that fills the database", "作成関数が nil です。データベースを満たす関数を渡してください")

@@ -110,7 +110,7 @@ func (p Policy) log(ctx context.Context, tried, attempts int, wait time.Duration
 // answer was lost is none, since doing it again could store rows twice.
 func fault(err error) bool {
 	return err != nil && !errors.Is(err, errs.ErrCommitUnknown) &&
-		(errors.Is(err, errs.ErrConnection) || errors.Is(errs.Class(err), errs.ErrConnection))
+		(errors.Is(err, errs.ErrConnection) || errs.IsClass(err, errs.ErrConnection))
 }
 
 // Retryable reports whether work that failed with the error is worth another
