@@ -1,17 +1,12 @@
 package snapshot
 
 import (
-	"context"
 	"errors"
-	"fmt"
-	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
-	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
 // The errors of this package, for errors.Is.
@@ -28,28 +23,22 @@ var (
 	ErrConnection      = errs.ErrConnection
 )
 
-// explain gives an error of an operation on a snapshot its class and says what
-// was being done. An error that has both already passes through.
-func (c *storeConfig) explain(err error, text msg.Text, args ...any) error {
-	var ours *errs.Error
-	if err == nil || errors.As(err, &ours) {
-		return errs.Tell(err)
-	}
-	return errs.New(errs.Class(err), text.In(c.lang, args...), err)
+// tableError is an error about one table.
+type tableError struct {
+	table schema.Name
+	err   error
 }
 
-// locked adds to an error about a lock who holds one, asked over a connection
-// of its own since that of the error is in a failed transaction.
-func (s *Store) locked(ctx context.Context, c *storeConfig, err error) error {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || !errs.IsClass(pg, errs.ErrLocked) {
-		return err
+func (e *tableError) Error() string { return e.table.String() + ": " + e.err.Error() }
+
+func (e *tableError) Unwrap() error { return e.err }
+
+// ofTable says which table an error is about.
+func ofTable(table schema.Name, err error) error {
+	if err == nil {
+		return nil
 	}
-	who := s.holders(ctx, c)
-	if deadlocked(err) {
-		return errs.New(errs.ErrLocked, msg.SnapshotDeadlock.In(c.lang, who), err)
-	}
-	return errs.New(errs.ErrLocked, msg.SnapshotLocked.In(c.lang, lockWait.String(), who), err)
+	return &tableError{table, err}
 }
 
 // deadlocked tells that the server gave up on us to end a deadlock.
@@ -58,19 +47,8 @@ func deadlocked(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "40P01"
 }
 
-func (s *Store) holders(ctx context.Context, c *storeConfig) string {
-	var holders []catalog.Holder
-	err := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
-		holders, err = catalog.Holders(ctx, conn)
-		return err
-	})
-	if err != nil || len(holders) == 0 {
-		return msg.NobodyHolds.In(c.lang)
-	}
-	lines := make([]string, 0, len(holders))
-	for _, h := range holders {
-		lines = append(lines, "  "+msg.Holder.In(c.lang, fmt.Sprint(h.PID), h.Application, h.State, h.Since, h.Relation,
-			strings.Join(strings.Fields(h.Query), " ")))
-	}
-	return strings.Join(lines, "\n")
-}
+// errTruncated tells that a table was emptied under the eyes of a transaction.
+var errTruncated = errors.New("a table was truncated while the snapshot began")
+
+// errPublished tells that a table can't be emptied since it is published.
+var errPublished = errors.New("published")

@@ -96,22 +96,3 @@ func (l *loader) checkForeignKey(fk catalog.ForeignKey) error {
 	}
 	return errs.New(nil, msg.ForeignKeyBroken.In(l.cfg.lang, table, rows, target, fk.Name, columns, *first), nil)
 }
-
-// only quotes a table for a statement on its own rows; a partitioned one has none
-// but those of its partitions.
-func (l *loader) only(n schema.Name) string {
-	for _, t := range slices.Concat(l.sel.Tables, l.sel.others) {
-		if t.Name == n {
-			return t.Only()
-		}
-	}
-	return catalog.Ident(n) // a partition
-}
-
-func columnsOf(alias string, names []string) string {
-	out := make([]string, len(names))
-	for i, name := range names {
-		out[i] = alias + "." + pgx.Identifier{name}.Sanitize()
-	}
-	return strings.Join(out, ", ")
-}

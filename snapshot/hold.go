@@ -8,14 +8,12 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/testdb"
-	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // testLock is the advisory lock that a process holds on a database that it did
@@ -24,9 +22,6 @@ const testLock int64 = 0x67726f756e646874
 
 // holdWait is how long a test waits for one of another process.
 var holdWait = 5 * time.Minute
-
-// restoreInterval is how often it is looked whether a restore has ended.
-const restoreInterval = 2 * time.Millisecond
 
 // held are the databases that this process holds.
 var held = struct {
@@ -109,29 +104,4 @@ func (s *Store) holdAcross(ctx context.Context) (*pgx.Conn, error) {
 		return nil, s.explain(err, msg.CantHold)
 	}
 	return conn, nil
-}
-
-// besideRestores keeps restores of other processes out until done is called, and
-// waits for one that runs. A transaction of the connection must begin after it, since
-// a lock within one comes after it chose the moment that it sees.
-func (s *Store) besideRestores(ctx context.Context, c *storeConfig, conn *pgx.Conn) (done func(), err error) {
-	for began := time.Now(); ; {
-		var ok bool
-		if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock_shared($1)", track.Gate).Scan(&ok); err != nil {
-			return nil, err
-		}
-		if ok {
-			return sync.OnceFunc(func() {
-				_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock_shared($1)", track.Gate)
-			}), nil
-		}
-		if time.Since(began) > lockWait {
-			return nil, s.locked(ctx, c, &pgconn.PgError{Severity: "ERROR", Code: "55P03", Message: "a restore is under way"})
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-time.After(restoreInterval):
-		}
-	}
 }

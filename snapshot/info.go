@@ -8,7 +8,6 @@ import (
 
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
-	"github.com/groundhogdb/groundhog/internal/tally"
 )
 
 // Info describes a snapshot file.
@@ -75,98 +74,4 @@ func infoOf(m *snapfile.Manifest, path string, size int64) Info {
 		info.Rows += t.Rows
 	}
 	return info
-}
-
-// Way is how a table came to be as the snapshot has it.
-type Way string
-
-// The ways.
-const (
-	// Nothing: nobody wrote to it since it was as the snapshot has it.
-	Nothing Way = "nothing to do"
-	// Undone: the journal put the changed rows back.
-	Undone Way = "undone"
-	// Reloaded: emptied and loaded from its part of the file.
-	Reloaded Way = "reloaded"
-	// Built: filled by the builder of [Ensure], and saved.
-	Built Way = "built"
-)
-
-// Restored tells what [Restore] or [Ensure] did.
-type Restored struct {
-	Info
-	Ways        []TableWay
-	Why         string   // why it was built, if it was
-	Differences []string // between the snapshot's schema and the database's: see [Warn]
-	Duration    time.Duration
-}
-
-// TableWay is the way that was taken for one table.
-type TableWay struct {
-	Table string // qualified: public.offices
-	Way   Way
-	Why   string // why this way
-	Rows  int64  // of the snapshot
-
-	// Changed is how many rows were removed or put back, if the table was undone. An
-	// updated row counts as both.
-	Changed int64
-}
-
-// byCost are the ways, the cheapest first.
-var byCost = []string{string(Nothing), string(Undone), string(Reloaded), string(Built)}
-
-// tables counts them by way.
-func (r Restored) tables() map[string]int {
-	count := map[string]int{}
-	for _, w := range r.Ways {
-		count[string(w.Way)]++
-	}
-	return count
-}
-
-// count adds the restore to those of the process.
-func (r Restored) count() { tally.Add(byCost, r.tables(), r.reasons(), r.Duration) }
-
-// way sums the ways up.
-func (r Restored) way() string {
-	count := r.tables()
-	var out []string
-	for _, way := range byCost {
-		if count[way] > 0 {
-			out = append(out, fmt.Sprintf("%s %d", way, count[way]))
-		}
-	}
-	return strings.Join(out, ", ")
-}
-
-// scopeText writes a scope as the options that make it.
-func scopeText(s *snapfile.Scope) string {
-	if s == nil {
-		return ""
-	}
-	var out []string
-	if s.Rows != "" {
-		out = append(out, fmt.Sprintf("Rows(%q)", s.Rows))
-	}
-	for _, r := range s.RowsOf {
-		out = append(out, fmt.Sprintf("RowsOf(%q, %q)", r.Table, r.Predicate))
-	}
-	list := func(option string, patterns []string) {
-		if len(patterns) > 0 {
-			out = append(out, fmt.Sprintf("%s(%q)", option, patterns))
-		}
-	}
-	list("Tables", s.Tables)
-	list("Exclude", s.Exclude)
-	return strings.Join(out, ", ")
-}
-
-// builtOf tells that a builder filled the tables.
-func builtOf(info Info, why string, began time.Time) Restored {
-	r := Restored{Info: info, Why: why, Duration: time.Since(began)}
-	for _, t := range info.Tables {
-		r.Ways = append(r.Ways, TableWay{Table: t.Name, Way: Built, Why: why, Rows: t.Rows})
-	}
-	return r
 }

@@ -111,22 +111,6 @@ func (m merger) stagedColumns(s step) (string, error) {
 	return strings.Join(list, ", "), nil
 }
 
-// fits tells that the file's columns are the table's, so that its rows can be
-// loaded as they are.
-func (l *loader) fits(s step) bool {
-	if l.saved == nil || s.part == nil {
-		return true
-	}
-	return !slices.ContainsFunc(s.part.Columns, func(c string) bool {
-		return l.types[s.table.Name][c] != l.saved[s.table.Name][c]
-	})
-}
-
-// columns lists those of the file's columns that the table has a place for.
-func (s step) columns() []string {
-	return slices.DeleteFunc(slices.Clone(s.part.Columns), func(c string) bool { return !slices.Contains(s.table.Columns, c) })
-}
-
 // values lists the values of the columns; those of another type are read from
 // their text, as COPY would.
 func (m merger) values(s step) string {

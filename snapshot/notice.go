@@ -2,10 +2,7 @@ package snapshot
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"sync"
 	"weak"
 
@@ -56,65 +53,4 @@ func (s *Store) databases() *pgxpool.Pool {
 		return m.Origin()
 	}
 	return s.pool
-}
-
-// routine is a line that tells what an operation did. One that is a step of another
-// operation keeps it to itself; warnings and reasons it tells as any other.
-func (c *storeConfig) routine(ctx context.Context, level slog.Level, text msg.Text, args ...any) {
-	if !c.step {
-		c.logger.Log(ctx, level, text.In(c.lang), args...)
-	}
-}
-
-// Limits to the reasons in one line.
-const (
-	whyReasons = 3   // more are counted
-	whyTables  = 3   // more are counted
-	whyLength  = 160 // of one reason, in letters
-)
-
-// why sums up why tables were loaded: each reason with its tables.
-func (r Restored) why(lang msg.Lang) string {
-	var reasons []string
-	tables := map[string][]string{}
-	for _, w := range r.Ways {
-		if w.Way != Reloaded {
-			continue
-		}
-		if tables[w.Why] == nil {
-			reasons = append(reasons, w.Why)
-		}
-		tables[w.Why] = append(tables[w.Why], w.Table)
-	}
-	slices.SortStableFunc(reasons, func(a, b string) int { return len(tables[b]) - len(tables[a]) })
-	var parts []string
-	for _, reason := range reasons[:min(len(reasons), whyReasons)] {
-		of := strings.Join(tables[reason], ", ")
-		if n := len(tables[reason]); n > whyTables {
-			of = msg.WhyTables.In(lang, n)
-		}
-		parts = append(parts, shortened(reason)+": "+of)
-	}
-	if more := len(reasons) - whyReasons; more > 0 {
-		parts = append(parts, msg.WhyMore.In(lang, more))
-	}
-	return strings.Join(parts, "; ")
-}
-
-// reasons counts the tables that were loaded by the reason.
-func (r Restored) reasons() map[string]int {
-	count := map[string]int{}
-	for _, w := range r.Ways {
-		if w.Way == Reloaded {
-			count[shortened(w.Why)]++
-		}
-	}
-	return count
-}
-
-func shortened(reason string) string {
-	if letters := []rune(reason); len(letters) > whyLength {
-		return fmt.Sprintf("%s…", string(letters[:whyLength]))
-	}
-	return reason
 }

@@ -1,12 +1,17 @@
 package snapshot
 
 import (
+	"cmp"
 	"log/slog"
+	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
@@ -36,20 +41,6 @@ type Option interface {
 	CloneOption
 }
 
-type storeConfig struct {
-	dir     string // absolute
-	allowed []string
-	logger  *slog.Logger
-	lang    msg.Lang
-	scope   snapfile.Scope
-
-	dirNamed   bool // by an option
-	noProgress bool
-	step       bool            // of another operation; see storeConfig.routine
-	noChanges  bool            // in the log of a test that failed
-	waits      []time.Duration // between attempts; none: the usual ones
-}
-
 type createConfig struct {
 	storeConfig
 	description string
@@ -76,13 +67,37 @@ type ensureConfig struct {
 
 type cleanConfig struct{ storeConfig }
 
+type changesConfig struct {
+	storeConfig
+	ignored []string
+	limit   int   // pairs of a table; 0: all
+	most    int64 // rows of a file that is compared; 0: any
+}
+
+type cloneConfig struct{ storeConfig }
+
+// CloneOption is an option of [Clone] and [Store.Clone].
+type CloneOption interface{ clone(*cloneConfig) }
+
+// ChangesOption is an option of [Changes], [RequireUnchanged], [RequireChanges] and
+// [Store.Changes].
+type ChangesOption interface{ changes(*changesConfig) }
+
 type storeOption func(*storeConfig)
 
-func (o storeOption) store(c *storeConfig)     { o(c) }
-func (o storeOption) create(c *createConfig)   { o(&c.storeConfig) }
+func (o storeOption) store(c *storeConfig) { o(c) }
+
+func (o storeOption) create(c *createConfig) { o(&c.storeConfig) }
+
 func (o storeOption) restore(c *restoreConfig) { o(&c.storeConfig) }
-func (o storeOption) ensure(c *ensureConfig)   { o(&c.storeConfig) }
-func (o storeOption) clean(c *cleanConfig)     { o(&c.storeConfig) }
+
+func (o storeOption) ensure(c *ensureConfig) { o(&c.storeConfig) }
+
+func (o storeOption) clean(c *cleanConfig) { o(&c.storeConfig) }
+
+func (o storeOption) changes(c *changesConfig) { o(&c.storeConfig) }
+
+func (o storeOption) clone(c *cloneConfig) { o(&c.storeConfig) }
 
 // WithDir keeps the snapshots in dir. Without it they are in the folder that
 // the environment variable GROUNDHOG_DIR names, else in testdata/snapshots of
@@ -116,6 +131,11 @@ func WithLanguage(lang string) Option {
 	return storeOption(func(c *storeConfig) { c.lang = msg.Lang(lang) })
 }
 
+// LogChanges says whether a test that fails logs what it changed: 20 rows at most,
+// which may hold personal data. Without it, it does, unless the environment variable
+// GROUNDHOG_LOG_CHANGES is 0.
+func LogChanges(on bool) Option { return storeOption(func(c *storeConfig) { c.noChanges = !on }) }
+
 // CreateEnsureOption is an option of [Create] and of [Ensure].
 type CreateEnsureOption interface {
 	CreateOption
@@ -125,6 +145,7 @@ type CreateEnsureOption interface {
 type describe string
 
 func (o describe) create(c *createConfig) { c.description = string(o) }
+
 func (o describe) ensure(c *ensureConfig) { c.description = string(o) }
 
 // Description keeps a text for people in the snapshot; see [Info].
@@ -175,11 +196,6 @@ func TerminateBlockers() RestoreOption {
 	return restoreOption(func(c *restoreConfig) { c.terminate = true })
 }
 
-// LogChanges says whether a test that fails logs what it changed: 20 rows at most,
-// which may hold personal data. Without it, it does, unless the environment variable
-// GROUNDHOG_LOG_CHANGES is 0.
-func LogChanges(on bool) Option { return storeOption(func(c *storeConfig) { c.noChanges = !on }) }
-
 type ensureOption func(*ensureConfig)
 
 func (o ensureOption) ensure(c *ensureConfig) { o(c) }
@@ -210,3 +226,114 @@ const (
 	defaultMaxAge = 24 * time.Hour
 	noAge         = time.Duration(1<<63 - 1)
 )
+
+// ScopeOption says which rows a snapshot is about. All others are neither saved
+// nor changed by a restore. The scope is kept in the file, so [Restore] needs no
+// such option. Given to [NewStore], it holds for all calls; those of a call are
+// added to it.
+//
+// A row whose key is in the snapshot belongs to it, whatever its flag says by the
+// time of the restore, and is put back. Foreign keys between rows in the scope
+// and others are checked before the restore is committed; those that would point
+// nowhere make it fail. Sequences go to the saved value, or past the highest
+// value that the other rows use.
+type ScopeOption interface {
+	StoreOption
+	CreateOption
+	EnsureOption
+	CleanOption
+}
+
+type scopeOption func(*snapfile.Scope)
+
+func (o scopeOption) store(c *storeConfig) { o(&c.scope) }
+
+func (o scopeOption) create(c *createConfig) { o(&c.scope) }
+
+func (o scopeOption) ensure(c *ensureConfig) { o(&c.scope) }
+
+func (o scopeOption) clean(c *cleanConfig) { o(&c.scope) }
+
+// Rows limits a snapshot to the rows whose boolean column is true. Tables without
+// that column are left alone, unless [RowsOf] names them.
+func Rows(column string) ScopeOption {
+	return scopeOption(func(s *snapfile.Scope) { s.Rows = cmp.Or(column, " ") })
+}
+
+// RowsOf limits a snapshot to the rows of a table for which predicate, a boolean
+// SQL expression on its columns, is true. The search path is empty while it is
+// evaluated: a function or another table in it must be qualified. Names inside the
+// bodies of its functions resolve as in the database's own sessions. It must not
+// come from anybody but the author of the tests. table is written as in
+// [Tables], without wildcards.
+func RowsOf(table, predicate string) ScopeOption {
+	return scopeOption(func(s *snapfile.Scope) {
+		s.RowsOf = append(slices.Clone(s.RowsOf), snapfile.RowsOf{Table: table, Predicate: predicate})
+	})
+}
+
+// Tables limits a snapshot to the tables that match one of the patterns, which
+// are those of [path.Match]. A pattern with a dot is matched against the
+// qualified name ("app.*"), one without against the name in any schema
+// ("office*"). Where a part of the name holds a dot or a quote itself, the pattern may
+// have it in double quotes, as Info and Changes do (`"v1.0".users`). The partitions of a table go with it. A table that one of them
+// references must be among them, and each pattern must match a table.
+func Tables(patterns ...string) ScopeOption {
+	return scopeOption(func(s *snapfile.Scope) { s.Tables = slices.Concat(s.Tables, orBlank(patterns)) })
+}
+
+// Exclude leaves the tables that match one of the patterns out of a snapshot; see
+// [Tables]. A table that another one references can't be excluded without that.
+func Exclude(patterns ...string) ScopeOption {
+	return scopeOption(func(s *snapfile.Scope) { s.Exclude = slices.Concat(s.Exclude, orBlank(patterns)) })
+}
+
+// orBlank makes a missing argument one that checkScope refuses.
+func orBlank(patterns []string) []string {
+	if len(patterns) == 0 {
+		return []string{""}
+	}
+	return patterns
+}
+
+type changesOption func(*changesConfig)
+
+func (o changesOption) changes(c *changesConfig) { o(c) }
+
+// Ignoring leaves columns out of [Changes], such as those with the time of a write:
+// "updated_at" in all tables, "offices.updated_at" in one, also with the schema
+// before it. Each part is a pattern of [path.Match]. A table of which all columns are
+// ignored ("audit_log.*") is left out.
+func Ignoring(columns ...string) ChangesOption {
+	return changesOption(func(c *changesConfig) { c.ignored = slices.Concat(c.ignored, columns) })
+}
+
+func (c *changesConfig) checkIgnored() error {
+	for _, p := range c.ignored {
+		if _, err := path.Match(p, ""); err != nil || strings.TrimSpace(p) == "" {
+			return errs.New(ErrInvalidArgument, msg.ScopePattern.In(c.lang, "Ignoring", p), err)
+		}
+	}
+	return nil
+}
+
+func (c *changesConfig) ignores(table schema.Name, column string) bool {
+	told := schema.Told(column)
+	names := []string{column, table.Name + "." + column, table.Plain() + "." + column, told, schema.Told(table.Name) + "." + told, table.String() + "." + told}
+	whole := []string{table.Schema, table.Name, column}
+	return slices.ContainsFunc(c.ignored, func(p string) bool {
+		if slices.Contains(names, p) { // also with dots in it
+			return true
+		}
+		parts := strings.Split(p, ".")
+		if len(parts) > len(whole) {
+			return false
+		}
+		for i, subject := range whole[len(whole)-len(parts):] {
+			if !like(parts[i], subject) {
+				return false
+			}
+		}
+		return true
+	})
+}

@@ -1,15 +1,10 @@
 package snapshot
 
 import (
-	"errors"
 	"slices"
-	"strings"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
-	"github.com/groundhogdb/groundhog/internal/errs"
-	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
-	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
 // published is what publications have to do with a load. The server refuses to
@@ -22,22 +17,6 @@ type published struct {
 	tables  map[schema.Name]catalog.Published
 	refused map[schema.Name]string // those that only TRUNCATE empties, and what the server says
 }
-
-// deaf tells that subscribers would not hear of a TRUNCATE of the table, but of a DELETE:
-// the rows that are put in again would be there twice for them. Where the table has to
-// be truncated, that can't be helped: with foreign keys that can't be switched off, a
-// DELETE might not be possible.
-func (l *loader) deaf(t catalog.Table) bool {
-	if !l.published.tables[t.Name].Deaf || len(l.published.refused) > 0 {
-		return false
-	}
-	return l.powers.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(slices.Concat(l.sel.Tables, l.sel.others), func(other catalog.Table) bool {
-		return slices.ContainsFunc(other.ForeignKeys, func(fk catalog.ForeignKey) bool { return fk.References == t.Name })
-	})
-}
-
-// errPublished tells that a table can't be emptied since it is published.
-var errPublished = errors.New("published")
 
 // readPublished reads which tables are published, with names qualified.
 func (l *loader) readPublished() error {
@@ -53,30 +32,17 @@ func (l *loader) readPublished() error {
 	return err
 }
 
-// planPublished is plan, and makes way for it where tables are published. What it
-// returns makes the replica identities what they were.
-func (l *loader) planPublished(r *snapfile.Reader) (plan []step, back func() error, err error) {
-	nothing := func() error { return nil }
-	plan = l.plan(r)
-	refused, err := l.refused(plan)
-	if err != nil || len(refused) == 0 {
-		return plan, nothing, err
+// deaf tells that subscribers would not hear of a TRUNCATE of the table, but of a DELETE:
+// the rows that are put in again would be there twice for them. Where the table has to
+// be truncated, that can't be helped: with foreign keys that can't be switched off, a
+// DELETE might not be possible.
+func (l *loader) deaf(t catalog.Table) bool {
+	if !l.published.tables[t.Name].Deaf || len(l.published.refused) > 0 {
+		return false
 	}
-	on, err := l.identify(plan, refused)
-	if err != nil {
-		return nil, nil, err
-	}
-	back = func() error { return execAll(l.ctx, l.tx, on) }
-	if len(l.published.refused) == 0 {
-		return plan, back, nil
-	}
-	plan = l.plan(r)
-	for _, s := range plan {
-		if said := l.published.refused[s.table.Name]; said != "" && s.how != byTruncate {
-			return nil, nil, errs.New(errPublished, msg.PublishedRefused.In(l.cfg.lang, s.table.Name.String(), strings.Join(l.published.tables[s.table.Name].By, ", "), said), nil)
-		}
-	}
-	return plan, back, nil
+	return l.powers.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(slices.Concat(l.sel.Tables, l.sel.others), func(other catalog.Table) bool {
+		return slices.ContainsFunc(other.ForeignKeys, func(fk catalog.ForeignKey) bool { return fk.References == t.Name })
+	})
 }
 
 // refused returns the tables of the plan that the server refuses to change in the
@@ -156,35 +122,4 @@ func (l *loader) try(sql []string, s step) (ok bool, err error) {
 		end = slices.Concat([]string{"ROLLBACK TO SAVEPOINT groundhog_identity"}, end)
 	}
 	return len(still) == 0, execAll(l.ctx, l.tx, end)
-}
-
-// truncateAgain loads tables once more whose rows can't be deleted, now that their
-// replica identity is what it was: no event trigger sees TRUNCATE. It takes those along
-// that reference them.
-func (l *loader) truncateAgain(plan []step, tables map[schema.Name]bool) error {
-	if len(tables) == 0 {
-		return nil
-	}
-	for again := true; again; {
-		again = false
-		for _, t := range slices.Concat(l.sel.Tables, l.sel.others) {
-			for _, fk := range t.ForeignKeys {
-				if tables[fk.References] && !tables[t.Name] {
-					tables[t.Name], again = true, true
-				}
-			}
-		}
-	}
-	var steps []step
-	for _, s := range plan {
-		if !tables[s.table.Name] {
-			continue
-		}
-		if l.sel.where[s.table.Name] != "" || l.reacts(s.table) {
-			return errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.loud)), nil)
-		}
-		s.how = byTruncate
-		steps = append(steps, s)
-	}
-	return l.reload(steps)
 }

@@ -2,209 +2,274 @@ package snapshot
 
 import (
 	"context"
-	"maps"
+	"errors"
+	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
-	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
-// Restore brings the database back to the snapshot called name: afterwards every
-// table has exactly the snapshot's rows, and every sequence its state.
-// Connections stay usable. User triggers, event triggers and rules do not fire;
-// materialised views are refreshed, so that they show the same after each restore.
-// Of a snapshot with a scope, only the rows in it are changed: see [ScopeOption].
-//
-// It is one transaction: on any error the database is exactly as it was. A
-// missing file is [ErrNotFound]; a damaged one [ErrCorrupt], found before a row
-// is changed; a database whose schema is not the snapshot's is
-// [ErrSchemaMismatch], difference by difference, unless [OnSchemaMismatch] says
-// otherwise; locks that others hold for more than 5 s are [ErrLocked], with who
-// holds them. When the connection is lost, the whole transaction is tried again,
-// three times in all, with waits of 2 s and 4 s; then it is [ErrConnection].
-//
-// A restore costs what was changed since the database was last as the snapshot has
-// it: a journal in a schema called groundhog, in which triggers note what is written,
-// by whomever, over any connection, is undone. The first [Store.Create] or Restore
-// makes the journal. A file that is neither what the database was last restored to
-// nor what was last created of it is loaded: all tables are emptied and filled, at a
-// cost of what the file holds.
-//
-// The journal is not trusted blindly: what it can't undo with certainty is loaded
-// again, table by table or as a whole, as after TRUNCATE, a change of the schema or
-// a crash of the server; see [Restored]. A table that can't have a journal, as one of
-// 1,600 columns, is loaded when it was written to; one on which the server refuses
-// triggers, each time. With materialised views, all of them are
-// made anew once anything was written. Writers in flight are waited for, since
-// what they commit later would show up in the next test: [TerminateBlockers] ends
-// them instead. The tables' own writes get slower: by some 50 to 100 µs for each
-// transaction and table, updates of a thousand rows by half, and deletes of so many
-// to between two and three times. [Store.Untrack] removes it all.
-//
-// Subscribers and logical slots hear of a restore as of any other transaction: of an
-// undo, each row that was changed; of a load, all rows. A published table whose rows the
-// server does not let be deleted, having no key for instance, has all its columns as
-// replica identity meanwhile, which waits for readers in open transactions too.
-//
-// A role that may set session_replication_role (a superuser, or who was granted
-// it) has a journal, and loads without checking each row's foreign keys. Any other
-// must own the tables, and always loads all of them, with foreign keys checked, which takes
-// about twice the time. Event triggers stay awake there: rows that they insert into the
-// snapshot's tables meanwhile are removed, anything else that they do to them is an
-// error. Memory does not grow with the
-// data.
-//
-// Not reset is the schema (a test that changes it needs a [Store.Clone]): columns,
-// types, keys, foreign keys and sequences are compared; triggers, checks, defaults,
-// views, functions and other indexes are not looked at. Nor are the session state of
-// pooled connections (SET, LISTEN, temporary tables, advisory locks, numbers taken
-// ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
-// order of rows.
-func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
-	if err := s.made(); err != nil {
-		return Restored{}, err
-	}
-	if bubble.In() {
-		return bubble.Do(ctx, func(ctx context.Context) (Restored, error) { return s.Restore(ctx, name, opts...) })
-	}
-	cfg := restoreConfig{storeConfig: s.storeConfig}
-	if err := apply(&cfg.storeConfig, opts, func(o RestoreOption) { o.restore(&cfg) }); err != nil {
-		return Restored{}, err
-	}
-	if cfg.mismatch != "" && cfg.mismatch != Fail && cfg.mismatch != Warn {
-		return Restored{}, errs.New(ErrInvalidArgument, msg.UnknownPolicy.In(cfg.lang, string(cfg.mismatch)), nil)
-	}
-	path, err := cfg.path(name)
-	if err != nil {
-		return Restored{}, err
-	}
-	f, err := cfg.look(path, name)
-	if err != nil {
-		return Restored{}, err
-	}
-	defer f.close()
-	return s.bring(ctx, &cfg, f)
-}
-
-// Clean empties every table that a snapshot would hold, and puts every sequence
-// back to its start. With a [ScopeOption] it removes the rows in scope only, and
-// sequences go past what the other rows use. It is one transaction, like
-// [Store.Restore], and needs the same rights.
-func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
-	if err := s.made(); err != nil {
-		return err
-	}
-	if bubble.In() {
-		return bubble.Err(ctx, func(ctx context.Context) error { return s.Clean(ctx, opts...) })
-	}
-	cfg := cleanConfig{storeConfig: s.storeConfig}
-	if err := apply(&cfg.storeConfig, opts, func(o CleanOption) { o.clean(&cfg) }); err != nil {
-		return err
-	}
+// bring brings the database to the state of a proven file, in the cheapest way that
+// is certain to be right. This is the one place where it is chosen.
+func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restored, error) {
 	began := time.Now()
-	err := cfg.repeat(ctx, "", func() error {
+	var restored Restored
+	err := cfg.repeat(ctx, f.name, func() error {
 		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
-			return s.resolving(ctx, &cfg.storeConfig, se, func() error {
-				return s.locking(ctx, &cfg.storeConfig, se, "", false, func() error { return s.cleanIn(ctx, &cfg, se) })
+			b := bringer{store: s, cfg: cfg, se: se, file: f}
+			err := s.resolving(ctx, &cfg.storeConfig, se, func() (err error) {
+				restored, err = b.bring(ctx)
+				return err
 			})
+			if err == nil {
+				b.unwatched(ctx)
+			}
+			return err
 		})
 	})
-	if err == nil {
-		forgetBaseline(s.pool)
-		cfg.logger.InfoContext(ctx, msg.DatabaseCleaned.In(cfg.lang), "took", time.Since(began).Round(100*time.Microsecond))
+	if err != nil {
+		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 	}
-	return cfg.explain(err, msg.CantClean)
+	setBaseline(s.pool, f)
+	restored.Info, restored.Duration = f.info, time.Since(began)
+	restored.count()
+	args := []any{"snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes, "way", restored.way()}
+	if why := restored.why(cfg.lang); why != "" {
+		args = append(args, "why", why)
+	}
+	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotRestored, append(args, "took", restored.Duration.Round(10*time.Microsecond))...)
+	return restored, nil
 }
 
-func (s *Store) cleanIn(ctx context.Context, cfg *cleanConfig, se *session) error {
-	return s.changeIn(ctx, &cfg.storeConfig, se, func(tx pgx.Tx, powers catalog.Powers, _ bool) error {
-		l := loader{ctx: ctx, store: s, se: se, tx: tx, powers: powers, cfg: &restoreConfig{storeConfig: cfg.storeConfig}}
-		if err := l.readCatalog(cfg.scoped(), true); err != nil {
+// bringer brings a database back over one session.
+type bringer struct {
+	store *Store
+	cfg   *restoreConfig
+	se    *session
+	file  *file
+	anew  bool // what tracks did not do what it should
+}
+
+func (b *bringer) bring(ctx context.Context) (Restored, error) {
+	why := ""
+	switch {
+	case b.file.manifest.Scope != nil:
+		why = whyScope
+	case !b.se.tracks:
+		why = whyPowers
+		b.untracked(ctx, b.se.untracked, nil)
+	default:
+		var done bool
+		var restored Restored
+		err := b.locking(ctx, func() (err error) {
+			restored, done, why, err = b.undo(ctx)
+			return err
+		})
+		if failed := unexpected(err); failed != "" {
+			done, why, b.anew, err = false, failed, true, nil
+		}
+		if err != nil || done {
+			return restored, err
+		}
+	}
+	return b.reload(ctx, why)
+}
+
+// unexpected is what the server says where an undo failed that should not: data,
+// names or states that are not as the journal has them. A load needs no journal. It
+// would meet what comes from the connection, another session, the server's resources
+// or the server itself again.
+func unexpected(err error) string {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || len(pg.Code) != 5 || pg.Code == "55P03" || slices.Contains([]string{"08", "25", "28", "40", "53", "57", "58", "F0", "XX"}, pg.Code[:2]) {
+		return ""
+	}
+	return strings.TrimPrefix(errs.Line(pg), pg.Severity+": ")
+}
+
+func (b *bringer) locking(ctx context.Context, work func() error) error {
+	return b.store.locking(ctx, &b.cfg.storeConfig, b.se, b.file.name, b.cfg.terminate, work)
+}
+
+// undo goes back by the journal, as far as that can be done. Otherwise it has done
+// nothing, and says why all tables must be loaded.
+func (b *bringer) undo(ctx context.Context) (restored Restored, done bool, why string, err error) {
+	out, partly, err := track.Restore(ctx, b.se.conn, b.file.sum, b.se.home)
+	if err != nil {
+		return restored, false, "", err
+	}
+	if partly {
+		out, err = b.undoPartly(ctx)
+		if err != nil {
+			return restored, false, "", err
+		}
+	}
+	if out.Void != "" {
+		return restored, false, out.Void, nil
+	}
+	return Restored{Ways: b.waysTaken(out)}, true, "", nil
+}
+
+// reloadAtMost is the share of a snapshot's rows from which on all tables are
+// loaded again rather than some: then more of them can be truncated.
+const reloadAtMost = 0.5
+
+// undoPartly undoes what the journal can, and loads the other tables.
+func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error) {
+	if err := b.file.open(&b.cfg.storeConfig); err != nil {
+		return out, err
+	}
+	tx, err := b.se.conn.BeginTx(ctx, writing)
+	if err != nil {
+		return out, err
+	}
+	defer tx.Rollback(ctx)
+	if out, err = track.Undo(ctx, tx, b.file.sum, b.se.home); err != nil || out.Void != "" {
+		return out, err
+	}
+	again := map[schema.Name]bool{}
+	var rows int64
+	for _, t := range out.Tables {
+		again[t.Name] = t.Reload != ""
+	}
+	for _, t := range b.file.manifest.Tables {
+		if again[t.Name] {
+			rows += t.Rows
+		}
+	}
+	if float64(rows) > reloadAtMost*float64(b.file.info.Rows) {
+		return track.Outcome{Void: whyMost}, nil
+	}
+	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
+		return out, err
+	}
+	l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: b.se.powers, cfg: b.cfg}
+	if err := l.match(&b.file.manifest, b.file.name); err != nil {
+		return out, err
+	}
+	l.narrow(func(n schema.Name) bool { return again[n] })
+	l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), rows)
+	defer l.meter.Done()
+	_, err = l.replaceRows(b.file.reader)
+	if errors.Is(err, errPublished) { // with more tables it can be truncated
+		return track.Outcome{Void: track.Published}, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	if err := track.Settle(ctx, tx); err != nil {
+		return out, err
+	}
+	return out, tx.Commit(ctx)
+}
+
+// reload loads all tables, and marks the database as what the file holds, so that
+// the next time it can be undone.
+func (b *bringer) reload(ctx context.Context, why string) (restored Restored, err error) {
+	if err := b.file.open(&b.cfg.storeConfig); err != nil {
+		return restored, err
+	}
+	m := &b.file.manifest
+	b.cfg.routine(ctx, slog.LevelDebug, msg.SnapshotRestoring, "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
+	err = b.locking(ctx, func() error {
+		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error {
+			l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: powers, cfg: b.cfg}
+			if err := l.match(m, b.file.name); err != nil {
+				return err
+			}
+			l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), b.file.info.Rows)
+			defer l.meter.Done()
+			plan, err := l.replace(b.file.reader, m.Sequences)
+			if err != nil {
+				return err
+			}
+			restored = Restored{Differences: l.differences, Ways: waysOf(plan, whyReloaded(why, b.cfg.lang), b.cfg.lang)}
+			switch {
+			case m.Scope != nil || !b.se.tracks || len(l.differences) > 0:
+			case !mayMark:
+				b.untracked(ctx, track.WhyNot(ctx, tx), nil)
+			default:
+				b.mark(ctx, tx, &l, why)
+			}
+			return nil
+		})
+	})
+	return restored, err
+}
+
+// mark makes what was loaded the baseline. Where it can't be, it is loaded again
+// the next time.
+func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
+	baseline := l.sel.baseline()
+	baseline.Token, baseline.Home, baseline.Watch, baseline.Anew, baseline.Rows = b.file.sum, b.se.home, l.powers.Super, b.anew || why == track.Damaged, map[schema.Name]int64{}
+	baseline.Untracked = b.store.tellUntracked(ctx, &b.cfg.storeConfig)
+	for _, t := range b.file.manifest.Tables {
+		baseline.Rows[t.Name] = t.Rows
+	}
+	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
+		if baseline.Sequences, err = catalog.Sequences(ctx, tx, l.sel.sequences()); err != nil {
 			return err
 		}
-		_, err := l.replace(nil, nil)
-		return err
+		return track.Mark(ctx, tx, baseline)
 	})
-}
-
-// writeSettings are those under which tables are loaded.
-var writeSettings = func() map[string]string {
-	out := maps.Clone(catalog.CopySettings)
-	out["synchronous_commit"] = "off" // a restored database that a crash loses is restored again
-	out["jit"] = "off"
-	for _, method := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
-		out[method] = "on" // see track.Settings
-	}
-	out["max_parallel_workers_per_gather"] = "2"
-	return out
-}()
-
-// match reads the schema and compares it with the snapshot's.
-func (l *loader) match(m *snapfile.Manifest, name string) error {
-	if err := l.readCatalog(m.Scope, false); err != nil {
-		return err
-	}
-	if l.sel.Schema.Fingerprint() == m.Fingerprint {
-		l.leaveOutside(m, name)
-		return nil
-	}
-	l.remember(m)
-	lang := l.cfg.lang
-	var noPlace, noValue []string
-	for _, d := range schema.Diff(m.Schema, l.sel.Schema, lang) {
-		l.differences = append(l.differences, d.Text)
-		switch d.Effect {
-		case schema.NoPlace:
-			noPlace = append(noPlace, d.Text)
-		case schema.NoValue:
-			noValue = append(noValue, d.Text)
-		}
-	}
-	refuse := func(text msg.Text, differences []string) error {
-		return errs.New(ErrSchemaMismatch, text.In(lang, name, "\n  "+strings.Join(differences, "\n  ")), nil)
-	}
-	if text := l.beforeExtensions(m); text != "" {
-		l.differences = append(l.differences, text)
-	}
 	switch {
-	case l.cfg.mismatch != Warn:
-		return refuse(msg.SchemaMismatch, l.differences)
-	case len(noValue) > 0:
-		return refuse(msg.SchemaNoValue, noValue)
-	case len(noPlace) > 0 && !l.cfg.skipMissing:
-		return refuse(msg.SchemaNoPlace, noPlace)
-	}
-	l.cfg.logger.WarnContext(l.ctx, msg.SchemaDiffers.In(lang), "snapshot", name, "differences", strings.Join(l.differences, "; "))
-	l.leaveOutside(m, name)
-	return nil
-}
-
-// remember keeps the types of the file's columns.
-func (l *loader) remember(m *snapfile.Manifest) {
-	l.saved = map[schema.Name]map[string]string{}
-	for _, t := range m.Schema.Tables {
-		l.saved[t.Name] = typesOf(t)
+	case errors.Is(err, track.ErrWraparound):
+		b.untracked(ctx, track.Wraparound, nil)
+	case err != nil:
+		b.untracked(ctx, "", err)
 	}
 }
 
-// mayChange refuses what the role may not do, before anything is tried.
-func (l *loader) mayChange() error {
-	for _, t := range l.sel.Tables {
-		if !t.Owned {
-			return errs.New(nil, msg.NotOwner.In(l.cfg.lang, l.powers.Role, t.Name.String()), nil)
+// unwatched tells that no event trigger sees changes of the schema, where that is so.
+func (b *bringer) unwatched(ctx context.Context) {
+	role := b.se.powers.Role
+	if b.se.powers.Super || !b.se.tracks || !b.store.untold(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role) {
+		return
+	}
+	if watched, err := track.Watched(ctx, b.se.conn); err == nil && !watched {
+		b.store.note(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role, "role", role)
+	}
+}
+
+// untracked tells why restores load everything.
+func (b *bringer) untracked(ctx context.Context, why string, err error) {
+	reason, text := why, whyUntracked(why, b.cfg.lang)
+	if err != nil {
+		reason, text = err.Error(), errs.Text(err)
+	}
+	var pg *pgconn.PgError
+	if why == whyPowers || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+		text += "; " + msg.TrackRights.In(b.cfg.lang)
+	}
+	b.store.note(ctx, &b.cfg.storeConfig, slog.LevelWarn, msg.CantTrack, reason, "role", b.se.powers.Role, "why", text)
+}
+
+// waysTaken tells what became of each table of the snapshot.
+func (b *bringer) waysTaken(out track.Outcome) []TableWay {
+	lang := b.cfg.lang
+	by := map[schema.Name]track.Table{}
+	for _, t := range out.Tables {
+		by[t.Name] = t
+	}
+	nothing, undone := msg.WhyNothing.In(lang), msg.WhyUndone.In(lang)
+	ways := make([]TableWay, len(b.file.manifest.Tables))
+	for i, t := range b.file.manifest.Tables {
+		w := TableWay{Table: b.file.info.Tables[i].Name, Way: Nothing, Why: nothing, Rows: t.Rows}
+		if written, ok := by[t.Name]; ok && written.Reload != "" {
+			w.Way, w.Why = Reloaded, whyReloaded(written.Reload, lang)
+		} else if ok {
+			w.Way, w.Why, w.Changed = Undone, undone, written.Changed
 		}
+		ways[i] = w
 	}
-	return nil
-}
-
-// rowsMissing says that the server took fewer rows than the snapshot has.
-func (l *loader) rowsMissing(t snapfile.Table, got int64) error {
-	return errs.New(nil, msg.RowsMissing.In(l.cfg.lang, t.Name.String(), t.Rows, got), nil)
+	return ways
 }

@@ -23,27 +23,6 @@ import (
 // one that only reads. So a statement on users' tables that fails over a name is tried
 // again under the next of several search paths.
 
-// catalogOnly is the search path under which values of types such as regclass are
-// written with their schemas.
-const catalogOnly = "pg_catalog"
-
-// tableError is an error about one table.
-type tableError struct {
-	table schema.Name
-	err   error
-}
-
-func (e *tableError) Error() string { return e.table.String() + ": " + e.err.Error() }
-func (e *tableError) Unwrap() error { return e.err }
-
-// ofTable says which table an error is about.
-func ofTable(table schema.Name, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &tableError{table, err}
-}
-
 // unresolved reports whether another search path may help: a name was not found,
 // or was found to be something else, by us or in a function of the users'.
 func unresolved(err error) bool {
@@ -151,32 +130,6 @@ func (s *Store) resolving(ctx context.Context, cfg *storeConfig, se *session, wo
 	return s.blame(ctx, cfg, first)
 }
 
-// setPath gives the session a search path; an empty one stands for that with which
-// it began.
-func (se *session) setPath(ctx context.Context, path string) error {
-	se.path = path
-	if path == "" {
-		_, err := se.conn.Exec(ctx, "RESET search_path")
-		return err
-	}
-	_, err := se.conn.Exec(ctx, "SELECT pg_catalog.set_config('search_path', $1, false)", path)
-	return err
-}
-
-// usersPath is the statement that gives a transaction of the session its own search
-// path again.
-func (se *session) usersPath() string {
-	if se.path == "" {
-		return "SET LOCAL search_path TO DEFAULT"
-	}
-	return localPath(se.path)
-}
-
-// localPath is the statement that gives a transaction a search path.
-func localPath(path string) string {
-	return "SELECT pg_catalog.set_config('search_path', " + quoteLiteral(path) + ", true)"
-}
-
 // reading runs work, which reads users' tables, under one search path after the other
 // while a name is not found. It asks for the paths over q.
 func (s *Store) reading(ctx context.Context, q catalog.Querier, work func(path string) error) error {
@@ -194,23 +147,6 @@ func (s *Store) reading(ctx context.Context, q catalog.Querier, work func(path s
 		}
 	}
 	return first
-}
-
-// underReadPaths is [Store.reading] inside the transaction, for statements that hold
-// conditions of the caller's. Afterwards rows can be written again.
-func (l *loader) underReadPaths(work func() error) error {
-	err := l.store.reading(l.ctx, l.tx, func(path string) error {
-		return l.savepoint(func() error {
-			if err := l.exec(localPath(path)); err != nil {
-				return err
-			}
-			return work()
-		})
-	})
-	if err != nil {
-		return err
-	}
-	return l.exec(l.se.usersPath())
 }
 
 // blame names in an error of a function of the users' the function, the object by

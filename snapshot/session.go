@@ -49,12 +49,6 @@ type keptSession struct {
 	timer *time.Timer
 }
 
-var _ = testdb.OnClose(func(pool *pgxpool.Pool) {
-	if se := take(pool); se != nil {
-		closeConn(se.conn)
-	}
-})
-
 // take returns a kept session, or nil.
 func take(pool *pgxpool.Pool) *session {
 	sessions.Lock()
@@ -154,14 +148,6 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 	return se, err
 }
 
-// writable refuses a server that nothing can be changed on.
-func (c *storeConfig) writable(powers catalog.Powers) error {
-	if !powers.Standby {
-		return nil
-	}
-	return errs.New(ErrInvalidArgument, msg.AddressStandby.In(c.lang, powers.Database), nil)
-}
-
 // ofItsOwn refuses a session that a pooler would hand to others with what we set.
 func (s *Store) ofItsOwn(ctx context.Context, conn *pgx.Conn) error {
 	self, err := catalog.WhoAmI(ctx, conn)
@@ -175,3 +161,30 @@ func (s *Store) ofItsOwn(ctx context.Context, conn *pgx.Conn) error {
 	}
 	return err
 }
+
+// setPath gives the session a search path; an empty one stands for that with which
+// it began.
+func (se *session) setPath(ctx context.Context, path string) error {
+	se.path = path
+	if path == "" {
+		_, err := se.conn.Exec(ctx, "RESET search_path")
+		return err
+	}
+	_, err := se.conn.Exec(ctx, "SELECT pg_catalog.set_config('search_path', $1, false)", path)
+	return err
+}
+
+// usersPath is the statement that gives a transaction of the session its own search
+// path again.
+func (se *session) usersPath() string {
+	if se.path == "" {
+		return "SET LOCAL search_path TO DEFAULT"
+	}
+	return localPath(se.path)
+}
+
+var _ = testdb.OnClose(func(pool *pgxpool.Pool) {
+	if se := take(pool); se != nil {
+		closeConn(se.conn)
+	}
+})

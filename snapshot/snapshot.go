@@ -114,9 +114,16 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/groundhogdb/groundhog/internal/bubble"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
@@ -197,16 +204,109 @@ func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureO
 	return restored
 }
 
-// readAgain has the tests look at the file that set-up used, and at what decides
-// which one it is; see [testdb.Reread].
-func readAgain(t testing.TB, path string) {
-	if t.Name() == testdb.MainName {
-		testdb.Reread(func() {
-			os.Getenv(EnvDir)
-			os.Getenv(EnvUpdate)
-			_, _ = os.Stat(path)
-		})
+// Changes tells what was changed in t's database since t, or whoever came before,
+// last brought it to a snapshot; see [Store.Changes]. It fails t on an error.
+func Changes(t testing.TB, opts ...ChangesOption) ChangeSet {
+	t.Helper()
+	s, _ := storeOf(t)
+	set, err := s.Changes(contextOf(t), opts...)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return set
+}
+
+// RequireUnchanged fails t, with what was changed, unless t's database is as it was
+// after its last restore; see [Changes]. Sequences that moved are no change.
+func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
+	t.Helper()
+	s, _ := storeOf(t)
+	set, err := s.Changes(contextOf(t), append(slices.Clone(opts), shown)...)
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case !set.Empty():
+		toldHere(t)
+		t.Fatal(msg.NotUnchanged.In("", set.Snapshot, "\n"+set.text(shownRows, true)))
+	}
+}
+
+// RequireChanges fails t, with both and how they differ, unless exactly what want
+// says was changed. want is what [ChangeSet.Text] writes, so the easiest way to
+// it is to copy it from the failure of an empty one, which tells up to 200 lines. How much space there is between
+// words does not matter, nor do indentation and the order of tables and rows, and a
+// long line may go on in the next one. Values are in quotes only where they would be
+// misread without, as empty ones: name=山田 太郎, note="". Keys from sequences are the same in each run after a restore; what is not,
+// such as times, is left out by [Ignoring].
+//
+//	snapshot.RequireChanges(t, `
+//		public.offices +1 ~1
+//		  + id=101  name=北
+//		  ~ id=3  name: 東 → 西
+//	`, snapshot.Ignoring("updated_at"))
+func RequireChanges(t testing.TB, want string, opts ...ChangesOption) {
+	t.Helper()
+	set := Changes(t, opts...)
+	got := set.Text()
+	text := lineDiff(want, got)
+	if text == "" {
+		return
+	}
+	toldHere(t)
+	if strings.Count(got, "\n") > copiedLines {
+		got = set.text(shownRows, false)
+	}
+	if strings.TrimSpace(want) == "" {
+		t.Fatal(msg.NoChangesWanted.In("", got))
+	}
+	t.Fatal(msg.OtherChanges.In("", text, got))
+}
+
+// copiedLines is up to how many lines a failure tells all, to be copied.
+const copiedLines = 200
+
+// shownRows is how many changed rows a failing test shows.
+const shownRows = 20
+
+var shown = changesOption(func(c *changesConfig) { c.limit = shownRows })
+
+// Clone gives t a database of its own, at the snapshot called name, and returns a
+// pool that leads to it. From then on it is t's database, and that of its subtests:
+// for fixtures.DB, [Restore], [Changes] and the other packages. So tests may run in
+// parallel. It fails t on an error; see [Store.Clone].
+//
+// After t the pool is closed. The database is undone and given to the next test where
+// it is certain to be as it was; else it is dropped, or kept, with its address in the
+// log, when t failed and GROUNDHOG_KEEP is set. Connections that t left open are cut,
+// with a line in its log. When t fails, its log gets what it changed: see
+// [LogChanges].
+func Clone(t testing.TB, name string, opts ...CloneOption) *pgxpool.Pool {
+	t.Helper()
+	s, _ := storeOf(t)
+	cfg, f, err := s.cloneConfig(name, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bubble.In() && !bubble.Owns(t) {
+		t.Fatal(errs.New(ErrInvalidArgument, msg.NotOfBubble.In(cfg.lang, "snapshot.Clone"), nil))
+	}
+	var h *herd
+	c, err := bubble.Do(contextOf(t), func(ctx context.Context) (*clone, error) {
+		h = herdOf(testdb.MakerOf(s.pool), f.sum)
+		return h.take(ctx, s, cfg, f, t.Name())
+	})
+	if err != nil {
+		t.Fatal(cfg.explain(err, msg.CantClone, name))
+	}
+	t.Cleanup(func() {
+		if err := bubble.Err(contextOf(t), func(ctx context.Context) error { return h.giveBack(ctx, t, c) }); err != nil {
+			t.Error(err)
+		}
+	})
+	c.copy.Set(t, c.db)
+	own, db := storeOf(t)
+	own.logChanges(t, db, !cfg.noChanges)()
+	return c.db.Pool
 }
 
 // Clean empties the tables of t's database; see [Store.Clean]. It fails t on an
@@ -217,6 +317,18 @@ func Clean(t testing.TB, opts ...CleanOption) {
 	defer hold(t, s, db)()
 	if err := s.Clean(contextOf(t), opts...); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// readAgain has the tests look at the file that set-up used, and at what decides
+// which one it is; see [testdb.Reread].
+func readAgain(t testing.TB, path string) {
+	if t.Name() == testdb.MainName {
+		testdb.Reread(func() {
+			os.Getenv(EnvDir)
+			os.Getenv(EnvUpdate)
+			_, _ = os.Stat(path)
+		})
 	}
 }
 

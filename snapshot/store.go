@@ -4,29 +4,23 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
-	"github.com/groundhogdb/groundhog/internal/guard"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 	"github.com/groundhogdb/groundhog/internal/testdb"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // Store keeps the snapshots of one database in one folder. It is the
@@ -43,9 +37,6 @@ type Store struct {
 	// snapshots. See Store.keepOrigin.
 	origin func() (string, error)
 }
-
-// lockWait is how long an operation waits for locks that others hold.
-const lockWait = 5 * time.Second
 
 // NewStore returns the store of the database behind db. It neither connects nor
 // makes the folder: the first operation does. A nil db, an empty folder name or
@@ -69,140 +60,344 @@ func (s *Store) made() error {
 	return nil
 }
 
-var discard = slog.New(slog.DiscardHandler)
-
-// check proves options and settles what they left open.
-func (c *storeConfig) check() error {
-	if c.lang != "" {
-		lang, ok := msg.Parse(string(c.lang))
-		if !ok {
-			return errs.New(ErrInvalidArgument, msg.UnknownLanguage.In("", string(c.lang)), nil)
+// Create writes the snapshot called name: all rows of all tables and the state
+// of all sequences, as one transaction sees them, or what a [ScopeOption] names.
+// Writers wait for some milliseconds at most, while it is marked what the snapshot sees,
+// so that the first [Store.Restore] has nothing to load.
+//
+// On error the folder is as it was. A name that differs from that of another
+// snapshot in its case only is [ErrInvalidName], since some file systems know no
+// cases. An existing snapshot is [ErrExists], unless
+// [Replace] is given; then it stands until the new one is whole. Too little room
+// in the folder is [ErrDiskSpace], with what is needed and what is free, and is
+// looked for before a byte is written. A table that somebody has for himself for
+// more than 5 s is [ErrLocked], with who that is. When the connection is lost, the tables
+// are read again from the start into a new file, three times in all, with waits of
+// 2 s and 4 s; then it is [ErrConnection]. On success the file is durable.
+//
+// The cost is that of reading every table once, over two connections when there
+// are some megabytes to read; memory does not grow with the rows, but a value of
+// hundreds of megabytes is held in memory once.
+//
+// Of an extension's tables the rows are saved that it names as the user's, with
+// pg_extension_config_dump, as pg_dump does; a role that does not own the extension's
+// tables leaves them out. Left out are also system schemas, temporary tables, foreign
+// tables, views, what else belongs to an extension, and a schema called groundhog; the
+// tables of known migration tools are left alone, and the version that they tell is
+// kept in [Info]. [Info] lists what is outside, and the log says once what of it holds
+// rows. A database with large objects is refused, and so is a role from which
+// row level security hides rows.
+func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
+	if err := s.made(); err != nil {
+		return Info{}, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (Info, error) { return s.Create(ctx, name, opts...) })
+	}
+	cfg := createConfig{storeConfig: s.storeConfig}
+	if err := apply(&cfg.storeConfig, opts, func(o CreateOption) { o.create(&cfg) }); err != nil {
+		return Info{}, err
+	}
+	path, err := cfg.path(name)
+	if err != nil {
+		return Info{}, err
+	}
+	return s.write(ctx, &cfg, path, name, func() (unlock func(), err error) {
+		if err := cfg.distinct(name); err != nil {
+			return nil, err
 		}
-		c.lang = lang
+		unlock, err = cfg.lock(ctx, path, name)
+		if err != nil || cfg.replace {
+			return unlock, err
+		}
+		ok, err := cfg.exists(path, name)
+		if ok {
+			err = errs.New(ErrExists, msg.SnapshotExists.In(cfg.lang, name, path), nil)
+		}
+		if err != nil {
+			unlock()
+		}
+		return unlock, err
+	})
+}
+
+// Restore brings the database back to the snapshot called name: afterwards every
+// table has exactly the snapshot's rows, and every sequence its state.
+// Connections stay usable. User triggers, event triggers and rules do not fire;
+// materialised views are refreshed, so that they show the same after each restore.
+// Of a snapshot with a scope, only the rows in it are changed: see [ScopeOption].
+//
+// It is one transaction: on any error the database is exactly as it was. A
+// missing file is [ErrNotFound]; a damaged one [ErrCorrupt], found before a row
+// is changed; a database whose schema is not the snapshot's is
+// [ErrSchemaMismatch], difference by difference, unless [OnSchemaMismatch] says
+// otherwise; locks that others hold for more than 5 s are [ErrLocked], with who
+// holds them. When the connection is lost, the whole transaction is tried again,
+// three times in all, with waits of 2 s and 4 s; then it is [ErrConnection].
+//
+// A restore costs what was changed since the database was last as the snapshot has
+// it: a journal in a schema called groundhog, in which triggers note what is written,
+// by whomever, over any connection, is undone. The first [Store.Create] or Restore
+// makes the journal. A file that is neither what the database was last restored to
+// nor what was last created of it is loaded: all tables are emptied and filled, at a
+// cost of what the file holds.
+//
+// The journal is not trusted blindly: what it can't undo with certainty is loaded
+// again, table by table or as a whole, as after TRUNCATE, a change of the schema or
+// a crash of the server; see [Restored]. A table that can't have a journal, as one of
+// 1,600 columns, is loaded when it was written to; one on which the server refuses
+// triggers, each time. With materialised views, all of them are
+// made anew once anything was written. Writers in flight are waited for, since
+// what they commit later would show up in the next test: [TerminateBlockers] ends
+// them instead. The tables' own writes get slower: by some 50 to 100 µs for each
+// transaction and table, updates of a thousand rows by half, and deletes of so many
+// to between two and three times. [Store.Untrack] removes it all.
+//
+// Subscribers and logical slots hear of a restore as of any other transaction: of an
+// undo, each row that was changed; of a load, all rows. A published table whose rows the
+// server does not let be deleted, having no key for instance, has all its columns as
+// replica identity meanwhile, which waits for readers in open transactions too.
+//
+// A role that may set session_replication_role (a superuser, or who was granted
+// it) has a journal, and loads without checking each row's foreign keys. Any other
+// must own the tables, and always loads all of them, with foreign keys checked, which takes
+// about twice the time. Event triggers stay awake there: rows that they insert into the
+// snapshot's tables meanwhile are removed, anything else that they do to them is an
+// error. Memory does not grow with the
+// data.
+//
+// Not reset is the schema (a test that changes it needs a [Store.Clone]): columns,
+// types, keys, foreign keys and sequences are compared; triggers, checks, defaults,
+// views, functions and other indexes are not looked at. Nor are the session state of
+// pooled connections (SET, LISTEN, temporary tables, advisory locks, numbers taken
+// ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
+// order of rows.
+func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
+	if err := s.made(); err != nil {
+		return Restored{}, err
 	}
-	if c.logger == nil {
-		c.logger = discard
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (Restored, error) { return s.Restore(ctx, name, opts...) })
 	}
+	cfg := restoreConfig{storeConfig: s.storeConfig}
+	if err := apply(&cfg.storeConfig, opts, func(o RestoreOption) { o.restore(&cfg) }); err != nil {
+		return Restored{}, err
+	}
+	if cfg.mismatch != "" && cfg.mismatch != Fail && cfg.mismatch != Warn {
+		return Restored{}, errs.New(ErrInvalidArgument, msg.UnknownPolicy.In(cfg.lang, string(cfg.mismatch)), nil)
+	}
+	path, err := cfg.path(name)
+	if err != nil {
+		return Restored{}, err
+	}
+	f, err := cfg.look(path, name)
+	if err != nil {
+		return Restored{}, err
+	}
+	defer f.close()
+	return s.bring(ctx, &cfg, f)
+}
+
+// Ensure brings the database to the snapshot called name, and makes the snapshot
+// first when there is none to use: when it is missing, damaged, of another
+// schema, of another scope, of another builder or too old, or when the environment
+// variable GROUNDHOG_UPDATE is 1. One log line says why.
+//
+// To make it, the database is brought to where it was at its first use, then
+// build fills it, over any connection and with any commits, and the result is
+// saved. When several processes want the same snapshot, one builds it; the others
+// wait and use it. When build fails, its error comes back, the former file stands,
+// and the rows that it committed stay too.
+//
+// What was in the database at its first use is kept in a file of the folder; of a
+// database that fixtures.Open made, in a temporary one. After a change of the
+// schema, the rows of that file that still have a place are the start, with those
+// of the tables that are new. When the file is gone or damaged, that is
+// [ErrNotFound] or [ErrCorrupt]: what is in the database by then may come from a
+// builder. So that this is noticed, there is a view groundhog.origin in the
+// database, where the role may make it.
+//
+// On success it costs a [Store.Restore], or build and a [Store.Create].
+func (s *Store) Ensure(ctx context.Context, name string, build func(context.Context) error, opts ...EnsureOption) (Restored, error) {
+	if err := s.made(); err != nil {
+		return Restored{}, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (Restored, error) { return s.Ensure(ctx, name, build, opts...) })
+	}
+	cfg := ensureConfig{createConfig: createConfig{storeConfig: s.storeConfig, replace: true}, maxAge: defaultMaxAge}
+	if err := apply(&cfg.storeConfig, opts, func(o EnsureOption) { o.ensure(&cfg) }); err != nil {
+		return Restored{}, err
+	}
+	if build == nil {
+		return Restored{}, errs.New(ErrInvalidArgument, msg.NilBuilder.In(cfg.lang), nil)
+	}
+	if cfg.maxAge <= 0 {
+		return Restored{}, errs.New(ErrInvalidArgument, msg.BadMaxAge.In(cfg.lang, cfg.maxAge.String()), nil)
+	}
+	path, err := cfg.path(name)
+	if err != nil {
+		return Restored{}, err
+	}
+	if cfg.builder, err = builderKey(cfg.version); err != nil {
+		return Restored{}, cfg.explain(err, msg.CantReadSources)
+	}
+	if err := s.look(ctx, &cfg); err != nil {
+		return Restored{}, err
+	}
+	unkept := s.keepOrigin(ctx, &cfg)
+	if unkept != nil && !readOnlyFolder(unkept) {
+		return Restored{}, unkept
+	}
+	r, _, err := s.usable(&cfg, path, name)
 	switch {
-	case c.dirNamed && strings.TrimSpace(c.dir) == "":
-		return errs.New(ErrInvalidArgument, msg.DirEmpty.In(c.lang), nil)
-	case c.dir == "":
-		c.dir = defaultDir(c)
-	}
-	if dir, err := filepath.Abs(c.dir); err == nil { // a test may change the working directory later
-		c.dir = dir
-	}
-	return c.checkScope()
-}
-
-// apply applies the options of one call to its copy c of the store's settings.
-func apply[O any](c *storeConfig, opts []O, one func(O)) error {
-	for i, o := range opts {
-		if any(o) == nil {
-			return errs.New(ErrInvalidArgument, msg.OptionNil.In(c.lang, strconv.Itoa(i+1)), nil)
-		}
-		one(o)
-	}
-	return c.check()
-}
-
-// extension ends the name of a snapshot file.
-const extension = ".groundhog"
-
-// path returns where the snapshot called name is. The name becomes a file name,
-// so it must be one everywhere: it can't leave the folder, nor mean something to
-// a file system.
-func (c *storeConfig) path(name string) (string, error) {
-	if why := badName(name); why != "" {
-		return "", errs.New(ErrInvalidName, msg.BadName.In(c.lang, name, why), nil)
-	}
-	return filepath.Join(c.dir, name+extension), nil
-}
-
-// badName returns what is wrong with a name, as a word that all languages read.
-func badName(name string) string {
-	const most = 100 // with extension, prefix and suffix below the 255 bytes of file systems
-	switch {
-	case name == "":
-		return `""`
-	case len(name) > most:
-		return fmt.Sprintf("%d > %d bytes", len(name), most)
-	case strings.ToValidUTF8(name, "") != name:
-		return "UTF-8"
-	case strings.HasPrefix(name, "."), strings.HasPrefix(name, "-"), strings.HasPrefix(name, " "):
-		return fmt.Sprintf("%q…", name[:1])
-	case strings.HasSuffix(name, "."), strings.HasSuffix(name, " "):
-		return fmt.Sprintf("…%q", name[len(name)-1:])
-	}
-	for _, r := range name {
-		if r < ' ' || r == 0x7f || strings.ContainsRune(`/\:*?"<>|`, r) {
-			return fmt.Sprintf("%q", r)
+	case r != nil && unkept != nil:
+		cfg.logger.WarnContext(ctx, msg.OriginUnkept.In(cfg.lang), "snapshot", name, "error", unkept)
+	case err == nil && unkept != nil:
+		err = unkept
+	case r == nil && err == nil:
+		var built *Restored
+		if r, built, err = s.buildAlone(ctx, &cfg, path, name, build); built != nil {
+			return *built, nil
 		}
 	}
-	stem, _, _ := strings.Cut(strings.ToLower(name), ".")
-	stem = strings.TrimRight(stem, " ")
-	device, number := strings.TrimRight(stem, "0123456789¹²³"), 0
-	if device != stem {
-		number = utf8.RuneCountInString(stem[len(device):])
+	if err != nil {
+		return Restored{}, err
 	}
-	if slices.Contains([]string{"con", "prn", "aux", "nul", "conin$", "conout$"}, stem) || number == 1 && (device == "com" || device == "lpt") {
-		return stem
+	f, err := fileOf(r, name)
+	if err != nil {
+		return Restored{}, cfg.explain(err, msg.SnapshotUnreadable, name)
 	}
-	return ""
+	f.remember()
+	defer f.close()
+	return s.bring(ctx, &restoreConfig{storeConfig: cfg.storeConfig}, f)
 }
 
-// open opens a snapshot file and proves every byte of it.
-func (c *storeConfig) open(path, name string, unpack bool) (*snapfile.Reader, error) {
-	r, err := snapfile.Open(path)
+// Changes tells what was changed in the database since it was last brought to a
+// snapshot by this process, or created of it, by whomever it was changed; without
+// either, since what the journal knows; without a journal too it is [ErrNotFound].
+// What is not committed is not seen. Nothing is locked, and nothing is changed.
+//
+// The journal tells at a cost of what was changed; see [Store.Restore]. Where it
+// can't, as after TRUNCATE or a change of the schema, or without the rights for a
+// journal, the table is compared with the snapshot's file, at a cost of what it
+// holds. All changed rows are held in memory. Generated columns that are not stored
+// are left out, and where a file is compared all of them.
+func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, error) {
+	if err := s.made(); err != nil {
+		return ChangeSet{}, err
+	}
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (ChangeSet, error) { return s.Changes(ctx, opts...) })
+	}
+	cfg := changesConfig{storeConfig: s.storeConfig}
+	err := apply(&cfg.storeConfig, opts, func(o ChangesOption) { o.changes(&cfg) })
 	if err == nil {
-		if err = r.Verify(unpack); err == nil {
-			return r, nil
-		}
-		r.Close()
+		err = cfg.checkIgnored()
 	}
-	var damage *snapfile.CorruptError
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, errs.New(ErrNotFound, msg.SnapshotNotFound.In(c.lang, name, c.dir, c.known()), nil)
-	case errors.As(err, &damage):
-		return nil, errs.New(ErrCorrupt, msg.SnapshotCorrupt.In(c.lang, name), err)
+	if err != nil {
+		return ChangeSet{}, err
 	}
-	return nil, c.explain(err, msg.SnapshotUnreadable, name)
+	var set ChangeSet
+	err = cfg.repeat(ctx, "", func() error {
+		return s.inSession(ctx, &cfg.storeConfig, func(se *session) (err error) {
+			err = s.reading(ctx, se.conn, func(searchPath string) (err error) {
+				c := comparer{ctx: ctx, store: s, cfg: &cfg, se: se, base: baselineOf(s.pool), searchPath: searchPath}
+				set, err = c.compare()
+				return err
+			})
+			return s.locked(ctx, &cfg.storeConfig, s.blame(ctx, &cfg.storeConfig, err))
+		})
+	})
+	return set, cfg.explain(err, msg.CantTellChanges)
 }
 
-// clash returns the name of another snapshot in the folder that a file system
-// without cases, or with other rules for accents, takes for the same.
-func (c *storeConfig) clash(name string) string {
-	fold := func(s string) string { return cases.Fold().String(norm.NFC.String(s)) }
-	names := c.names()
-	i := slices.IndexFunc(names, func(other string) bool { return fold(other) == fold(name) })
-	if i < 0 || slices.Contains(names, name) {
-		return ""
+// Clone makes a database of its own at the snapshot called name. Call [Cloned.Close]
+// at the end. The store's database must be one that package fixtures made, with its
+// schema, as a role that may create databases; another one is [ErrInvalidArgument],
+// and so is a snapshot of some rows only (see [ScopeOption]).
+//
+// The database is a copy of a template, which is made once for each snapshot and
+// server by the schema that fixtures was given and the rows of the file, by one
+// process while others wait. What was made after it in the origin's schema by other
+// means is an [ErrSchemaMismatch]. The first copy costs the template, each further
+// one a CREATE DATABASE; a database that was used before, and whose changes the
+// journal could undo, costs nothing but that. One is made ahead where copying is
+// quick. There are GOMAXPROCS + 4 at a time: who wants one more waits, and gets it when
+// none became free for 10 s, or when it would wait for itself, as a subtest of a test
+// that has one.
+//
+// Databases that are not in use go with the origin, those of a killed process with
+// the next one that uses the server.
+func (s *Store) Clone(ctx context.Context, name string, opts ...CloneOption) (*Cloned, error) {
+	if err := s.made(); err != nil {
+		return nil, err
 	}
-	return names[i]
+	if bubble.In() {
+		return bubble.Do(ctx, func(ctx context.Context) (*Cloned, error) { return s.Clone(ctx, name, opts...) })
+	}
+	cfg, f, err := s.cloneConfig(name, opts)
+	if err != nil {
+		return nil, err
+	}
+	h := herdOf(testdb.MakerOf(s.pool), f.sum)
+	c, err := h.take(ctx, s, cfg, f, "")
+	if err != nil {
+		return nil, cfg.explain(err, msg.CantClone, name)
+	}
+	return &Cloned{Pool: c.db.Pool, URL: c.db.URL, herd: h, clone: c}, nil
 }
 
-// distinct refuses a new name that is another's in some file systems.
-func (c *storeConfig) distinct(name string) error {
-	if other := c.clash(name); other != "" {
-		return errs.New(ErrInvalidName, msg.NameClashes.In(c.lang, name, other), nil)
+// Clean empties every table that a snapshot would hold, and puts every sequence
+// back to its start. With a [ScopeOption] it removes the rows in scope only, and
+// sequences go past what the other rows use. It is one transaction, like
+// [Store.Restore], and needs the same rights.
+func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
+	if err := s.made(); err != nil {
+		return err
 	}
-	return nil
+	if bubble.In() {
+		return bubble.Err(ctx, func(ctx context.Context) error { return s.Clean(ctx, opts...) })
+	}
+	cfg := cleanConfig{storeConfig: s.storeConfig}
+	if err := apply(&cfg.storeConfig, opts, func(o CleanOption) { o.clean(&cfg) }); err != nil {
+		return err
+	}
+	began := time.Now()
+	err := cfg.repeat(ctx, "", func() error {
+		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
+			return s.resolving(ctx, &cfg.storeConfig, se, func() error {
+				return s.locking(ctx, &cfg.storeConfig, se, "", false, func() error { return s.cleanIn(ctx, &cfg, se) })
+			})
+		})
+	})
+	if err == nil {
+		forgetBaseline(s.pool)
+		cfg.logger.InfoContext(ctx, msg.DatabaseCleaned.In(cfg.lang), "took", time.Since(began).Round(100*time.Microsecond))
+	}
+	return cfg.explain(err, msg.CantClean)
 }
 
-// known lists the names of the snapshots that are there, for a text.
-func (c *storeConfig) known() string {
-	return cmp.Or(strings.Join(c.names(), ", "), "-")
-}
-
-func (c *storeConfig) names() (names []string) {
-	entries, _ := os.ReadDir(c.dir)
-	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), extension); ok && badName(name) == "" {
-			names = append(names, name)
-		}
+// Untrack removes from the database everything with which its changes are tracked:
+// the schema groundhog, the triggers on its tables, and the event triggers. The
+// next [Store.Restore] makes it again. Without any it does nothing. It waits for
+// writers, like a restore; locks that others hold for more than 5 s are
+// [ErrLocked].
+func (s *Store) Untrack(ctx context.Context) error {
+	if err := s.made(); err != nil {
+		return err
 	}
-	return names
+	if bubble.In() {
+		return bubble.Err(ctx, func(ctx context.Context) error { return s.Untrack(ctx) })
+	}
+	err := s.repeat(ctx, "", func() error {
+		return s.inSession(ctx, &s.storeConfig, func(se *session) error {
+			return s.locking(ctx, &s.storeConfig, se, "", false, func() error {
+				return s.changeIn(ctx, &s.storeConfig, se, func(tx pgx.Tx, _ catalog.Powers, _ bool) error { return track.Drop(ctx, tx) })
+			})
+		})
+	})
+	return s.explain(err, msg.CantUntrack)
 }
 
 // Verify proves every byte of the snapshot called name and unpacks all of it,
@@ -277,14 +472,6 @@ func (s *Store) Exists(ctx context.Context, name string) (bool, error) {
 	return s.exists(path, name)
 }
 
-func (c *storeConfig) exists(path, name string) (bool, error) {
-	_, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, c.explain(err, msg.SnapshotUnreadable, name)
-}
-
 // Delete removes the snapshot called name, waiting for a builder that is at it.
 // A missing one is [ErrNotFound]. The database is not touched.
 func (s *Store) Delete(ctx context.Context, name string) error {
@@ -313,61 +500,4 @@ func (s *Store) Delete(ctx context.Context, name string) error {
 		return errs.New(ErrNotFound, msg.SnapshotNotFound.In(s.lang, name, s.dir, s.known()), nil)
 	}
 	return s.explain(err, msg.CantDelete, name)
-}
-
-// withConn runs f over a connection of its own: a test may have taken all those
-// of the pool, and settings that we change must not stay on one that it uses.
-func (s *Store) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
-	conn, err := s.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer closeConn(conn)
-	return f(conn)
-}
-
-func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
-	config := s.pool.Config()
-	cc := config.ConnConfig
-	if config.BeforeConnect != nil {
-		if err := config.BeforeConnect(ctx, cc); err != nil {
-			return nil, err
-		}
-	}
-	cc.RuntimeParams["application_name"] = testdb.Application
-	conn, err := pgx.ConnectConfig(ctx, cc)
-	if err != nil {
-		return nil, err
-	}
-	// Roles and databases may have a limit that is meant for those who use them, and
-	// habits in which pgx won't talk. A parameter of the connection's start would be
-	// refused by poolers.
-	if _, err := conn.Exec(ctx, "SET statement_timeout = 0; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on", pgx.QueryExecModeSimpleProtocol); err != nil {
-		closeConn(conn)
-		return nil, err
-	}
-	return conn, nil
-}
-
-// closeConn does not use the context of the call: the server must hear of the end
-// even after a cancelled one.
-func closeConn(conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	conn.Close(ctx)
-}
-
-// guarded asks the database who it is and refuses one that is not for tests.
-func (c *storeConfig) guarded(ctx context.Context, q catalog.Querier) (catalog.Powers, error) {
-	powers, err := catalog.ReadPowers(ctx, q)
-	if err != nil {
-		return powers, err
-	}
-	if err := guard.Check(powers.Database, c.allowed, c.lang); err != nil {
-		return powers, err
-	}
-	if powers.Objects > 0 {
-		return powers, errs.New(nil, msg.LargeObjects.In(c.lang, powers.Objects), nil)
-	}
-	return powers, nil
 }

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -122,4 +124,12 @@ func (m *marker) end(ctx context.Context) {
 	}
 	m.rollback(ctx)
 	m.store.keep(m.se)
+}
+
+// tellUntracked says of each table that can't have a journal that it is loaded again,
+// once for each reason.
+func (s *Store) tellUntracked(ctx context.Context, c *storeConfig) func(track.Table) {
+	return func(t track.Table) {
+		s.note(ctx, c, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload, "table", t.Name.String(), "why", whyReloaded(t.Reload, c.lang))
+	}
 }

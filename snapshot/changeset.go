@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,11 +13,69 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// shownWidth is how many columns of a terminal a value may take.
-const shownWidth = 40
+// ChangeSet is what was changed in a database since it was last as a snapshot has
+// it, net of what cancels out: a row that was inserted and deleted again is in no
+// one, and neither is one that was updated back.
+type ChangeSet struct {
+	Snapshot string         // the name of it; none: another process restored it
+	Tables   []TableChanges // those that were changed, by name
+}
 
-// width measures texts alike on every terminal and in every locale.
-var width = &runewidth.Condition{StrictEmojiNeutral: true}
+// TableChanges is what was changed in one table.
+type TableChanges struct {
+	Table string      // qualified: public.offices; parts that hold a dot are quoted
+	Rows  []RowChange // in the order of the primary key
+
+	// Note tells what can't be told row by row, or that the table itself is not the
+	// snapshot's any more. Before and After count the rows where Rows does not tell
+	// of them.
+	Note          string
+	Before, After int64
+
+	name                       schema.Name
+	inserted, updated, deleted int64 // also of those beyond a limit
+}
+
+// Op is what happened to a row.
+type Op string
+
+// The operations.
+const (
+	Insert Op = "insert"
+	Update Op = "update"
+	Delete Op = "delete"
+)
+
+// RowChange is what became of one row. Rows are told by the primary key: one that
+// got another key was deleted and inserted. Where a table has none, no row is
+// updated.
+type RowChange struct {
+	Op      Op
+	Old     Row      // of [Update] and [Delete]
+	New     Row      // of [Insert] and [Update]
+	Columns []string // that differ, of [Update]
+	key     []string
+}
+
+// Empty tells that nothing was changed.
+func (c ChangeSet) Empty() bool { return len(c.Tables) == 0 }
+
+// Table returns what was changed in a table, named with or without its schema.
+// One that was not changed has no rows. Where two tables may be meant, as by "a.b.c"
+// where a schema is called "a.b", it takes a name in which that is quoted, as in
+// [TableChanges].
+func (c ChangeSet) Table(name string) TableChanges {
+	for _, meant := range []func(TableChanges) bool{
+		func(t TableChanges) bool { return t.Table == name },
+		func(t TableChanges) bool { return t.name.Is(name) },
+		func(t TableChanges) bool { return t.name.Name == name || schema.Told(t.name.Name) == name },
+	} {
+		if i := slices.IndexFunc(c.Tables, meant); i >= 0 {
+			return c.Tables[i]
+		}
+	}
+	return TableChanges{Table: name}
+}
 
 // String reads like a diff: a line for each table, then its rows, + inserted,
 // - deleted, ~ updated with the columns that differ. Values of more than 40 columns
@@ -51,30 +108,6 @@ func (c ChangeSet) Summary() string {
 	return strings.Join(out, "\n")
 }
 
-// head is the line of the table.
-func (t TableChanges) head() string {
-	out := t.Table
-	for _, count := range []struct {
-		sign string
-		n    int64
-	}{{"+", t.inserted}, {"~", t.updated}, {"-", t.deleted}} {
-		if count.n > 0 {
-			out += fmt.Sprintf(" %s%d", count.sign, count.n)
-		}
-	}
-	if t.Before != t.After {
-		out += fmt.Sprintf(" %d → %d", t.Before, t.After)
-	}
-	return strings.TrimSpace(out)
-}
-
-// line is what is shown of one row, in cells that stand below those of its like.
-type line struct {
-	like  string
-	sign  string
-	cells []string
-}
-
 // text writes at most so many rows of those that were read; 0: all.
 func (c ChangeSet) text(most int, cut bool) string {
 	var out []string
@@ -103,6 +136,54 @@ func (c ChangeSet) text(most int, cut bool) string {
 		out = append(out, msg.MoreRows.In("", left))
 	}
 	return strings.Join(out, "\n")
+}
+
+// Inserted returns the rows that were inserted.
+func (t TableChanges) Inserted() []RowChange { return t.only(Insert) }
+
+// Updated returns the rows that were updated.
+func (t TableChanges) Updated() []RowChange { return t.only(Update) }
+
+// Deleted returns the rows that were deleted.
+func (t TableChanges) Deleted() []RowChange { return t.only(Delete) }
+
+func (t TableChanges) only(op Op) (out []RowChange) {
+	for _, r := range t.Rows {
+		if r.Op == op {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// head is the line of the table.
+func (t TableChanges) head() string {
+	out := t.Table
+	for _, count := range []struct {
+		sign string
+		n    int64
+	}{{"+", t.inserted}, {"~", t.updated}, {"-", t.deleted}} {
+		if count.n > 0 {
+			out += fmt.Sprintf(" %s%d", count.sign, count.n)
+		}
+	}
+	if t.Before != t.After {
+		out += fmt.Sprintf(" %d → %d", t.Before, t.After)
+	}
+	return strings.TrimSpace(out)
+}
+
+// shownWidth is how many columns of a terminal a value may take.
+const shownWidth = 40
+
+// width measures texts alike on every terminal and in every locale.
+var width = &runewidth.Condition{StrictEmojiNeutral: true}
+
+// line is what is shown of one row, in cells that stand below those of its like.
+type line struct {
+	like  string
+	sign  string
+	cells []string
 }
 
 func aligned(rows []RowChange, cut bool) []string {
@@ -175,84 +256,4 @@ func valueText(value []byte, cut bool) string {
 	}
 	// Lines are compared whatever space there is between words.
 	return strings.ReplaceAll(strconv.Quote(text), "  ", ` \x20`)
-}
-
-// lineDiff tells which lines of want are not in got, and the other way round, each
-// with its table, those of one row together. Space is told from none, whatever there
-// is of it.
-func lineDiff(want, got string) string {
-	count := map[string]int{}
-	for _, l := range linesOf(got) {
-		count[l]++
-	}
-	type difference struct{ row, text string }
-	var found []difference
-	add := func(text msg.Text, l string) {
-		words := strings.SplitN(l, " ", 4) // the table, the sign, the first cell, and what else there is
-		row := words[0]
-		if len(words) > 2 {
-			row += " " + words[2]
-		}
-		found = append(found, difference{row, text.In("", l)})
-	}
-	for _, l := range linesOf(want) {
-		count[l]--
-		if count[l] < 0 {
-			add(msg.MissingLine, l)
-		}
-	}
-	for _, l := range linesOf(got) {
-		if count[l] > 0 {
-			count[l]--
-			add(msg.UnexpectedLine, l)
-		}
-	}
-	slices.SortStableFunc(found, func(a, b difference) int { return strings.Compare(a.row, b.row) })
-	var out []string
-	for i, d := range found {
-		if i == 2*shownRows {
-			out = append(out, msg.MoreRows.In("", len(found)-i))
-			break
-		}
-		out = append(out, d.text)
-	}
-	return strings.Join(out, "\n")
-}
-
-// tableHead is the line of a table, whose name may have spaces: after it there are
-// counts and a note.
-var tableHead = regexp.MustCompile(`^(.*?)( \+\d+)?( ~\d+)?( -\d+)?( \d+ → \d+)?(:( .*)?)?$`)
-
-// quotedName is a name, or part of one, in quotes.
-var quotedName = regexp.MustCompile(`"([^"]|"")*"`)
-
-// goesOn tells a line with cells of a row from that of a table, whose name has a dot. No
-// name holds a sign that stands for something else without being escaped.
-func goesOn(words []string) bool {
-	name, _, cell := strings.Cut(strings.Join(words, " "), "=")
-	before, _, noted := strings.Cut(name, ":")
-	switch dotted := strings.Contains(quotedName.ReplaceAllString(before, ""), "."); {
-	case noted:
-		return !dotted
-	default:
-		return cell
-	}
-}
-
-func linesOf(text string) (out []string) {
-	table := ""
-	for l := range strings.Lines(text) {
-		words := strings.Fields(l)
-		switch {
-		case len(words) == 0:
-		case words[0] == "+" || words[0] == "~" || words[0] == "-":
-			out = append(out, table+" "+strings.Join(words, " "))
-		case len(out) > 0 && goesOn(words): // the line before does
-			out[len(out)-1] += " " + strings.Join(words, " ")
-		default:
-			out = append(out, strings.Join(words, " "))
-			table = tableHead.FindStringSubmatch(out[len(out)-1])[1]
-		}
-	}
-	return out
 }

@@ -1,8 +1,6 @@
 package snapshot
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -21,10 +19,47 @@ import (
 // compared after the last statement that an event trigger can see. Rows that came in
 // between are removed again, by statements that no event trigger sees.
 
-// written is what a transaction had written to a table when it was loaded.
-type written struct {
-	catalog.Writes
-	command int64 // the last command that put a row in; -1: none
+// silence switches off what would react to our statements, or hide rows from
+// them: user triggers, rules, event triggers, row level security that is forced
+// on the owner. It returns what gives each its state again. In replica role only
+// those marked ALWAYS or REPLICA are awake.
+func (l *loader) silence() (wake func() error, err error) {
+	var off, on []string
+	alter := func(prefix, kind string, t catalog.Trigger) {
+		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]
+		awake := t.Enabled == "A" || (t.Enabled == "R") == l.powers.Replica
+		if state == "" || !awake {
+			return
+		}
+		name := pgx.Identifier{t.Name}.Sanitize()
+		if kind == "" { // an event trigger
+			off, on = append(off, prefix+name+" DISABLE"), append(on, prefix+name+" "+state)
+			return
+		}
+		off = append(off, fmt.Sprintf("%sDISABLE %s %s", prefix, kind, name))
+		on = append(on, fmt.Sprintf("%s%s %s %s", prefix, state, kind, name))
+	}
+	events := l.events
+	if !l.mayDisable {
+		events, l.loud = nil, l.events
+	}
+	for _, t := range events {
+		alter("ALTER EVENT TRIGGER ", "", t)
+	}
+	for _, t := range l.sel.Tables {
+		if t.Secured && t.Forced {
+			off = append(off, "ALTER TABLE "+t.Only()+" NO FORCE ROW LEVEL SECURITY")
+			on = append(on, "ALTER TABLE "+t.Only()+" FORCE ROW LEVEL SECURITY")
+		}
+		for _, trigger := range t.Triggers {
+			alter("ALTER TABLE ONLY "+catalog.Ident(trigger.Table)+" ", "TRIGGER", trigger)
+		}
+		for _, rule := range t.Rules {
+			alter("ALTER TABLE "+catalog.Ident(rule.Table)+" ", "RULE", rule)
+		}
+	}
+	slices.Reverse(on) // event triggers last, so that they don't see the others come back
+	return func() error { return execAll(l.ctx, l.tx, on) }, execAll(l.ctx, l.tx, off)
 }
 
 // note notes what the transaction has written to the table of a step by now.
@@ -48,49 +83,6 @@ const (
 	sinceLoad     = "(" + ofTransaction + " AND t.cmin::text::bigint OPERATOR(pg_catalog.>) %d OR pg_catalog.age(t.xmin) OPERATOR(pg_catalog.<) pg_catalog.age(pg_catalog.pg_current_xact_id()::pg_catalog.xid))"
 )
 
-// putRight removes the rows that event triggers have put into tables since these were
-// loaded. What they did beyond that is an error.
-func (l *loader) putRight(plan []step) error {
-	if len(l.loud) == 0 {
-		return nil
-	}
-	names := make([]schema.Name, len(plan))
-	for i, s := range plan {
-		names[i] = s.table.Name
-	}
-	now, err := catalog.XactWrites(l.ctx, l.tx, names)
-	if err != nil {
-		return err
-	}
-	again := map[schema.Name]bool{}
-	for _, s := range slices.Backward(plan) { // what references comes first
-		extra := now[s.table.Name].Since(s.after.Writes)
-		if extra == (catalog.Writes{}) {
-			continue
-		}
-		disturbed := errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.loud)), nil)
-		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reacts(s.table) {
-			return disturbed
-		}
-		refused, err := catalog.Refused(l.ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
-		if err != nil {
-			return err
-		}
-		if len(refused) > 0 {
-			again[s.table.Name] = true
-			continue
-		}
-		tag, err := l.tx.Exec(l.ctx, fmt.Sprintf("DELETE FROM %s t WHERE "+sinceLoad, s.table.Only(), s.after.command))
-		if err != nil {
-			return ofTable(s.table.Name, err)
-		}
-		if tag.RowsAffected() != extra.Inserted {
-			return disturbed
-		}
-	}
-	return l.truncateAgain(plan, again)
-}
-
 // ofOthers leaves out of a step what event triggers have put into its table in this
 // transaction, which made temporary tables. What they did beyond that is an error.
 func (l *loader) ofOthers(s step) (step, error) {
@@ -107,49 +99,6 @@ func (l *loader) ofOthers(s step) (step, error) {
 	}
 	s.where = joinConditions(s.where, "pg_catalog.age(xmin) OPERATOR(pg_catalog.>) pg_catalog.age(pg_catalog.pg_current_xact_id()::pg_catalog.xid)")
 	return s, nil
-}
-
-// unhide lets the owner of the tables, on which row level security is forced, read
-// them until the transaction is rolled back. All other tables should have been read:
-// event triggers see the statements, and may write to any table.
-func (c *storeConfig) unhide(ctx context.Context, tx pgx.Tx, tables []catalog.Table, role string) error {
-	if err := c.mayUnhide(tables, role); err != nil {
-		return err
-	}
-	var names []schema.Name
-	var sql []string
-	for _, t := range tables {
-		names, sql = append(names, t.Name), append(sql, "ALTER TABLE "+t.Only()+" NO FORCE ROW LEVEL SECURITY")
-	}
-	triggers, _, err := catalog.EventTriggers(ctx, tx)
-	if err != nil || len(triggers) == 0 {
-		return errors.Join(err, execAll(ctx, tx, sql))
-	}
-	before, err := catalog.XactWrites(ctx, tx, names)
-	if err == nil {
-		err = execAll(ctx, tx, sql)
-	}
-	if err != nil {
-		return err
-	}
-	written, err := catalog.XactWrites(ctx, tx, names)
-	for _, name := range names {
-		if err == nil && written[name] != before[name] {
-			err = errs.New(nil, msg.Disturbed.In(c.lang, name.String(), namesOf(triggers)), nil)
-		}
-	}
-	return err
-}
-
-// mayUnhide returns an error unless the role owns the tables and they hide rows only
-// since that is forced.
-func (c *storeConfig) mayUnhide(tables []catalog.Table, role string) error {
-	for _, t := range tables {
-		if !t.Owned || !t.Forced {
-			return errs.New(nil, msg.RowsHidden.In(c.lang, t.Name.String(), role), nil)
-		}
-	}
-	return nil
 }
 
 // reacts reports whether triggers, rules or foreign keys react to a DELETE, now that

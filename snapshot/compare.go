@@ -1,0 +1,344 @@
+package snapshot
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"weak"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/track"
+)
+
+// comparer finds what was changed, over one session.
+type comparer struct {
+	ctx   context.Context
+	store *Store
+	cfg   *changesConfig
+	se    *session
+	base  *file // nil: unknown
+	tx    pgx.Tx
+	set   ChangeSet
+
+	searchPath string // under which tables are read
+}
+
+func (c *comparer) compare() (ChangeSet, error) {
+	// A restore that runs would empty journals under our eyes, whatever we see.
+	done, err := c.store.besideRestores(c.ctx, &c.cfg.storeConfig, c.se.conn)
+	if err != nil {
+		return ChangeSet{}, err
+	}
+	defer done()
+	// One moment for all tables and their journals. Its temporary tables go with it.
+	if c.tx, err = c.se.conn.BeginTx(c.ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}); err != nil {
+		return ChangeSet{}, err
+	}
+	defer c.tx.Rollback(c.ctx)
+	settings := map[string]string{"search_path": "pg_catalog"}
+	for name, value := range catalog.CopySettings {
+		settings[name] = value
+	}
+	if err := catalog.SetLocal(c.ctx, c.tx, settings); err != nil {
+		return ChangeSet{}, err
+	}
+	var token *string
+	if c.base != nil {
+		c.set.Snapshot, token = c.base.name, &c.base.sum
+	}
+	out := track.Outcome{Void: whyPowers}
+	if c.se.tracks {
+		if out, err = track.Written(c.ctx, c.tx, token, c.se.home); err != nil {
+			return ChangeSet{}, err
+		}
+	}
+	switch {
+	case out.Void == "":
+		err = c.byJournal(out.Tables)
+	case c.base == nil:
+		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Void, c.cfg.lang)), nil)
+	default:
+		c.store.note(c.ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
+		err = c.byFile(nil, out.Void)
+	}
+	slices.SortFunc(c.set.Tables, func(a, b TableChanges) int { return strings.Compare(a.Table, b.Table) })
+	return c.set, err
+}
+
+// byJournal tells of the tables that were written to.
+func (c *comparer) byJournal(written []track.Table) error {
+	var names []schema.Name
+	for _, t := range written {
+		names = append(names, t.Name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	relations, err := c.relations(names)
+	if err != nil {
+		return err
+	}
+	rest := map[schema.Name]track.Table{}
+	for _, t := range written {
+		if t.Reload != "" {
+			rest[t.Name] = t
+			continue
+		}
+		r := relations[t.Name]
+		var columns []string
+		for _, a := range r.Columns {
+			if a.Generated != "v" {
+				columns = append(columns, a.Name)
+			}
+		}
+		ok, err := c.add(TableChanges{}, track.Comparison{Table: r, Columns: columns})
+		if err != nil {
+			return err
+		}
+		if !ok {
+			t.Reload = track.Undecided
+			rest[t.Name] = t
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return c.byFile(rest, "")
+}
+
+func (c *comparer) relations(names []schema.Name) (map[schema.Name]catalog.Relation, error) {
+	found, err := catalog.Relations(c.ctx, c.tx, names)
+	out := map[schema.Name]catalog.Relation{}
+	for _, r := range found {
+		out[r.Name] = r
+	}
+	return out, err
+}
+
+// add compares a table and adds what it finds to a note.
+func (c *comparer) add(t TableChanges, what track.Comparison) (ok bool, err error) {
+	name := what.Table.Name
+	all := len(what.Columns)
+	what.Columns = slices.DeleteFunc(what.Columns, func(column string) bool { return c.cfg.ignores(name, column) })
+	if all > 0 && len(what.Columns) == 0 {
+		return true, nil
+	}
+	what.Limit = c.cfg.limit
+	if c.searchPath != catalogOnly {
+		if err := c.setPath(); err != nil {
+			return false, err
+		}
+		if what.Qualify, err = catalog.HoldsNames(c.ctx, c.tx, name); err != nil {
+			return false, err
+		}
+	}
+	found, err := track.Compare(c.ctx, c.tx, what)
+	if err != nil || found.Undecided {
+		return false, ofTable(name, err)
+	}
+	t.Table, t.name = name.String(), name
+	t.inserted, t.updated, t.deleted = found.Inserted, found.Updated, found.Deleted
+	var key []string
+	for _, a := range what.Table.Columns {
+		if a.Equal != "" && slices.Contains(what.Columns, a.Name) {
+			key = append(key, a.Name)
+		}
+	}
+	for _, p := range found.Pairs {
+		t.Rows = append(t.Rows, changeOf(p, found.Fields, key))
+	}
+	if len(t.Rows) > 0 || t.Note != "" {
+		c.set.Tables = append(c.set.Tables, t)
+	}
+	return true, nil
+}
+
+// setPath gives the transaction the search path under which tables are read.
+func (c *comparer) setPath() error {
+	_, err := c.tx.Exec(c.ctx, localPath(c.searchPath))
+	return err
+}
+
+func changeOf(p track.Pair, fields []pgconn.FieldDescription, key []string) RowChange {
+	change := RowChange{Op: Update, key: key}
+	if p.Old != nil {
+		change.Old = Row{fields: fields, values: p.Old}
+	} else {
+		change.Op = Insert
+	}
+	if p.New != nil {
+		change.New = Row{fields: fields, values: p.New}
+	} else {
+		change.Op = Delete
+	}
+	if change.Op != Update {
+		return change
+	}
+	for i, f := range fields {
+		if (p.Old[i] == nil) != (p.New[i] == nil) || !bytes.Equal(p.Old[i], p.New[i]) {
+			change.Columns = append(change.Columns, f.Name)
+		}
+	}
+	return change
+}
+
+// byFile compares tables with the snapshot's file: those that are given, else all of
+// them, for a reason.
+func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
+	if c.base == nil || c.cfg.most > 0 && c.base.info.Rows > c.cfg.most {
+		return c.count(only, why)
+	}
+	sum := c.base.sum
+	if err := c.base.open(&c.cfg.storeConfig); err != nil {
+		return err
+	}
+	defer c.base.close()
+	if c.base.sum != sum {
+		return errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, msg.FileReplaced.In(c.cfg.lang, c.base.path)), nil)
+	}
+	m := &c.base.manifest
+	l := merger{&loader{ctx: c.ctx, store: c.store, se: c.se, tx: c.tx, powers: c.se.powers, cfg: &restoreConfig{storeConfig: c.cfg.storeConfig}}}
+	if err := l.readCatalog(m.Scope, false); err != nil {
+		return err
+	}
+	l.remember(m)
+	if err := catalog.SetLocal(c.ctx, c.tx, writeSettings); err != nil {
+		return err
+	}
+	l.meter = c.cfg.meter(msg.ProgressComparing.In(c.cfg.lang, c.base.name), c.base.info.Rows)
+	defer l.meter.Done()
+	var names []schema.Name
+	live := map[schema.Name]bool{}
+	for _, t := range l.sel.Tables {
+		live[t.Name] = true
+		names = append(names, t.Name)
+	}
+	if err := l.exec("SET LOCAL search_path = pg_catalog"); err != nil {
+		return err
+	}
+	relations, err := c.relations(names)
+	if err != nil {
+		return err
+	}
+	if l.loud, _, err = catalog.EventTriggers(c.ctx, c.tx); err == nil && len(l.loud) > 0 {
+		l.before, err = catalog.XactWrites(c.ctx, c.tx, names)
+	}
+	if err != nil {
+		return err
+	}
+	plan := l.plan(c.base.reader)
+	plan = slices.Concat(slices.DeleteFunc(slices.Clone(plan), func(s step) bool { return s.table.Secured }), slices.DeleteFunc(plan, func(s step) bool { return !s.table.Secured }))
+	for n, s := range plan {
+		name := s.table.Name
+		if _, ok := only[name]; only != nil && !ok {
+			continue
+		}
+		if s.how != byMerge {
+			s.where = ""
+		}
+		if s.table.Secured {
+			if err := c.cfg.unhide(c.ctx, c.tx, []catalog.Table{s.table}, c.se.powers.Role); err != nil {
+				return err
+			}
+		}
+		if err := c.withFile(l, n, s, relations[name]); err != nil {
+			return err
+		}
+	}
+	for _, t := range m.Tables {
+		saved := l.saved[t.Name]
+		ignored := len(saved) > 0
+		for column := range saved {
+			ignored = ignored && c.cfg.ignores(t.Name, column)
+		}
+		if !live[t.Name] && only == nil && !ignored {
+			c.set.Tables = append(c.set.Tables, TableChanges{Table: t.Name.String(), name: t.Name, Note: msg.TableDropped.In(c.cfg.lang), Before: t.Rows})
+		}
+	}
+	return nil
+}
+
+// withFile compares a table with its part of the file.
+func (c *comparer) withFile(l merger, n int, s step, r catalog.Relation) error {
+	if err := c.setPath(); err != nil {
+		return err
+	}
+	if err := l.stage(n, s); err != nil {
+		return ofTable(s.table.Name, err)
+	}
+	s, err := l.ofOthers(s)
+	if err != nil {
+		return err
+	}
+	var t TableChanges
+	types, saved := l.types[s.table.Name], l.saved[s.table.Name]
+	switch {
+	case saved == nil:
+		t.Note, saved = msg.TableNew.In(c.cfg.lang), types
+	case !maps.Equal(types, saved):
+		t.Note = msg.TableAltered.In(c.cfg.lang)
+	}
+	var columns []string
+	for _, a := range r.Columns {
+		if types[a.Name] != "" && types[a.Name] == saved[a.Name] {
+			columns = append(columns, a.Name)
+		}
+	}
+	keyless := slices.ContainsFunc(r.Columns, func(a catalog.RelationColumn) bool { return a.Equal != "" && !slices.Contains(columns, a.Name) })
+	for i := range r.Columns {
+		if keyless { // since the file does not have all of the key
+			r.Columns[i].Equal = ""
+		}
+	}
+	_, err = c.add(t, track.Comparison{Table: r, Columns: columns, With: staged(n), Where: s.where})
+	return err
+}
+
+// count tells of tables by the number of their rows.
+func (c *comparer) count(only map[schema.Name]track.Table, why string) error {
+	if only == nil {
+		c.set.Tables = append(c.set.Tables, TableChanges{Note: whyReloaded(why, c.cfg.lang)})
+		return nil
+	}
+	for _, w := range only {
+		t := TableChanges{Table: w.Name.String(), name: w.Name, Note: whyReloaded(w.Reload, c.cfg.lang), Before: w.Rows}
+		if err := c.setPath(); err != nil {
+			return err
+		}
+		if err := c.tx.QueryRow(c.ctx, "SELECT pg_catalog.count(*) FROM "+catalog.Ident(w.Name)).Scan(&t.After); err != nil {
+			return ofTable(w.Name, err)
+		}
+		c.set.Tables = append(c.set.Tables, t)
+	}
+	return nil
+}
+
+// baselines are the files that this process last brought databases to, by pool.
+var baselines sync.Map // of weak.Pointer[pgxpool.Pool] to *file
+
+func setBaseline(pool *pgxpool.Pool, f *file) {
+	known := *f
+	known.reader = nil
+	baselines.Store(weak.Make(pool), &known)
+}
+
+func baselineOf(pool *pgxpool.Pool) *file {
+	if f, ok := baselines.Load(weak.Make(pool)); ok {
+		known := *f.(*file)
+		return &known
+	}
+	return nil
+}
+
+func forgetBaseline(pool *pgxpool.Pool) { baselines.Delete(weak.Make(pool)) }

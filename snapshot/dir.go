@@ -1,0 +1,85 @@
+package snapshot
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/groundhogdb/groundhog/internal/msg"
+)
+
+// EnvDir names the environment variable that says where snapshots are kept.
+const EnvDir = "GROUNDHOG_DIR"
+
+// workDir is the folder in which the process began. go test starts a test
+// binary in the folder of the package under test; a test may change it later.
+var workDir, _ = os.Getwd()
+
+// defaultDir returns the folder of the snapshots where no option names one:
+// testdata/snapshots of the package under test, or the user's cache folder where
+// that can't be written.
+func defaultDir(c *storeConfig) string {
+	if dir := os.Getenv(EnvDir); dir != "" {
+		return dir
+	}
+	testdata := filepath.Join(workDir, "testdata", "snapshots")
+	dir := packageDir(testdata)
+	if dir != testdata {
+		noteOnce(context.Background(), c, notice{text: msg.FolderElsewhere, reason: testdata}, slog.LevelWarn, "unwritable", testdata, "dir", dir)
+	}
+	return dir
+}
+
+var packageDir = memo(func(dir string) string {
+	if writable(dir) {
+		return dir
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return dir // the error of the first write tells about this one
+	}
+	sum := sha256.Sum256([]byte(workDir))
+	return filepath.Join(cache, "groundhog", "snapshots", hex.EncodeToString(sum[:8]))
+})
+
+// memo calls f once: the folder of a package does not change while it is tested.
+func memo(f func(string) string) func(string) string {
+	var once sync.Once
+	var out string
+	return func(in string) string {
+		once.Do(func() { out = f(in) })
+		return out
+	}
+}
+
+// writable reports whether files can be made in dir, or dir itself in the nearest
+// folder above it that exists.
+func writable(dir string) bool {
+	for {
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			return false
+		}
+		if err == nil {
+			// Always the same name: those of killed processes would pile up.
+			f, err := os.OpenFile(filepath.Join(dir, ".groundhog-probe"), os.O_CREATE|os.O_WRONLY, 0o600)
+			if err != nil {
+				return false
+			}
+			f.Close()
+			_ = os.Remove(f.Name())
+			return true
+		}
+		parent := filepath.Dir(dir)
+		if !errors.Is(err, fs.ErrNotExist) || parent == dir {
+			return false
+		}
+		dir = parent
+	}
+}

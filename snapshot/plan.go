@@ -1,0 +1,134 @@
+package snapshot
+
+import (
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
+)
+
+// truncateFrom is the size of a table's heap from which TRUNCATE beats DELETE.
+const truncateFrom = 256 << 10
+
+// plan decides for each table, in load order, how its rows are replaced by those
+// in the file; without a file, by none. This is the one place where the way is
+// chosen.
+func (l *loader) plan(r *snapfile.Reader) []step {
+	truncate := l.truncatable()
+	parts := map[schema.Name]int{}
+	if r != nil {
+		for i, t := range r.Manifest.Tables {
+			parts[t.Name] = i
+		}
+	}
+	steps := make([]step, len(l.sel.Tables))
+	for n, t := range l.sel.Tables {
+		s := step{table: t, where: l.sel.where[t.Name]}
+		switch {
+		case s.where != "":
+			s.how = byMerge
+		case truncate[t.Name]:
+			s.how = byTruncate
+		case l.powers.Replica:
+			s.how = byDelete
+		default: // a DELETE would cascade to rows that are not in scope
+			s.how, s.where = byMerge, "true"
+		}
+		if i, ok := parts[t.Name]; ok {
+			s.part = &r.Manifest.Tables[i]
+			s.data = func() io.Reader { return r.Table(i) }
+		}
+		steps[n] = s
+	}
+	return steps
+}
+
+// truncatable tells the tables to truncate. TRUNCATE wants every table that
+// references a truncated one to be truncated with it, even in replica role; so
+// one that other rows reference can't be, and one that only small tables
+// reference takes them along.
+func (l *loader) truncatable() map[schema.Name]bool {
+	can, want := map[schema.Name]bool{}, map[schema.Name]bool{}
+	for _, t := range l.sel.Tables {
+		can[t.Name] = l.sel.where[t.Name] == "" && !l.deaf(t)
+	}
+	// to carries what holds for a table over to those that it references, or the
+	// other way round, until nothing changes.
+	settle := func(visit func(from, to schema.Name) (changed bool)) {
+		for again := true; again; {
+			again = false
+			for _, t := range slices.Concat(l.sel.Tables, l.sel.others) {
+				for _, fk := range t.ForeignKeys {
+					again = visit(t.Name, fk.References) || again
+				}
+			}
+		}
+	}
+	settle(func(from, to schema.Name) bool {
+		changed := can[to] && !can[from]
+		if changed {
+			can[to] = false
+		}
+		return changed
+	})
+	for _, t := range l.sel.Tables {
+		want[t.Name] = can[t.Name] && (!l.powers.Replica || t.Bytes >= truncateFrom || l.published.refused[t.Name] != "")
+	}
+	settle(func(from, to schema.Name) bool {
+		changed := want[to] && !want[from]
+		if changed {
+			want[from] = true
+		}
+		return changed
+	})
+	return want
+}
+
+// planPublished is plan, and makes way for it where tables are published. What it
+// returns makes the replica identities what they were.
+func (l *loader) planPublished(r *snapfile.Reader) (plan []step, back func() error, err error) {
+	nothing := func() error { return nil }
+	plan = l.plan(r)
+	refused, err := l.refused(plan)
+	if err != nil || len(refused) == 0 {
+		return plan, nothing, err
+	}
+	on, err := l.identify(plan, refused)
+	if err != nil {
+		return nil, nil, err
+	}
+	back = func() error { return execAll(l.ctx, l.tx, on) }
+	if len(l.published.refused) == 0 {
+		return plan, back, nil
+	}
+	plan = l.plan(r)
+	for _, s := range plan {
+		if said := l.published.refused[s.table.Name]; said != "" && s.how != byTruncate {
+			return nil, nil, errs.New(errPublished, msg.PublishedRefused.In(l.cfg.lang, s.table.Name.String(), strings.Join(l.published.tables[s.table.Name].By, ", "), said), nil)
+		}
+	}
+	return plan, back, nil
+}
+
+// waysOf tells what a plan does, and why.
+func waysOf(plan []step, why string, lang msg.Lang) []TableWay {
+	ways := make([]TableWay, 0, len(plan))
+	for _, s := range plan {
+		w := TableWay{Table: s.table.Name.String(), Way: Reloaded, Why: why}
+		switch {
+		case s.how == byMerge && s.table.Extension != "":
+			w.Why = msg.WhyExtension.In(lang)
+		case s.how == byMerge:
+			w.Why = msg.WhyScope.In(lang)
+		}
+		if s.part != nil {
+			w.Rows = s.part.Rows
+		}
+		ways = append(ways, w)
+	}
+	return ways
+}

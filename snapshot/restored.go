@@ -1,0 +1,136 @@
+package snapshot
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/tally"
+)
+
+// Way is how a table came to be as the snapshot has it.
+type Way string
+
+// The ways.
+const (
+	// Nothing: nobody wrote to it since it was as the snapshot has it.
+	Nothing Way = "nothing to do"
+	// Undone: the journal put the changed rows back.
+	Undone Way = "undone"
+	// Reloaded: emptied and loaded from its part of the file.
+	Reloaded Way = "reloaded"
+	// Built: filled by the builder of [Ensure], and saved.
+	Built Way = "built"
+)
+
+// Restored tells what [Restore] or [Ensure] did.
+type Restored struct {
+	Info
+	Ways        []TableWay
+	Why         string   // why it was built, if it was
+	Differences []string // between the snapshot's schema and the database's: see [Warn]
+	Duration    time.Duration
+}
+
+// TableWay is the way that was taken for one table.
+type TableWay struct {
+	Table string // qualified: public.offices
+	Way   Way
+	Why   string // why this way
+	Rows  int64  // of the snapshot
+
+	// Changed is how many rows were removed or put back, if the table was undone. An
+	// updated row counts as both.
+	Changed int64
+}
+
+// byCost are the ways, the cheapest first.
+var byCost = []string{string(Nothing), string(Undone), string(Reloaded), string(Built)}
+
+// builtOf tells that a builder filled the tables.
+func builtOf(info Info, why string, began time.Time) Restored {
+	r := Restored{Info: info, Why: why, Duration: time.Since(began)}
+	for _, t := range info.Tables {
+		r.Ways = append(r.Ways, TableWay{Table: t.Name, Way: Built, Why: why, Rows: t.Rows})
+	}
+	return r
+}
+
+// tables counts them by way.
+func (r Restored) tables() map[string]int {
+	count := map[string]int{}
+	for _, w := range r.Ways {
+		count[string(w.Way)]++
+	}
+	return count
+}
+
+// count adds the restore to those of the process.
+func (r Restored) count() { tally.Add(byCost, r.tables(), r.reasons(), r.Duration) }
+
+// way sums the ways up.
+func (r Restored) way() string {
+	count := r.tables()
+	var out []string
+	for _, way := range byCost {
+		if count[way] > 0 {
+			out = append(out, fmt.Sprintf("%s %d", way, count[way]))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// Limits to the reasons in one line.
+const (
+	whyReasons = 3   // more are counted
+	whyTables  = 3   // more are counted
+	whyLength  = 160 // of one reason, in letters
+)
+
+// why sums up why tables were loaded: each reason with its tables.
+func (r Restored) why(lang msg.Lang) string {
+	var reasons []string
+	tables := map[string][]string{}
+	for _, w := range r.Ways {
+		if w.Way != Reloaded {
+			continue
+		}
+		if tables[w.Why] == nil {
+			reasons = append(reasons, w.Why)
+		}
+		tables[w.Why] = append(tables[w.Why], w.Table)
+	}
+	slices.SortStableFunc(reasons, func(a, b string) int { return len(tables[b]) - len(tables[a]) })
+	var parts []string
+	for _, reason := range reasons[:min(len(reasons), whyReasons)] {
+		of := strings.Join(tables[reason], ", ")
+		if n := len(tables[reason]); n > whyTables {
+			of = msg.WhyTables.In(lang, n)
+		}
+		parts = append(parts, shortened(reason)+": "+of)
+	}
+	if more := len(reasons) - whyReasons; more > 0 {
+		parts = append(parts, msg.WhyMore.In(lang, more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// reasons counts the tables that were loaded by the reason.
+func (r Restored) reasons() map[string]int {
+	count := map[string]int{}
+	for _, w := range r.Ways {
+		if w.Way == Reloaded {
+			count[shortened(w.Why)]++
+		}
+	}
+	return count
+}
+
+func shortened(reason string) string {
+	if letters := []rune(reason); len(letters) > whyLength {
+		return fmt.Sprintf("%s…", string(letters[:whyLength]))
+	}
+	return reason
+}

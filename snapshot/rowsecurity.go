@@ -1,0 +1,56 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+)
+
+// unhide lets the owner of the tables, on which row level security is forced, read
+// them until the transaction is rolled back. All other tables should have been read:
+// event triggers see the statements, and may write to any table.
+func (c *storeConfig) unhide(ctx context.Context, tx pgx.Tx, tables []catalog.Table, role string) error {
+	if err := c.mayUnhide(tables, role); err != nil {
+		return err
+	}
+	var names []schema.Name
+	var sql []string
+	for _, t := range tables {
+		names, sql = append(names, t.Name), append(sql, "ALTER TABLE "+t.Only()+" NO FORCE ROW LEVEL SECURITY")
+	}
+	triggers, _, err := catalog.EventTriggers(ctx, tx)
+	if err != nil || len(triggers) == 0 {
+		return errors.Join(err, execAll(ctx, tx, sql))
+	}
+	before, err := catalog.XactWrites(ctx, tx, names)
+	if err == nil {
+		err = execAll(ctx, tx, sql)
+	}
+	if err != nil {
+		return err
+	}
+	written, err := catalog.XactWrites(ctx, tx, names)
+	for _, name := range names {
+		if err == nil && written[name] != before[name] {
+			err = errs.New(nil, msg.Disturbed.In(c.lang, name.String(), namesOf(triggers)), nil)
+		}
+	}
+	return err
+}
+
+// mayUnhide returns an error unless the role owns the tables and they hide rows only
+// since that is forced.
+func (c *storeConfig) mayUnhide(tables []catalog.Table, role string) error {
+	for _, t := range tables {
+		if !t.Owned || !t.Forced {
+			return errs.New(nil, msg.RowsHidden.In(c.lang, t.Name.String(), role), nil)
+		}
+	}
+	return nil
+}

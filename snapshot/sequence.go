@@ -1,0 +1,77 @@
+package snapshot
+
+import (
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/schema"
+)
+
+// sequences sets those sequences whose state is another one. setval alone would
+// outlive a rollback; after ALTER SEQUENCE … RESTART, which gives the sequence a
+// new file, it works on that file and is undone with it. Where event triggers would
+// see that, renew is false, and this is the last of the transaction.
+func (l *loader) sequences(states []schema.Sequence, renew bool) error {
+	now, err := catalog.Sequences(l.ctx, l.tx, l.sel.sequences())
+	if err != nil {
+		return err
+	}
+	want := map[schema.Name]schema.Sequence{}
+	for _, s := range l.sel.Sequences {
+		want[s.Name] = schema.Sequence{Name: s.Name, LastValue: s.Start}
+	}
+	for _, s := range states {
+		if _, live := want[s.Name]; live {
+			want[s.Name] = s
+		}
+	}
+	for _, s := range l.sel.Sequences {
+		if want[s.Name], err = l.pastOthers(s, want[s.Name]); err != nil {
+			return err
+		}
+	}
+	var restart []string
+	var set []schema.Sequence
+	for _, s := range now {
+		if want[s.Name] != s {
+			if renew {
+				restart = append(restart, "ALTER SEQUENCE "+catalog.Ident(s.Name)+" RESTART")
+			}
+			set = append(set, want[s.Name])
+		}
+	}
+	if err := execAll(l.ctx, l.tx, restart); err != nil {
+		return err
+	}
+	return catalog.SetSequences(l.ctx, l.tx, set)
+}
+
+// pastOthers moves the state of a sequence past what rows out of scope use of it.
+func (l *loader) pastOthers(s catalog.Sequence, state schema.Sequence) (schema.Sequence, error) {
+	whole := map[schema.Name]bool{}
+	for _, t := range l.sel.Tables {
+		whole[t.Name] = l.sel.where[t.Name] == ""
+	}
+	best, compare := "max", ">"
+	if s.Down {
+		best, compare = "min", "<"
+	}
+	for _, u := range s.Users {
+		if whole[u.Root] {
+			continue
+		}
+		var used *int64
+		column := pgx.Identifier{u.Name}.Sanitize()
+		err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT pg_catalog.%s(%s)::pg_catalog.int8 FROM %s WHERE %[2]s OPERATOR(pg_catalog.%[4]s) $1 OR %[2]s OPERATOR(pg_catalog.=) $1 AND NOT $2",
+			best, column, catalog.Ident(u.Table), compare), state.LastValue, state.IsCalled).Scan(&used)
+		if err != nil {
+			return state, ofTable(u.Table, fmt.Errorf("%s: %w", s.Name, err))
+		}
+		if used != nil {
+			state.LastValue, state.IsCalled = *used, true
+		}
+	}
+	return state, nil
+}

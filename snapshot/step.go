@@ -1,0 +1,44 @@
+package snapshot
+
+import (
+	"io"
+	"slices"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
+)
+
+// how is the way in which a table's rows are replaced.
+type how int
+
+const (
+	// byTruncate: TRUNCATE, COPY. Costs new files for the table and each index.
+	byTruncate how = iota
+	// byDelete: DELETE, COPY. Costs a mark on each row, and space that the load
+	// does not reuse.
+	byDelete
+	// byMerge: only the rows in scope, through a temporary table.
+	byMerge
+)
+
+// step is what is done to one table.
+type step struct {
+	table catalog.Table
+	part  *snapfile.Table // nil: the table stays empty
+	data  func() io.Reader
+	how   how
+	where string // the rows in scope; none: all
+
+	after *written // what the transaction had written to it by then; see disturbed.go
+}
+
+// columns lists those of the file's columns that the table has a place for.
+func (s step) columns() []string {
+	return slices.DeleteFunc(slices.Clone(s.part.Columns), func(c string) bool { return !slices.Contains(s.table.Columns, c) })
+}
+
+// written is what a transaction had written to a table when it was loaded.
+type written struct {
+	catalog.Writes
+	command int64 // the last command that put a row in; -1: none
+}
