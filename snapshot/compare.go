@@ -23,7 +23,6 @@ import (
 
 // comparer finds what was changed, over one session.
 type comparer struct {
-	ctx   context.Context
 	store *Store
 	cfg   *changesConfig
 	se    *session
@@ -34,23 +33,23 @@ type comparer struct {
 	searchPath string // under which tables are read
 }
 
-func (c *comparer) compare() (ChangeSet, error) {
+func (c *comparer) compare(ctx context.Context) (ChangeSet, error) {
 	// A restore that runs would empty journals under our eyes, whatever we see.
-	done, err := c.store.besideRestores(c.ctx, &c.cfg.storeConfig, c.se.conn)
+	done, err := c.store.besideRestores(ctx, &c.cfg.storeConfig, c.se.conn)
 	if err != nil {
 		return ChangeSet{}, err
 	}
 	defer done()
 	// One moment for all tables and their journals. Its temporary tables go with it.
-	if c.tx, err = c.se.conn.BeginTx(c.ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}); err != nil {
+	if c.tx, err = c.se.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}); err != nil {
 		return ChangeSet{}, err
 	}
-	defer c.tx.Rollback(c.ctx)
+	defer c.tx.Rollback(ctx)
 	settings := map[string]string{"search_path": "pg_catalog"}
 	for name, value := range catalog.CopySettings {
 		settings[name] = value
 	}
-	if err := catalog.SetLocal(c.ctx, c.tx, settings); err != nil {
+	if err := catalog.SetLocal(ctx, c.tx, settings); err != nil {
 		return ChangeSet{}, err
 	}
 	var token *string
@@ -59,25 +58,25 @@ func (c *comparer) compare() (ChangeSet, error) {
 	}
 	out := track.Outcome{Void: whyPowers}
 	if c.se.tracks {
-		if out, err = track.Written(c.ctx, c.tx, token, c.se.home); err != nil {
+		if out, err = track.Written(ctx, c.tx, token, c.se.home); err != nil {
 			return ChangeSet{}, err
 		}
 	}
 	switch {
 	case out.Void == "":
-		err = c.byJournal(out.Tables)
+		err = c.byJournal(ctx, out.Tables)
 	case c.base == nil:
 		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Void, c.cfg.lang)), nil)
 	default:
-		c.store.note(c.ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
-		err = c.byFile(nil, out.Void)
+		c.store.note(ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
+		err = c.byFile(ctx, nil, out.Void)
 	}
 	slices.SortFunc(c.set.Tables, func(a, b TableChanges) int { return strings.Compare(a.Table, b.Table) })
 	return c.set, err
 }
 
 // byJournal tells of the tables that were written to.
-func (c *comparer) byJournal(written []track.Table) error {
+func (c *comparer) byJournal(ctx context.Context, written []track.Table) error {
 	var names []schema.Name
 	for _, t := range written {
 		names = append(names, t.Name)
@@ -85,7 +84,7 @@ func (c *comparer) byJournal(written []track.Table) error {
 	if len(names) == 0 {
 		return nil
 	}
-	relations, err := c.relations(names)
+	relations, err := c.relations(ctx, names)
 	if err != nil {
 		return err
 	}
@@ -102,7 +101,7 @@ func (c *comparer) byJournal(written []track.Table) error {
 				columns = append(columns, a.Name)
 			}
 		}
-		ok, err := c.add(TableChanges{}, track.Comparison{Table: r, Columns: columns})
+		ok, err := c.add(ctx, TableChanges{}, track.Comparison{Table: r, Columns: columns})
 		if err != nil {
 			return err
 		}
@@ -114,11 +113,11 @@ func (c *comparer) byJournal(written []track.Table) error {
 	if len(rest) == 0 {
 		return nil
 	}
-	return c.byFile(rest, "")
+	return c.byFile(ctx, rest, "")
 }
 
-func (c *comparer) relations(names []schema.Name) (map[schema.Name]catalog.Relation, error) {
-	found, err := catalog.Relations(c.ctx, c.tx, names)
+func (c *comparer) relations(ctx context.Context, names []schema.Name) (map[schema.Name]catalog.Relation, error) {
+	found, err := catalog.Relations(ctx, c.tx, names)
 	out := map[schema.Name]catalog.Relation{}
 	for _, r := range found {
 		out[r.Name] = r
@@ -127,7 +126,7 @@ func (c *comparer) relations(names []schema.Name) (map[schema.Name]catalog.Relat
 }
 
 // add compares a table and adds what it finds to a note.
-func (c *comparer) add(t TableChanges, what track.Comparison) (ok bool, err error) {
+func (c *comparer) add(ctx context.Context, t TableChanges, what track.Comparison) (ok bool, err error) {
 	name := what.Table.Name
 	all := len(what.Columns)
 	what.Columns = slices.DeleteFunc(what.Columns, func(column string) bool { return c.cfg.ignores(name, column) })
@@ -136,14 +135,14 @@ func (c *comparer) add(t TableChanges, what track.Comparison) (ok bool, err erro
 	}
 	what.Limit = c.cfg.limit
 	if c.searchPath != catalogOnly {
-		if err := c.setPath(); err != nil {
+		if err := c.setPath(ctx); err != nil {
 			return false, err
 		}
-		if what.Qualify, err = catalog.HoldsNames(c.ctx, c.tx, name); err != nil {
+		if what.Qualify, err = catalog.HoldsNames(ctx, c.tx, name); err != nil {
 			return false, err
 		}
 	}
-	found, err := track.Compare(c.ctx, c.tx, what)
+	found, err := track.Compare(ctx, c.tx, what)
 	if err != nil || found.Undecided {
 		return false, ofTable(name, err)
 	}
@@ -165,8 +164,8 @@ func (c *comparer) add(t TableChanges, what track.Comparison) (ok bool, err erro
 }
 
 // setPath gives the transaction the search path under which tables are read.
-func (c *comparer) setPath() error {
-	_, err := c.tx.Exec(c.ctx, localPath(c.searchPath))
+func (c *comparer) setPath(ctx context.Context) error {
+	_, err := c.tx.Exec(ctx, localPath(c.searchPath))
 	return err
 }
 
@@ -195,9 +194,9 @@ func changeOf(p track.Pair, fields []pgconn.FieldDescription, key []string) RowC
 
 // byFile compares tables with the snapshot's file: those that are given, else all of
 // them, for a reason.
-func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
+func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table, why string) error {
 	if c.base == nil || c.cfg.most > 0 && c.base.info.Rows > c.cfg.most {
-		return c.count(only, why)
+		return c.count(ctx, only, why)
 	}
 	sum := c.base.sum
 	if err := c.base.open(&c.cfg.storeConfig); err != nil {
@@ -208,12 +207,12 @@ func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
 		return errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, msg.FileReplaced.In(c.cfg.lang, c.base.path)), nil)
 	}
 	m := &c.base.manifest
-	l := merger{&loader{ctx: c.ctx, store: c.store, se: c.se, tx: c.tx, powers: c.se.powers, cfg: &restoreConfig{storeConfig: c.cfg.storeConfig}}}
-	if err := l.readCatalog(m.Scope, false); err != nil {
+	l := merger{&loader{store: c.store, se: c.se, tx: c.tx, powers: c.se.powers, cfg: &restoreConfig{storeConfig: c.cfg.storeConfig}}}
+	if err := l.readCatalog(ctx, m.Scope, false); err != nil {
 		return err
 	}
 	l.remember(m)
-	if err := catalog.SetLocal(c.ctx, c.tx, writeSettings); err != nil {
+	if err := catalog.SetLocal(ctx, c.tx, writeSettings); err != nil {
 		return err
 	}
 	l.meter = c.cfg.meter(msg.ProgressComparing.In(c.cfg.lang, c.base.name), c.base.info.Rows)
@@ -224,15 +223,15 @@ func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
 		live[t.Name] = true
 		names = append(names, t.Name)
 	}
-	if err := l.exec("SET LOCAL search_path = pg_catalog"); err != nil {
+	if err := l.exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
 		return err
 	}
-	relations, err := c.relations(names)
+	relations, err := c.relations(ctx, names)
 	if err != nil {
 		return err
 	}
-	if l.loud, _, err = catalog.EventTriggers(c.ctx, c.tx); err == nil && len(l.loud) > 0 {
-		l.before, err = catalog.XactWrites(c.ctx, c.tx, names)
+	if l.loud, _, err = catalog.EventTriggers(ctx, c.tx); err == nil && len(l.loud) > 0 {
+		l.before, err = catalog.XactWrites(ctx, c.tx, names)
 	}
 	if err != nil {
 		return err
@@ -248,11 +247,11 @@ func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
 			s.where = ""
 		}
 		if s.table.Secured {
-			if err := c.cfg.unhide(c.ctx, c.tx, []catalog.Table{s.table}, c.se.powers.Role); err != nil {
+			if err := c.cfg.unhide(ctx, c.tx, []catalog.Table{s.table}, c.se.powers.Role); err != nil {
 				return err
 			}
 		}
-		if err := c.withFile(l, n, s, relations[name]); err != nil {
+		if err := c.withFile(ctx, l, n, s, relations[name]); err != nil {
 			return err
 		}
 	}
@@ -270,14 +269,14 @@ func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
 }
 
 // withFile compares a table with its part of the file.
-func (c *comparer) withFile(l merger, n int, s step, r catalog.Relation) error {
-	if err := c.setPath(); err != nil {
+func (c *comparer) withFile(ctx context.Context, l merger, n int, s step, r catalog.Relation) error {
+	if err := c.setPath(ctx); err != nil {
 		return err
 	}
-	if err := l.stage(n, s); err != nil {
+	if err := l.stage(ctx, n, s); err != nil {
 		return ofTable(s.table.Name, err)
 	}
-	s, err := l.ofOthers(s)
+	s, err := l.ofOthers(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -301,22 +300,22 @@ func (c *comparer) withFile(l merger, n int, s step, r catalog.Relation) error {
 			r.Columns[i].Equal = ""
 		}
 	}
-	_, err = c.add(t, track.Comparison{Table: r, Columns: columns, With: staged(n), Where: s.where})
+	_, err = c.add(ctx, t, track.Comparison{Table: r, Columns: columns, With: staged(n), Where: s.where})
 	return err
 }
 
 // count tells of tables by the number of their rows.
-func (c *comparer) count(only map[schema.Name]track.Table, why string) error {
+func (c *comparer) count(ctx context.Context, only map[schema.Name]track.Table, why string) error {
 	if only == nil {
 		c.set.Tables = append(c.set.Tables, TableChanges{Note: whyReloaded(why, c.cfg.lang)})
 		return nil
 	}
 	for _, w := range only {
 		t := TableChanges{Table: w.Name.String(), name: w.Name, Note: whyReloaded(w.Reload, c.cfg.lang), Before: w.Rows}
-		if err := c.setPath(); err != nil {
+		if err := c.setPath(ctx); err != nil {
 			return err
 		}
-		if err := c.tx.QueryRow(c.ctx, "SELECT pg_catalog.count(*) FROM "+catalog.Ident(w.Name)).Scan(&t.After); err != nil {
+		if err := c.tx.QueryRow(ctx, "SELECT pg_catalog.count(*) FROM "+catalog.Ident(w.Name)).Scan(&t.After); err != nil {
 			return ofTable(w.Name, err)
 		}
 		c.set.Tables = append(c.set.Tables, t)

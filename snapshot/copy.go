@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // copyIn loads the part of a table into the relation.
-func (l *loader) copyIn(into string, s step) error {
+func (l *loader) copyIn(ctx context.Context, into string, s step) error {
 	if s.part == nil || s.part.Rows == 0 {
 		return nil
 	}
@@ -23,7 +24,7 @@ func (l *loader) copyIn(into string, s step) error {
 	if s.part.Format == snapfile.Binary {
 		format = " (FORMAT binary)"
 	}
-	tag, err := l.tx.Conn().PgConn().CopyFrom(l.ctx, &shareCounter{Reader: s.data(), meter: l.meter, rows: s.part.Rows, raw: s.part.Raw}, fmt.Sprintf("COPY %s%s FROM STDIN%s", into, list, format))
+	tag, err := l.tx.Conn().PgConn().CopyFrom(ctx, &shareCounter{Reader: s.data(), meter: l.meter, rows: s.part.Rows, raw: s.part.Raw}, fmt.Sprintf("COPY %s%s FROM STDIN%s", into, list, format))
 	if err != nil {
 		return err
 	}
@@ -34,14 +35,14 @@ func (l *loader) copyIn(into string, s step) error {
 }
 
 // inOwnDisplay makes rows and views as a session of the database's users would.
-func (l *loader) inOwnDisplay(work func() error) error {
-	if err := execAll(l.ctx, l.tx, catalog.DisplayOwn()); err != nil {
+func (l *loader) inOwnDisplay(ctx context.Context, work func() error) error {
+	if err := execAll(ctx, l.tx, catalog.DisplayOwn()); err != nil {
 		return err
 	}
 	if err := work(); err != nil {
 		return err
 	}
-	return execAll(l.ctx, l.tx, catalog.DisplayCopy())
+	return execAll(ctx, l.tx, catalog.DisplayCopy())
 }
 
 // rowsMissing says that the server took fewer rows than the snapshot has.

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -13,7 +14,7 @@ import (
 // since what they keep in memory of these is not what is there any more. before
 // everything is replaced they may write where they want; afterwards, what they
 // wrote into the snapshot's tables is taken back, but for sequences.
-func (l *loader) wakeExtensions(afterwards bool) (woken bool, err error) {
+func (l *loader) wakeExtensions(ctx context.Context, afterwards bool) (woken bool, err error) {
 	var parts, relations []string
 	for _, t := range l.sel.Tables {
 		relations = append(relations, quoteLiteral(catalog.Ident(t.Name))+"::pg_catalog.regclass")
@@ -50,7 +51,7 @@ func (l *loader) wakeExtensions(afterwards bool) (woken bool, err error) {
 				RETURN; -- nothing would tell what was written
 			END IF;%s
 		END`, strings.Join(relations, ", "), afterwards, strings.Join(parts, ""))
-	_, err = l.tx.Exec(l.ctx, "DO "+quoteLiteral(body), pgx.QueryExecModeSimpleProtocol)
+	_, err = l.tx.Exec(ctx, "DO "+quoteLiteral(body), pgx.QueryExecModeSimpleProtocol)
 	return true, err
 }
 

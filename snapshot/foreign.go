@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -19,7 +20,7 @@ import (
 // a circle where foreign keys can't be switched off: those of a circle become
 // deferrable until the rows are in. What it returns checks them all and makes
 // them what they were.
-func (l *loader) deferForeignKeys() (checked func() error, err error) {
+func (l *loader) deferForeignKeys(ctx context.Context) (checked func() error, err error) {
 	if l.powers.Replica {
 		return func() error { return nil }, nil
 	}
@@ -40,7 +41,7 @@ func (l *loader) deferForeignKeys() (checked func() error, err error) {
 	}
 	off = append(off, "SET CONSTRAINTS ALL DEFERRED")
 	on = append([]string{"SET CONSTRAINTS ALL IMMEDIATE"}, on...)
-	return func() error { return execAll(l.ctx, l.tx, on) }, execAll(l.ctx, l.tx, off)
+	return func() error { return execAll(ctx, l.tx, on) }, execAll(ctx, l.tx, off)
 }
 
 // checkForeignKeys returns what checks the foreign keys that the server does not:
@@ -48,7 +49,7 @@ func (l *loader) deferForeignKeys() (checked func() error, err error) {
 // alone, of tables outside too, and those that the file's schema may not have had. The rest is
 // consistent as it was when it was saved. The caller has locked the tables, so
 // what is found holds until the end of the transaction.
-func (l *loader) checkForeignKeys(r *snapfile.Reader) func() error {
+func (l *loader) checkForeignKeys(ctx context.Context, r *snapfile.Reader) func() error {
 	return func() error {
 		if !l.powers.Replica {
 			return nil
@@ -66,7 +67,7 @@ func (l *loader) checkForeignKeys(r *snapfile.Reader) func() error {
 				if !fk.Validated || loaded || !in[t.Name] && !in[fk.References] {
 					continue
 				}
-				if err := l.checkForeignKey(fk); err != nil {
+				if err := l.checkForeignKey(ctx, fk); err != nil {
 					return err
 				}
 			}
@@ -77,12 +78,12 @@ func (l *loader) checkForeignKeys(r *snapfile.Reader) func() error {
 
 // checkForeignKey looks for rows that point nowhere, as the constraint's triggers
 // would have.
-func (l *loader) checkForeignKey(fk catalog.ForeignKey) error {
+func (l *loader) checkForeignKey(ctx context.Context, fk catalog.ForeignKey) error {
 	var (
 		rows  int64
 		first *string
 	)
-	err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s",
+	err := l.tx.QueryRow(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s",
 		columnsOf("c", fk.Columns), l.only(fk.Table), fk.Dangling(l.only(fk.Target)))).Scan(&rows, &first)
 	if err != nil {
 		return ofTable(fk.Table, err)

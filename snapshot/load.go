@@ -20,7 +20,6 @@ import (
 // loader replaces the content of a database, or what is in scope of it, inside
 // one transaction.
 type loader struct {
-	ctx    context.Context
 	store  *Store
 	se     *session
 	tx     pgx.Tx
@@ -43,59 +42,59 @@ type loader struct {
 // replace replaces what is in scope by the rows of the file, without one by none,
 // and sets every sequence to what states tell of it, else to its start. Nobody
 // else writes meanwhile. It returns what was done to each table.
-func (l *loader) replace(r *snapfile.Reader, states []schema.Sequence) (plan []step, err error) {
-	if _, err := l.wakeExtensions(false); err != nil {
+func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schema.Sequence) (plan []step, err error) {
+	if _, err := l.wakeExtensions(ctx, false); err != nil {
 		return nil, err
 	}
-	plan, err = l.replaceRows(r, func() error {
+	plan, err = l.replaceRows(ctx, r, func() error {
 		if len(l.loud) > 0 { // they may yet take values
 			return nil
 		}
-		return l.sequences(states, true)
-	}, func() error { return l.refresh(l.views) })
+		return l.sequences(ctx, states, true)
+	}, func() error { return l.refresh(ctx, l.views) })
 	if err != nil {
 		return nil, err
 	}
-	woken, err := l.wakeExtensions(true)
+	woken, err := l.wakeExtensions(ctx, true)
 	if err == nil && (woken || len(l.loud) > 0) {
-		err = l.sequences(states, len(l.loud) == 0)
+		err = l.sequences(ctx, states, len(l.loud) == 0)
 	}
 	return plan, err
 }
 
 // replaceRows replaces the rows alone, then does what else is to be done before
 // triggers wake up again.
-func (l *loader) replaceRows(r *snapfile.Reader, then ...func() error) (plan []step, err error) {
+func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...func() error) (plan []step, err error) {
 	if err := l.mayChange(); err != nil {
 		return nil, err
 	}
 	if !l.powers.Replica {
-		l.store.note(l.ctx, &l.cfg.storeConfig, slog.LevelInfo, msg.NotSuperuser, l.powers.Role, "role", l.powers.Role)
+		l.store.note(ctx, &l.cfg.storeConfig, slog.LevelInfo, msg.NotSuperuser, l.powers.Role, "role", l.powers.Role)
 	}
-	if err := l.lockTables(); err != nil {
+	if err := l.lockTables(ctx); err != nil {
 		return nil, err
 	}
 	if l.powers.Replica {
-		if err := l.exec("SET LOCAL session_replication_role = replica"); err != nil {
+		if err := l.exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
 			return nil, err
 		}
 	}
-	wake, err := l.silence()
+	wake, err := l.silence(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.widen(); err != nil {
+	if err := l.widen(ctx); err != nil {
 		return nil, err
 	}
-	checked, err := l.deferForeignKeys()
+	checked, err := l.deferForeignKeys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	plan, back, err := l.planPublished(r)
+	plan, back, err := l.planPublished(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	steps := slices.Concat([]func() error{func() error { return l.reload(plan) }, checked, l.checkForeignKeys(r), back}, then, []func() error{wake, func() error { return l.putRight(plan) }})
+	steps := slices.Concat([]func() error{func() error { return l.reload(ctx, plan) }, checked, l.checkForeignKeys(ctx, r), back}, then, []func() error{wake, func() error { return l.putRight(ctx, plan) }})
 	for _, do := range steps {
 		if err := do(); err != nil {
 			return nil, err
@@ -107,9 +106,9 @@ func (l *loader) replaceRows(r *snapfile.Reader, then ...func() error) (plan []s
 // reload replaces the rows of the tables of a plan inside a transaction in which
 // triggers are silent. It may be a single table, by DELETE: TRUNCATE would want
 // those that reference it too.
-func (l *loader) reload(plan []step) error {
+func (l *loader) reload(ctx context.Context, plan []step) error {
 	m := merger{l}
-	if err := m.remove(plan); err != nil {
+	if err := m.remove(ctx, plan); err != nil {
 		return err
 	}
 	var truncate, sql []string
@@ -125,21 +124,21 @@ func (l *loader) reload(plan []step) error {
 	if len(truncate) > 0 {
 		sql = append(sql, "TRUNCATE TABLE "+strings.Join(truncate, ", "))
 	}
-	if err := execAll(l.ctx, l.tx, sql); err != nil {
+	if err := execAll(ctx, l.tx, sql); err != nil {
 		return err
 	}
-	return l.inOwnDisplay(func() error {
+	return l.inOwnDisplay(ctx, func() error {
 		for i, s := range plan {
 			var err error
 			if s.how == byMerge || !l.fits(s) {
-				err = m.insert(i, s)
+				err = m.insert(ctx, i, s)
 			} else {
-				err = l.copyIn(catalog.Ident(s.table.Name), s)
+				err = l.copyIn(ctx, catalog.Ident(s.table.Name), s)
 			}
 			if err != nil {
 				return ofTable(s.table.Name, err)
 			}
-			if err := l.note(&plan[i]); err != nil {
+			if err := l.note(ctx, &plan[i]); err != nil {
 				return err
 			}
 		}
@@ -148,8 +147,8 @@ func (l *loader) reload(plan []step) error {
 }
 
 // refresh makes the materialised views anew.
-func (l *loader) refresh(views []schema.Name) error {
-	return l.inOwnDisplay(func() error { return execAll(l.ctx, l.tx, refreshes(views)) })
+func (l *loader) refresh(ctx context.Context, views []schema.Name) error {
+	return l.inOwnDisplay(ctx, func() error { return execAll(ctx, l.tx, refreshes(views)) })
 }
 
 func refreshes(views []schema.Name) (sql []string) {
@@ -161,7 +160,7 @@ func refreshes(views []schema.Name) (sql []string) {
 
 // putRight removes the rows that event triggers have put into tables since these were
 // loaded. What they did beyond that is an error.
-func (l *loader) putRight(plan []step) error {
+func (l *loader) putRight(ctx context.Context, plan []step) error {
 	if len(l.loud) == 0 {
 		return nil
 	}
@@ -169,7 +168,7 @@ func (l *loader) putRight(plan []step) error {
 	for i, s := range plan {
 		names[i] = s.table.Name
 	}
-	now, err := catalog.XactWrites(l.ctx, l.tx, names)
+	now, err := catalog.XactWrites(ctx, l.tx, names)
 	if err != nil {
 		return err
 	}
@@ -183,7 +182,7 @@ func (l *loader) putRight(plan []step) error {
 		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reacts(s.table) {
 			return disturbed
 		}
-		refused, err := catalog.Refused(l.ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
+		refused, err := catalog.Refused(ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
 		if err != nil {
 			return err
 		}
@@ -191,7 +190,7 @@ func (l *loader) putRight(plan []step) error {
 			again[s.table.Name] = true
 			continue
 		}
-		tag, err := l.tx.Exec(l.ctx, fmt.Sprintf("DELETE FROM %s t WHERE "+sinceLoad, s.table.Only(), s.after.command))
+		tag, err := l.tx.Exec(ctx, fmt.Sprintf("DELETE FROM %s t WHERE "+sinceLoad, s.table.Only(), s.after.command))
 		if err != nil {
 			return ofTable(s.table.Name, err)
 		}
@@ -199,13 +198,13 @@ func (l *loader) putRight(plan []step) error {
 			return disturbed
 		}
 	}
-	return l.truncateAgain(plan, again)
+	return l.truncateAgain(ctx, plan, again)
 }
 
 // truncateAgain loads tables once more whose rows can't be deleted, now that their
 // replica identity is what it was: no event trigger sees TRUNCATE. It takes those along
 // that reference them.
-func (l *loader) truncateAgain(plan []step, tables map[schema.Name]bool) error {
+func (l *loader) truncateAgain(ctx context.Context, plan []step, tables map[schema.Name]bool) error {
 	if len(tables) == 0 {
 		return nil
 	}
@@ -230,7 +229,7 @@ func (l *loader) truncateAgain(plan []step, tables map[schema.Name]bool) error {
 		s.how = byTruncate
 		steps = append(steps, s)
 	}
-	return l.reload(steps)
+	return l.reload(ctx, steps)
 }
 
 // refreshViews does what a restore would, so that tests find the same in the views

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -29,7 +30,7 @@ func staged(n int) string { return fmt.Sprintf("pg_temp.groundhog_new_%d", n) }
 
 // remove removes the rows in scope; without replica role, only those that are not
 // in the snapshot. The conditions are all evaluated before anything changes.
-func (m merger) remove(plan []step) error {
+func (m merger) remove(ctx context.Context, plan []step) error {
 	conditions := map[int]string{}
 	for n, s := range plan {
 		if s.how != byMerge {
@@ -37,7 +38,7 @@ func (m merger) remove(plan []step) error {
 		}
 		where := s.where
 		if !m.powers.Replica {
-			if err := m.stage(n, s); err != nil {
+			if err := m.stage(ctx, n, s); err != nil {
 				return ofTable(s.table.Name, err)
 			}
 			where += " AND NOT " + m.isStaged(n, s, catalog.Ident(s.table.Name))
@@ -47,13 +48,13 @@ func (m merger) remove(plan []step) error {
 	if len(conditions) == 0 {
 		return nil
 	}
-	return m.underReadPaths(func() error { // as when the rows were saved
+	return m.underReadPaths(ctx, func() error { // as when the rows were saved
 		if !m.powers.Replica {
-			if err := m.checkCascades(plan); err != nil {
+			if err := m.checkCascades(ctx, plan); err != nil {
 				return err
 			}
 		}
-		conditions, err := m.truncateFirst(plan, conditions)
+		conditions, err := m.truncateFirst(ctx, plan, conditions)
 		if err != nil {
 			return err
 		}
@@ -61,28 +62,28 @@ func (m merger) remove(plan []step) error {
 		for n, where := range conditions {
 			deletes = append(deletes, fmt.Sprintf("d%d AS (DELETE FROM %s WHERE %s)", n, plan[n].table.Only(), where))
 		}
-		return m.exec("WITH " + strings.Join(deletes, ", ") + " SELECT")
+		return m.exec(ctx, "WITH "+strings.Join(deletes, ", ")+" SELECT")
 	})
 }
 
 // stage loads the rows of the n-th step into its temporary table.
-func (m merger) stage(n int, s step) error {
-	columns, err := m.stagedColumns(s)
+func (m merger) stage(ctx context.Context, n int, s step) error {
+	columns, err := m.stagedColumns(ctx, s)
 	if err != nil {
 		return err
 	}
-	if err := m.exec(fmt.Sprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA", staged(n), columns, s.table.Only())); err != nil {
+	if err := m.exec(ctx, fmt.Sprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT %s FROM %s WITH NO DATA", staged(n), columns, s.table.Only())); err != nil {
 		return err
 	}
-	if err := m.copyIn(staged(n), s); err != nil || s.part == nil || s.part.Rows == 0 {
+	if err := m.copyIn(ctx, staged(n), s); err != nil || s.part == nil || s.part.Rows == 0 {
 		return err
 	}
-	return m.exec("ANALYZE " + staged(n)) // else the planner takes it for a small one
+	return m.exec(ctx, "ANALYZE "+staged(n)) // else the planner takes it for a small one
 }
 
 // stagedColumns gives the temporary table the file's columns in the types that
 // they were saved in, as far as these are still there.
-func (m merger) stagedColumns(s step) (string, error) {
+func (m merger) stagedColumns(ctx context.Context, s step) (string, error) {
 	if s.part == nil || m.fits(s) {
 		return identifiers(s.table.Columns), nil
 	}
@@ -94,7 +95,7 @@ func (m merger) stagedColumns(s step) (string, error) {
 			continue
 		}
 		var there bool
-		if err := m.tx.QueryRow(m.ctx, "SELECT pg_catalog.to_regtype($1) IS NOT NULL", saved).Scan(&there); err != nil {
+		if err := m.tx.QueryRow(ctx, "SELECT pg_catalog.to_regtype($1) IS NOT NULL", saved).Scan(&there); err != nil {
 			return "", err
 		}
 		kind := saved
@@ -148,7 +149,7 @@ func (m merger) keyed(s step) bool {
 }
 
 // insert puts the snapshot's rows of the n-th step in place.
-func (m merger) insert(n int, s step) error {
+func (m merger) insert(ctx context.Context, n int, s step) error {
 	if s.part == nil || s.part.Rows == 0 {
 		return nil
 	}
@@ -156,19 +157,19 @@ func (m merger) insert(n int, s step) error {
 	insert := fmt.Sprintf("INSERT INTO %s AS groundhog_into (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s", catalog.Ident(s.table.Name), columns, m.values(s), staged(n))
 	replaceRows := m.powers.Replica || s.table.Deferrable
 	if m.powers.Replica || s.how != byMerge {
-		if err := m.stage(n, s); err != nil {
+		if err := m.stage(ctx, n, s); err != nil {
 			return err
 		}
 	}
 	if s.how == byMerge && replaceRows && m.keyed(s) {
-		if err := m.exec(fmt.Sprintf("DELETE FROM %s WHERE %s", s.table.Only(), m.isStaged(n, s, catalog.Ident(s.table.Name)))); err != nil {
+		if err := m.exec(ctx, fmt.Sprintf("DELETE FROM %s WHERE %s", s.table.Only(), m.isStaged(n, s, catalog.Ident(s.table.Name)))); err != nil {
 			return err
 		}
 	}
 	if s.how == byMerge && !replaceRows && m.keyed(s) {
 		insert += " ON CONFLICT (" + identifiers(s.table.OrderBy) + ") DO " + update(s)
 	}
-	tag, err := m.tx.Exec(m.ctx, insert)
+	tag, err := m.tx.Exec(ctx, insert)
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (m merger) insert(n int, s step) error {
 	if got := tag.RowsAffected(); got != s.part.Rows && !strings.HasSuffix(insert, " DO NOTHING") {
 		return m.rowsMissing(*s.part, got)
 	}
-	return m.exec("DROP TABLE " + staged(n))
+	return m.exec(ctx, "DROP TABLE "+staged(n))
 }
 
 // update is what happens to a row that is there.
@@ -197,7 +198,7 @@ func update(s step) string {
 // checkCascades refuses to delete rows in scope when that would delete or change
 // others: those that reference them by a foreign key with ON DELETE CASCADE, SET
 // NULL or SET DEFAULT. The server refuses the other sorts by itself.
-func (m merger) checkCascades(plan []step) error {
+func (m merger) checkCascades(ctx context.Context, plan []step) error {
 	at := map[schema.Name]int{}
 	for n, s := range plan {
 		at[s.table.Name] = n
@@ -217,7 +218,7 @@ func (m merger) checkCascades(plan []step) error {
 			}
 			var rows int64
 			var first *string
-			err := m.tx.QueryRow(m.ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s AND %s AND NOT %s)",
+			err := m.tx.QueryRow(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s AND %s AND NOT %s)",
 				columnsOf("c", fk.Columns), m.only(fk.Table), outside, m.only(fk.Target), fk.Matching(len(fk.Columns)), plan[n].where,
 				m.isStaged(n, plan[n], "p"))).Scan(&rows, &first)
 			if err != nil {
@@ -235,7 +236,7 @@ func (m merger) checkCascades(plan []step) error {
 // truncateFirst truncates the tables that are, before rows go that theirs reference:
 // where foreign keys can't be switched off these would hold them. The conditions on
 // the rows that go may look at those tables, so it is noted first which they are.
-func (m merger) truncateFirst(plan []step, conditions map[int]string) (noted map[int]string, err error) {
+func (m merger) truncateFirst(ctx context.Context, plan []step, conditions map[int]string) (noted map[int]string, err error) {
 	if m.powers.Replica {
 		return conditions, nil
 	}
@@ -262,5 +263,5 @@ func (m merger) truncateFirst(plan []step, conditions map[int]string) (noted map
 		sql = append(sql, fmt.Sprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT tableoid AS relation, ctid AS place FROM %s WHERE %s", gone, plan[n].table.Only(), where))
 		noted[n] = "(tableoid, ctid) IN (SELECT relation, place FROM " + gone + ")"
 	}
-	return noted, execAll(m.ctx, m.tx, append(sql, "TRUNCATE TABLE "+strings.Join(truncate, ", ")))
+	return noted, execAll(ctx, m.tx, append(sql, "TRUNCATE TABLE "+strings.Join(truncate, ", ")))
 }

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"io"
 	"slices"
 	"strings"
@@ -90,18 +91,18 @@ func (l *loader) truncatable() map[schema.Name]bool {
 
 // planPublished is plan, and makes way for it where tables are published. What it
 // returns makes the replica identities what they were.
-func (l *loader) planPublished(r *snapfile.Reader) (plan []step, back func() error, err error) {
+func (l *loader) planPublished(ctx context.Context, r *snapfile.Reader) (plan []step, back func() error, err error) {
 	nothing := func() error { return nil }
 	plan = l.plan(r)
-	refused, err := l.refused(plan)
+	refused, err := l.refused(ctx, plan)
 	if err != nil || len(refused) == 0 {
 		return plan, nothing, err
 	}
-	on, err := l.identify(plan, refused)
+	on, err := l.identify(ctx, plan, refused)
 	if err != nil {
 		return nil, nil, err
 	}
-	back = func() error { return execAll(l.ctx, l.tx, on) }
+	back = func() error { return execAll(ctx, l.tx, on) }
 	if len(l.published.refused) == 0 {
 		return plan, back, nil
 	}

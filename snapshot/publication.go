@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"slices"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
@@ -19,12 +20,12 @@ type published struct {
 }
 
 // readPublished reads which tables are published, with names qualified.
-func (l *loader) readPublished() error {
+func (l *loader) readPublished(ctx context.Context) error {
 	var names []schema.Name
 	for _, t := range l.sel.Tables {
 		names = append(names, t.Name)
 	}
-	found, err := catalog.ReadPublished(l.ctx, l.tx, names)
+	found, err := catalog.ReadPublished(ctx, l.tx, names)
 	l.published = published{tables: map[schema.Name]catalog.Published{}, refused: map[schema.Name]string{}}
 	for _, p := range found {
 		l.published.tables[p.Name] = p
@@ -47,7 +48,7 @@ func (l *loader) deaf(t catalog.Table) bool {
 
 // refused returns the tables of the plan that the server refuses to change in the
 // way that was chosen, with what it says.
-func (l *loader) refused(plan []step) (map[schema.Name]string, error) {
+func (l *loader) refused(ctx context.Context, plan []step) (map[schema.Name]string, error) {
 	leaves := map[how][]uint32{}
 	for _, s := range plan {
 		leaves[s.how] = append(leaves[s.how], l.published.tables[s.table.Name].Leaves...)
@@ -58,7 +59,7 @@ func (l *loader) refused(plan []step) (map[schema.Name]string, error) {
 	}
 	out := map[schema.Name]string{}
 	for way, commands := range commands {
-		said, err := catalog.Refused(l.ctx, l.tx, leaves[way], commands...)
+		said, err := catalog.Refused(ctx, l.tx, leaves[way], commands...)
 		if err != nil {
 			return nil, err
 		}
@@ -77,12 +78,12 @@ func (l *loader) refused(plan []step) (map[schema.Name]string, error) {
 // returns what takes that back. Those for which that is not allowed are left as they
 // are, and noted. Partitions may be published as their root, so each tree is switched
 // as a whole.
-func (l *loader) identify(plan []step, refused map[schema.Name]string) (back []string, err error) {
+func (l *loader) identify(ctx context.Context, plan []step, refused map[schema.Name]string) (back []string, err error) {
 	var names []schema.Name
 	for name := range refused {
 		names = append(names, name)
 	}
-	identities, err := catalog.ReplicaIdentities(l.ctx, l.tx, names)
+	identities, err := catalog.ReplicaIdentities(ctx, l.tx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +94,7 @@ func (l *loader) identify(plan []step, refused map[schema.Name]string) (back []s
 		}
 		there, restore, ok := catalog.SwitchIdentities(identities[name])
 		if ok {
-			if ok, err = l.try(there, s); err != nil {
+			if ok, err = l.try(ctx, there, s); err != nil {
 				return nil, err
 			}
 		}
@@ -109,11 +110,11 @@ func (l *loader) identify(plan []step, refused map[schema.Name]string) (back []s
 // try executes statements after which the server is expected to let the rows of a
 // step be changed, and takes them back if it does not. The savepoint must be gone then:
 // rows that are written below one have another transaction id than the horizon.
-func (l *loader) try(sql []string, s step) (ok bool, err error) {
-	if err := execAll(l.ctx, l.tx, slices.Concat([]string{"SAVEPOINT groundhog_identity"}, sql)); err != nil {
+func (l *loader) try(ctx context.Context, sql []string, s step) (ok bool, err error) {
+	if err := execAll(ctx, l.tx, slices.Concat([]string{"SAVEPOINT groundhog_identity"}, sql)); err != nil {
 		return false, err
 	}
-	still, err := l.refused([]step{s})
+	still, err := l.refused(ctx, []step{s})
 	if err != nil {
 		return false, err
 	}
@@ -121,5 +122,5 @@ func (l *loader) try(sql []string, s step) (ok bool, err error) {
 	if len(still) > 0 {
 		end = slices.Concat([]string{"ROLLBACK TO SAVEPOINT groundhog_identity"}, end)
 	}
-	return len(still) == 0, execAll(l.ctx, l.tx, end)
+	return len(still) == 0, execAll(ctx, l.tx, end)
 }

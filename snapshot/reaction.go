@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ import (
 // them: user triggers, rules, event triggers, row level security that is forced
 // on the owner. It returns what gives each its state again. In replica role only
 // those marked ALWAYS or REPLICA are awake.
-func (l *loader) silence() (wake func() error, err error) {
+func (l *loader) silence(ctx context.Context) (wake func() error, err error) {
 	var off, on []string
 	alter := func(prefix, kind string, t catalog.Trigger) {
 		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]
@@ -59,20 +60,20 @@ func (l *loader) silence() (wake func() error, err error) {
 		}
 	}
 	slices.Reverse(on) // event triggers last, so that they don't see the others come back
-	return func() error { return execAll(l.ctx, l.tx, on) }, execAll(l.ctx, l.tx, off)
+	return func() error { return execAll(ctx, l.tx, on) }, execAll(ctx, l.tx, off)
 }
 
 // note notes what the transaction has written to the table of a step by now.
-func (l *loader) note(s *step) error {
+func (l *loader) note(ctx context.Context, s *step) error {
 	if len(l.loud) == 0 {
 		return nil
 	}
-	counts, err := catalog.XactWrites(l.ctx, l.tx, []schema.Name{s.table.Name})
+	counts, err := catalog.XactWrites(ctx, l.tx, []schema.Name{s.table.Name})
 	if err != nil {
 		return err
 	}
 	s.after = &written{Writes: counts[s.table.Name]}
-	err = l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT coalesce(pg_catalog.max(t.cmin::text::bigint) FILTER (WHERE %s), -1) FROM %s t", ofTransaction, s.table.Only())).Scan(&s.after.command)
+	err = l.tx.QueryRow(ctx, fmt.Sprintf("SELECT coalesce(pg_catalog.max(t.cmin::text::bigint) FILTER (WHERE %s), -1) FROM %s t", ofTransaction, s.table.Only())).Scan(&s.after.command)
 	return ofTable(s.table.Name, err)
 }
 
@@ -85,11 +86,11 @@ const (
 
 // ofOthers leaves out of a step what event triggers have put into its table in this
 // transaction, which made temporary tables. What they did beyond that is an error.
-func (l *loader) ofOthers(s step) (step, error) {
+func (l *loader) ofOthers(ctx context.Context, s step) (step, error) {
 	if len(l.loud) == 0 {
 		return s, nil
 	}
-	counts, err := catalog.XactWrites(l.ctx, l.tx, []schema.Name{s.table.Name})
+	counts, err := catalog.XactWrites(ctx, l.tx, []schema.Name{s.table.Name})
 	if err != nil {
 		return s, err
 	}

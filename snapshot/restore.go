@@ -152,14 +152,14 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return out, err
 	}
-	l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: b.se.powers, cfg: b.cfg}
-	if err := l.match(&b.file.manifest, b.file.name); err != nil {
+	l := loader{store: b.store, se: b.se, tx: tx, powers: b.se.powers, cfg: b.cfg}
+	if err := l.match(ctx, &b.file.manifest, b.file.name); err != nil {
 		return out, err
 	}
 	l.narrow(func(n schema.Name) bool { return again[n] })
 	l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), rows)
 	defer l.meter.Done()
-	_, err = l.replaceRows(b.file.reader)
+	_, err = l.replaceRows(ctx, b.file.reader)
 	if errors.Is(err, errPublished) { // with more tables it can be truncated
 		return track.Outcome{Void: track.Published}, nil
 	}
@@ -182,13 +182,13 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 	b.cfg.routine(ctx, slog.LevelDebug, msg.SnapshotRestoring, "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
 	err = b.locking(ctx, func() error {
 		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error {
-			l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: powers, cfg: b.cfg}
-			if err := l.match(m, b.file.name); err != nil {
+			l := loader{store: b.store, se: b.se, tx: tx, powers: powers, cfg: b.cfg}
+			if err := l.match(ctx, m, b.file.name); err != nil {
 				return err
 			}
 			l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), b.file.info.Rows)
 			defer l.meter.Done()
-			plan, err := l.replace(b.file.reader, m.Sequences)
+			plan, err := l.replace(ctx, b.file.reader, m.Sequences)
 			if err != nil {
 				return err
 			}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -13,8 +14,8 @@ import (
 // outlive a rollback; after ALTER SEQUENCE … RESTART, which gives the sequence a
 // new file, it works on that file and is undone with it. Where event triggers would
 // see that, renew is false, and this is the last of the transaction.
-func (l *loader) sequences(states []schema.Sequence, renew bool) error {
-	now, err := catalog.Sequences(l.ctx, l.tx, l.sel.sequences())
+func (l *loader) sequences(ctx context.Context, states []schema.Sequence, renew bool) error {
+	now, err := catalog.Sequences(ctx, l.tx, l.sel.sequences())
 	if err != nil {
 		return err
 	}
@@ -28,7 +29,7 @@ func (l *loader) sequences(states []schema.Sequence, renew bool) error {
 		}
 	}
 	for _, s := range l.sel.Sequences {
-		if want[s.Name], err = l.pastOthers(s, want[s.Name]); err != nil {
+		if want[s.Name], err = l.pastOthers(ctx, s, want[s.Name]); err != nil {
 			return err
 		}
 	}
@@ -42,14 +43,14 @@ func (l *loader) sequences(states []schema.Sequence, renew bool) error {
 			set = append(set, want[s.Name])
 		}
 	}
-	if err := execAll(l.ctx, l.tx, restart); err != nil {
+	if err := execAll(ctx, l.tx, restart); err != nil {
 		return err
 	}
-	return catalog.SetSequences(l.ctx, l.tx, set)
+	return catalog.SetSequences(ctx, l.tx, set)
 }
 
 // pastOthers moves the state of a sequence past what rows out of scope use of it.
-func (l *loader) pastOthers(s catalog.Sequence, state schema.Sequence) (schema.Sequence, error) {
+func (l *loader) pastOthers(ctx context.Context, s catalog.Sequence, state schema.Sequence) (schema.Sequence, error) {
 	whole := map[schema.Name]bool{}
 	for _, t := range l.sel.Tables {
 		whole[t.Name] = l.sel.where[t.Name] == ""
@@ -64,7 +65,7 @@ func (l *loader) pastOthers(s catalog.Sequence, state schema.Sequence) (schema.S
 		}
 		var used *int64
 		column := pgx.Identifier{u.Name}.Sanitize()
-		err := l.tx.QueryRow(l.ctx, fmt.Sprintf("SELECT pg_catalog.%s(%s)::pg_catalog.int8 FROM %s WHERE %[2]s OPERATOR(pg_catalog.%[4]s) $1 OR %[2]s OPERATOR(pg_catalog.=) $1 AND NOT $2",
+		err := l.tx.QueryRow(ctx, fmt.Sprintf("SELECT pg_catalog.%s(%s)::pg_catalog.int8 FROM %s WHERE %[2]s OPERATOR(pg_catalog.%[4]s) $1 OR %[2]s OPERATOR(pg_catalog.=) $1 AND NOT $2",
 			best, column, catalog.Ident(u.Table), compare), state.LastValue, state.IsCalled).Scan(&used)
 		if err != nil {
 			return state, ofTable(u.Table, fmt.Errorf("%s: %w", s.Name, err))

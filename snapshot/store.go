@@ -302,8 +302,8 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 	err = cfg.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &cfg.storeConfig, func(se *session) (err error) {
 			err = s.reading(ctx, se.conn, func(searchPath string) (err error) {
-				c := comparer{ctx: ctx, store: s, cfg: &cfg, se: se, base: baselineOf(s.pool), searchPath: searchPath}
-				set, err = c.compare()
+				c := comparer{store: s, cfg: &cfg, se: se, base: baselineOf(s.pool), searchPath: searchPath}
+				set, err = c.compare(ctx)
 				return err
 			})
 			return s.locked(ctx, &cfg.storeConfig, s.blame(ctx, &cfg.storeConfig, err))

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,31 +15,31 @@ import (
 
 // readCatalog reads the schema with names qualified, and puts the search path
 // back for the functions that checks and generated columns may call.
-func (l *loader) readCatalog(scope *snapfile.Scope, strict bool) error {
-	if err := l.exec("SET LOCAL search_path = pg_catalog"); err != nil {
+func (l *loader) readCatalog(ctx context.Context, scope *snapfile.Scope, strict bool) error {
+	if err := l.exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
 		return err
 	}
-	cat, err := catalog.Read(l.ctx, l.tx, l.cfg.lang)
+	cat, err := catalog.Read(ctx, l.tx, l.cfg.lang)
 	if err != nil {
 		return err
 	}
 	if l.sel, err = within(cat, scope, strict, l.cfg.lang); err != nil {
 		return err
 	}
-	if err := l.readPublished(); err != nil {
+	if err := l.readPublished(ctx); err != nil {
 		return err
 	}
-	if l.events, l.mayDisable, err = catalog.EventTriggers(l.ctx, l.tx); err != nil {
+	if l.events, l.mayDisable, err = catalog.EventTriggers(ctx, l.tx); err != nil {
 		return err
 	}
-	if l.views, err = catalog.MaterializedViews(l.ctx, l.tx); err != nil {
+	if l.views, err = catalog.MaterializedViews(ctx, l.tx); err != nil {
 		return err
 	}
 	l.types = map[schema.Name]map[string]string{}
 	for _, t := range l.sel.Schema.Tables {
 		l.types[t.Name] = typesOf(t)
 	}
-	return l.exec(l.se.usersPath())
+	return l.exec(ctx, l.se.usersPath())
 }
 
 // typesOf returns the types of a table's columns that take values.
@@ -53,12 +54,12 @@ func typesOf(t schema.Table) map[string]string {
 }
 
 // match reads the schema and compares it with the snapshot's.
-func (l *loader) match(m *snapfile.Manifest, name string) error {
-	if err := l.readCatalog(m.Scope, false); err != nil {
+func (l *loader) match(ctx context.Context, m *snapfile.Manifest, name string) error {
+	if err := l.readCatalog(ctx, m.Scope, false); err != nil {
 		return err
 	}
 	if l.sel.Schema.Fingerprint() == m.Fingerprint {
-		l.leaveOutside(m, name)
+		l.leaveOutside(ctx, m, name)
 		return nil
 	}
 	l.remember(m)
@@ -87,8 +88,8 @@ func (l *loader) match(m *snapfile.Manifest, name string) error {
 	case len(noPlace) > 0 && !l.cfg.skipMissing:
 		return refuse(msg.SchemaNoPlace, noPlace)
 	}
-	l.cfg.logger.WarnContext(l.ctx, msg.SchemaDiffers.In(lang), "snapshot", name, "differences", strings.Join(l.differences, "; "))
-	l.leaveOutside(m, name)
+	l.cfg.logger.WarnContext(ctx, msg.SchemaDiffers.In(lang), "snapshot", name, "differences", strings.Join(l.differences, "; "))
+	l.leaveOutside(ctx, m, name)
 	return nil
 }
 
@@ -122,7 +123,7 @@ func (l *loader) narrow(want func(schema.Name) bool) {
 // leaveOutside leaves tables of extensions alone of which the file has no rows: the
 // role that made it did not own them, or the extension was not there. And it says
 // which rows of the file have no place, since this role does not own the table.
-func (l *loader) leaveOutside(m *snapfile.Manifest, name string) {
+func (l *loader) leaveOutside(ctx context.Context, m *snapfile.Manifest, name string) {
 	has, states := map[schema.Name]bool{}, map[schema.Name]bool{}
 	var left []string
 	for _, t := range m.Tables {
@@ -132,7 +133,7 @@ func (l *loader) leaveOutside(m *snapfile.Manifest, name string) {
 		}
 	}
 	if len(left) > 0 {
-		l.cfg.logger.InfoContext(l.ctx, msg.OutsideNow.In(l.cfg.lang), "snapshot", name, "role", l.powers.Role, "outside", firstOf(left))
+		l.cfg.logger.InfoContext(ctx, msg.OutsideNow.In(l.cfg.lang), "snapshot", name, "role", l.powers.Role, "outside", firstOf(left))
 	}
 	for _, s := range m.Sequences {
 		states[s.Name] = true
@@ -181,7 +182,7 @@ func (l *loader) mayChange() error {
 // restore, and keeps new ones out. Readers are let through. Tables out of scope
 // that share a foreign key with one in scope are locked too, so that what was
 // checked holds until the end.
-func (l *loader) lockTables() error {
+func (l *loader) lockTables(ctx context.Context) error {
 	in := map[schema.Name]bool{}
 	var names []string
 	for _, t := range l.sel.Tables {
@@ -209,12 +210,12 @@ func (l *loader) lockTables() error {
 	if len(others) > 0 {
 		sql = append(sql, "LOCK TABLE "+strings.Join(others, ", ")+" IN SHARE MODE")
 	}
-	return execAll(l.ctx, l.tx, sql)
+	return execAll(ctx, l.tx, sql)
 }
 
 // widen finds the tables that hold no row but those in scope. They can be emptied
 // as a whole, which takes half the time.
-func (l *loader) widen() error {
+func (l *loader) widen(ctx context.Context) error {
 	var tables []schema.Name
 	var sql []string
 	for _, t := range l.sel.Tables {
@@ -227,8 +228,8 @@ func (l *loader) widen() error {
 		return nil
 	}
 	var others []bool
-	err := l.underReadPaths(func() error { // as when the rows were saved
-		return l.tx.QueryRow(l.ctx, "SELECT ARRAY["+strings.Join(sql, ", ")+"]").Scan(&others)
+	err := l.underReadPaths(ctx, func() error { // as when the rows were saved
+		return l.tx.QueryRow(ctx, "SELECT ARRAY["+strings.Join(sql, ", ")+"]").Scan(&others)
 	})
 	if err != nil {
 		return err
