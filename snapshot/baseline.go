@@ -20,32 +20,29 @@ import (
 // at once, rather than after its first restore.
 const markWait = 100 * time.Millisecond
 
-// marker makes the state that a new snapshot is read from the baseline, so that the
+// baselineMarker makes the state that a new snapshot is read from the baseline, so that the
 // first restore has nothing to load. It keeps writers out from before the snapshot's
 // transaction sees the database until that state is marked. All of it may fail:
 // then the first restore loads everything, and marks what it loaded.
-type marker struct {
-	store   *Store
-	cfg     *storeConfig
+type baselineMarker struct {
+	db      *database
+	cfg     *settings
 	se      *session
 	tx      pgx.Tx
 	ready   bool   // the gate alone keeps writers out
 	pending string // the mark until the file is whole and has a name for it
 }
 
-// newMarker returns nil where nothing can be marked.
-func (s *Store) newMarker(ctx context.Context, cfg *createConfig) *marker {
+// newBaselineMarker returns nil where nothing can be marked.
+func newBaselineMarker(ctx context.Context, d *database, cfg *settings) *baselineMarker {
 	if cfg.scoped() != nil {
 		return nil
 	}
-	se := take(s.pool)
-	if se == nil {
-		var err error
-		if se, err = s.newSession(ctx); err != nil {
-			return nil
-		}
+	se, _, err := d.session(ctx, cfg)
+	if err != nil {
+		return nil
 	}
-	m := &marker{store: s, cfg: &cfg.storeConfig, se: se, pending: "pending " + uuid.NewString()}
+	m := &baselineMarker{db: d, cfg: cfg, se: se, pending: "pending " + uuid.NewString()}
 	if se.tracks {
 		if ok, err := m.begin(ctx); ok && err == nil {
 			return m
@@ -56,7 +53,7 @@ func (s *Store) newMarker(ctx context.Context, cfg *createConfig) *marker {
 }
 
 // begin keeps writers out, and reports whether the database may be marked.
-func (m *marker) begin(ctx context.Context) (ok bool, err error) {
+func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 	if m.tx, err = m.se.conn.BeginTx(ctx, writing); err != nil {
 		return false, err
 	}
@@ -85,13 +82,13 @@ func (m *marker) begin(ctx context.Context) (ok bool, err error) {
 }
 
 // mark marks what the snapshot's transaction sees, and lets writers in again.
-func (m *marker) mark(ctx context.Context, sel *selection, powers catalog.Powers, sequences []schema.Sequence) {
+func (m *baselineMarker) mark(ctx context.Context, sel *selection, powers catalog.Powers, sequences []schema.Sequence) {
 	if m == nil || m.tx == nil {
 		return
 	}
 	baseline := sel.baseline()
 	baseline.Token, baseline.Home, baseline.Watch, baseline.Sequences, baseline.Stale, baseline.Ready = m.pending, m.se.home, powers.Super, sequences, true, m.ready
-	baseline.Untracked = m.store.tellUntracked(ctx, m.cfg)
+	baseline.Untracked = untrackedTable(ctx, m.db, m.cfg)
 	err := track.Mark(ctx, m.tx, baseline)
 	if err == nil {
 		err = m.tx.Commit(ctx)
@@ -103,14 +100,14 @@ func (m *marker) mark(ctx context.Context, sel *selection, powers catalog.Powers
 }
 
 // name tells what file the marked state is.
-func (m *marker) name(ctx context.Context, sum string, rows map[schema.Name]int64) {
+func (m *baselineMarker) name(ctx context.Context, sum string, rows map[schema.Name]int64) {
 	if m == nil || m.pending == "" {
 		return
 	}
 	_ = track.Rename(ctx, m.se.conn, m.pending, sum, rows)
 }
 
-func (m *marker) rollback(ctx context.Context) {
+func (m *baselineMarker) rollback(ctx context.Context) {
 	if m.tx != nil {
 		_ = m.tx.Rollback(context.WithoutCancel(ctx))
 		m.tx = nil
@@ -118,18 +115,18 @@ func (m *marker) rollback(ctx context.Context) {
 }
 
 // end gives the session back.
-func (m *marker) end(ctx context.Context) {
+func (m *baselineMarker) end(ctx context.Context) {
 	if m == nil {
 		return
 	}
 	m.rollback(ctx)
-	m.store.keep(m.se)
+	m.db.sessions.put(m.se)
 }
 
-// tellUntracked says of each table that can't have a journal that it is loaded again,
+// untrackedTable returns what says of each table that can't have a journal that it is loaded again,
 // once for each reason.
-func (s *Store) tellUntracked(ctx context.Context, c *storeConfig) func(track.Table) {
+func untrackedTable(ctx context.Context, d *database, c *settings) func(track.Table) {
 	return func(t track.Table) {
-		s.note(ctx, c, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload, "table", t.Name.String(), "why", whyReloaded(t.Reload, c.lang))
+		d.notices.note(ctx, c.logger, c.lang, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload, "table", t.Name.String(), "why", whyReloaded(t.Reload, c.lang))
 	}
 }

@@ -2,19 +2,25 @@ package snapshot
 
 import (
 	"context"
+	"time"
 
-	"github.com/jackc/pgx/v5"
-
-	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
-func (s *Store) cleanIn(ctx context.Context, cfg *cleanConfig, se *session) error {
-	return s.changeIn(ctx, &cfg.storeConfig, se, func(tx pgx.Tx, powers catalog.Powers, _ bool) error {
-		l := loader{store: s, se: se, tx: tx, powers: powers, cfg: &restoreConfig{storeConfig: cfg.storeConfig}}
-		if err := l.readCatalog(ctx, cfg.scoped(), true); err != nil {
+// clean empties the tables in scope, and puts the sequences back.
+func clean(ctx context.Context, d *database, cfg *settings) error {
+	began := time.Now()
+	err := operation{db: d, cfg: cfg}.change(ctx, func(t *transaction) error {
+		l := newLoader(t, cfg)
+		if err := l.read(ctx, cfg.scoped(), true); err != nil {
 			return err
 		}
 		_, err := l.replace(ctx, nil, nil)
 		return err
 	})
+	if err == nil {
+		d.setBaseline(nil)
+		cfg.logger.InfoContext(ctx, msg.DatabaseCleaned.In(cfg.lang), "took", time.Since(began).Round(100*time.Microsecond))
+	}
+	return cfg.explain(err, msg.CantClean)
 }

@@ -3,12 +3,11 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"sync"
+	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -16,56 +15,64 @@ import (
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
-// Cloned is a database that [Store.Clone] made.
-type Cloned struct {
-	Pool *pgxpool.Pool
-	URL  string // for any driver
-
-	herd  *herd
-	clone *clone
-	once  sync.Once
-	err   error
-}
-
-// Close closes the pool, and drops the database or keeps it for the next
-// [Store.Clone]. A second call does nothing.
-func (c *Cloned) Close() error {
-	if c == nil || c.herd == nil { // nobody made it
-		return nil
-	}
-	c.once.Do(func() {
-		c.err = bubble.Err(context.Background(), func(ctx context.Context) error { return c.herd.giveBack(ctx, nil, c.clone) })
-	})
-	return c.err
-}
-
-// clone is a database of a herd.
+// clone is a database that tests have one after the other.
 type clone struct {
-	copy testdb.Copy
-	db   *testdb.Database // while it is lent
-	by   string           // the test that has it
-	name string           // of the snapshot
-	cfg  *storeConfig     // of who has it
-	used bool             // by a test
-	se   *session         // kept while it is not lent, or nil
+	source testdb.Copy
+	db     *database // from the first time that it is lent
+	se     *session  // kept while it is not lent, or nil
+	used   bool      // by a test
+
+	// While it is lent:
+	lent *testdb.Database
+	by   string    // the test that has it
+	cfg  *settings // of that one
 }
 
-// undo brings the database to its baseline, or tells why it can't be trusted. The
-// pool is closed, and only tells the address.
-func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why string, err error) {
-	if c.se == nil || c.se.conn.IsClosed() || c.se.conn.PgConn().TxStatus() != 'I' {
-		if c.se != nil {
-			closeConn(c.se.conn)
-		}
-		s := &Store{pool: pool}
-		if c.se, err = s.newSession(ctx); err != nil {
+// lend opens a pool that leads to the clone, which is at the snapshot of the file.
+func (c *clone) lend(ctx context.Context, root *database, cfg *settings, f *file, test string) (err error) {
+	if c.lent, err = c.source.Lend(ctx, test); err != nil {
+		return err
+	}
+	c.by, c.cfg = test, cfg
+	if c.db == nil {
+		c.db = root.copyOf(c.lent.Pool)
+	} else {
+		c.db.config = c.lent.Pool.Config()
+	}
+	testdb.SetState(c.lent.Pool, c.db)
+	if c.se != nil {
+		c.db.sessions.put(c.se)
+		c.se = nil
+	}
+	c.db.setBaseline(f)
+	return nil
+}
+
+// end closes the pool. It reports whether the database is there and no session of the
+// test is connected to it.
+func (c *clone) end(ctx context.Context, t testing.TB) (clean bool, err error) {
+	c.se = c.db.sessions.take()
+	c.db.setBaseline(nil)
+	clean, err = c.source.End(ctx, t)
+	c.lent, c.by = nil, ""
+	return clean, err
+}
+
+// undo brings the database to its baseline, or tells why it can't be trusted.
+func (c *clone) undo(ctx context.Context, sum string) (why string, err error) {
+	if c.se != nil && !c.se.usable() {
+		c.se.close()
+		c.se = nil
+	}
+	if c.se == nil {
+		if c.se, _, err = c.db.session(ctx, c.cfg); err != nil {
 			return "", err
 		}
 	}
 	if !c.se.tracks {
 		return whyUntracked(c.se.untracked, c.cfg.lang), nil
 	}
-	if ok, err := catalog.LikeNew(ctx, c.se.conn, c.copy.Likeness()); err != nil || !ok {
+	if ok, err := catalog.LikeNew(ctx, c.se.conn, c.source.Likeness()); err != nil || !ok {
 		return msg.CloneSettings.In(c.cfg.lang), err
 	}
 	if ok, err := track.AsBorn(ctx, c.se.conn); err != nil || !ok {
@@ -86,56 +93,40 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 	return "", nil
 }
 
-// fill loads the snapshot into a database that has the schema, and marks it.
-func fill(ctx context.Context, s *Store, cfg *cloneConfig, f *file, pool *pgxpool.Pool) error {
-	into := &Store{storeConfig: cfg.storeConfig, pool: pool, fs: s.fs, of: s.databases()}
-	from := *f
-	defer from.close()
-	_, err := into.bring(ctx, &restoreConfig{storeConfig: cfg.storeConfig}, &from)
-	if se := take(pool); se != nil {
-		if err == nil && se.tracks {
-			// Where nothing tracks, there is nothing to note, and the clone is not used again.
-			var pg *pgconn.PgError
-			if err = track.Born(ctx, se.conn); errors.As(err, &pg) && !se.conn.IsClosed() {
-				err = nil
-			}
-		}
-		closeConn(se.conn)
+// close ends what is kept for a clone that is not lent.
+func (c *clone) close() {
+	if c.se != nil {
+		c.se.close()
 	}
-	forgetBaseline(pool)
-	if err == nil && from.sum != f.sum {
-		err = errs.New(ErrNotFound, msg.FileReplaced.In(cfg.lang, f.path), nil)
+	if c.db != nil {
+		_ = c.db.Close() // it has no clones
 	}
-	return err
 }
 
 // templateVersion changes when what fill makes of a file does.
 const templateVersion = "3"
 
-// cloneConfig proves what can be known beforehand.
-func (s *Store) cloneConfig(name string, opts []CloneOption) (*cloneConfig, *file, error) {
-	cfg := &cloneConfig{storeConfig: s.storeConfig}
-	if err := apply(&cfg.storeConfig, opts, func(o CloneOption) { o.clone(cfg) }); err != nil {
-		return nil, nil, err
+// fill loads the snapshot into a database that has the schema, and marks it.
+func fill(ctx context.Context, root *database, cfg *settings, f *file, pool *pgxpool.Pool) (err error) {
+	into := root.copyOf(pool)
+	defer func() { err = errors.Join(err, into.Close()) }()
+	from := f.closed()
+	defer from.close()
+	if _, err := restore(ctx, into, &restoreConfig{settings: *cfg}, from); err != nil {
+		return err
 	}
-	if testdb.MakerOf(s.pool) == nil {
-		return nil, nil, errs.New(ErrInvalidArgument, msg.NoMaker.In(cfg.lang), nil)
+	if se := into.sessions.take(); se != nil {
+		defer se.close()
+		if se.tracks {
+			// Where nothing tracks, there is nothing to note, and the clone is not used again.
+			var pg *pgconn.PgError
+			if err := track.Born(ctx, se.conn); err != nil && (!errors.As(err, &pg) || se.conn.IsClosed()) {
+				return err
+			}
+		}
 	}
-	path, err := cfg.path(name)
-	if err != nil {
-		return nil, nil, err
+	if from.sum != f.sum {
+		return errs.New(ErrNotFound, msg.FileReplaced.In(cfg.lang, f.path), nil)
 	}
-	f, err := cfg.look(path, name)
-	if err != nil {
-		return nil, nil, err
-	}
-	f.close()
-	f.reader = nil
-	if f.manifest.Scope != nil {
-		return nil, nil, errs.New(ErrInvalidArgument, msg.CloneOfScope.In(cfg.lang, name, scopeText(f.manifest.Scope)), nil)
-	}
-	return cfg, f, nil
+	return nil
 }
-
-// With an origin go the databases that nobody uses.
-var _ = testdb.OnClose(endHerds)

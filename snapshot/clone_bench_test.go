@@ -61,8 +61,8 @@ func BenchmarkClone(b *testing.B) {
 					b.ReportMetric(float64(peer)/float64(first.median()+back.median()), "x-pgtestdb")
 				})
 			}
-			run("cold", func() func() { return func() { r.store.EndClones() } })
-			run("ahead", func() func() { r.store.CloneAhead(b.Context(), "bench"); return func() { r.store.EndClones() } })
+			run("cold", func() func() { return func() { _ = r.store.EndClones() } })
+			run("ahead", func() func() { r.store.CloneAhead("bench"); return func() { _ = r.store.EndClones() } })
 			run("recycled", func() func() { return func() {} })
 		})
 	}

@@ -381,7 +381,7 @@ func TestCancelledClonesLeaveNothing(t *testing.T) {
 		} else {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 		}
-		store.EndClones()
+		require.NoError(t, store.EndClones())
 	}
 	require.Equal(t, before, count())
 	t.Log("fault: 40 tried")

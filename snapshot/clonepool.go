@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -23,10 +24,12 @@ const (
 	aheadWhile = 60 * time.Millisecond // a copy that takes longer is not made beside the tests
 )
 
-// herd are the databases at one snapshot that are made from one origin.
-type herd struct {
-	key   herdKey
+// clonePool are the clones of a database at one snapshot.
+type clonePool struct {
+	pools *clonePools
+	root  *database
 	maker testdb.Maker
+	sum   string // of the snapshot
 
 	mu    sync.Mutex
 	idle  []*clone
@@ -42,91 +45,89 @@ type herd struct {
 	failed error // of the last one that was to be made ahead
 }
 
-type herdKey struct {
-	origin *pgxpool.Pool
-	sum    string
+// clonePools are those of a database.
+type clonePools struct {
+	mu sync.Mutex
+	by map[string]*clonePool // by the sum of the snapshot
 }
 
-var herds = struct {
-	sync.Mutex
-	by map[herdKey]*herd
-}{by: map[herdKey]*herd{}}
-
-func herdOf(m testdb.Maker, sum string) *herd {
-	herds.Lock()
-	defer herds.Unlock()
-	key := herdKey{m.Origin(), sum}
-	h := herds.by[key]
-	if h == nil {
-		h = &herd{key: key, maker: m, freed: make(chan struct{})}
-		herds.by[key] = h
+// clonePoolOf returns the clones of a database at the snapshot with that sum.
+func clonePoolOf(d *database, m testdb.Maker, sum string) *clonePool {
+	pools := keep(d.root, func() *clonePools { return &clonePools{by: map[string]*clonePool{}} })
+	pools.mu.Lock()
+	defer pools.mu.Unlock()
+	p := pools.by[sum]
+	if p == nil {
+		p = &clonePool{pools: pools, root: d.root, maker: m, sum: sum, freed: make(chan struct{})}
+		pools.by[sum] = p
 	}
-	return h
+	return p
 }
 
-func endHerds(origin *pgxpool.Pool) {
-	herds.Lock()
-	var gone []*herd
-	for key, h := range herds.by {
-		if key.origin == origin {
-			gone = append(gone, h)
-			delete(herds.by, key)
-		}
+// Close drops the clones that are not lent.
+func (p *clonePools) Close() error {
+	var err error
+	for _, pool := range p.take() {
+		err = errors.Join(err, pool.end())
 	}
-	herds.Unlock()
-	for _, h := range gone {
-		h.end()
-	}
+	return err
 }
 
-func (h *herd) end() {
-	h.mu.Lock()
-	h.ended = true
-	h.mu.Unlock()
-	h.ahead.Wait()
-	h.mu.Lock()
-	idle := h.idle
-	h.idle = nil
-	h.mu.Unlock()
+func (p *clonePools) take() []*clonePool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := slices.Collect(maps.Values(p.by))
+	clear(p.by)
+	return all
+}
+
+// others returns those at other snapshots.
+func (p *clonePools) others(than *clonePool) []*clonePool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.DeleteFunc(slices.Collect(maps.Values(p.by)), func(other *clonePool) bool { return other == than })
+}
+
+func (p *clonePool) end() (err error) {
+	p.mu.Lock()
+	p.ended = true
+	p.mu.Unlock()
+	p.ahead.Wait()
+	p.mu.Lock()
+	idle := p.idle
+	p.idle = nil
+	p.mu.Unlock()
 	for _, c := range idle {
-		_ = h.drop(c)
+		err = errors.Join(err, p.drop(c))
 	}
+	return err
 }
 
 // drop drops a database that is not lent.
-func (h *herd) drop(c *clone) error {
-	if c.se != nil {
-		closeConn(c.se.conn)
-	}
-	err := c.copy.Drop()
-	h.free()
+func (p *clonePool) drop(c *clone) error {
+	c.close()
+	err := c.source.Drop()
+	p.free()
 	return err
 }
 
 // trim drops databases that wait for tests of other snapshots of the same origin,
 // of the one that was wanted longest ago first, where too many wait in all: a suite
 // may use any number of snapshots.
-func (h *herd) trim() {
-	herds.Lock()
-	var others []*herd
-	for key, other := range herds.by {
-		if key.origin == h.key.origin && other != h {
-			others = append(others, other)
-		}
+func (p *clonePool) trim() {
+	others := p.pools.others(p)
+	waiting := func(of *clonePool) (n int, last time.Time) {
+		of.mu.Lock()
+		defer of.mu.Unlock()
+		return len(of.idle), of.last
 	}
-	herds.Unlock()
-	waiting := func(h *herd) (n int, last time.Time) {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return len(h.idle), h.last
-	}
-	sum, _ := waiting(h)
-	since := map[*herd]time.Time{}
+	sum, _ := waiting(p)
+	since := map[*clonePool]time.Time{}
 	for _, other := range others {
 		n, last := waiting(other)
 		sum, since[other] = sum+n, last
 	}
-	slices.SortFunc(others, func(a, b *herd) int { return since[a].Compare(since[b]) })
+	slices.SortFunc(others, func(a, b *clonePool) int { return since[a].Compare(since[b]) })
 	for _, other := range others {
 		for ; sum > limitOfClones(); sum-- {
 			other.mu.Lock()
@@ -143,96 +144,89 @@ func (h *herd) trim() {
 }
 
 // free tells that there is one less.
-func (h *herd) free() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.total--
-	h.signal()
+func (p *clonePool) free() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total--
+	p.signal()
 }
 
-// signal wakes those who wait. h is locked.
-func (h *herd) signal() {
-	close(h.freed)
-	h.freed = make(chan struct{})
+// signal wakes those who wait. p is locked.
+func (p *clonePool) signal() {
+	close(p.freed)
+	p.freed = make(chan struct{})
 }
 
-// take returns a database for a test.
-func (h *herd) take(ctx context.Context, s *Store, cfg *cloneConfig, f *file, test string) (*clone, error) {
-	h.mu.Lock()
-	failed := h.failed
-	h.failed = nil
-	h.mu.Unlock()
+// acquire returns a clone for a test.
+func (p *clonePool) acquire(ctx context.Context, cfg *settings, f *file, test string) (*clone, error) {
+	p.mu.Lock()
+	failed := p.failed
+	p.failed = nil
+	p.mu.Unlock()
 	if failed != nil {
 		cfg.logger.InfoContext(ctx, msg.CloneNotAhead.In(cfg.lang), "error", errs.Text(failed))
 	}
-	c, err := h.find(ctx, cfg, test)
+	c, err := p.find(ctx, cfg, test)
 	if err == nil && c == nil {
-		c, err = h.make(ctx, s, cfg, f)
+		c, err = p.add(ctx, cfg, f)
 	}
 	if err != nil {
 		return nil, err
 	}
-	if err := h.lend(ctx, c, test); err != nil {
+	if err := p.lend(ctx, c, cfg, f, test); err != nil {
 		return nil, err
 	}
-	c.by, c.name, c.cfg = test, f.name, &cfg.storeConfig
-	if c.se != nil {
-		(&Store{pool: c.db.Pool}).keep(c.se)
-		c.se = nil
-	}
-	setBaseline(c.db.Pool, f)
 	tally.LendClone(c.used)
 	c.used = true
-	h.mu.Lock()
-	h.lent = append(h.lent, c)
-	h.taken, h.last = h.taken+1, time.Now()
-	more := h.quick && !h.ended && h.taken > 1 && len(h.idle) == 0 && h.total < limitOfClones()
+	p.mu.Lock()
+	p.lent = append(p.lent, c)
+	p.taken, p.last = p.taken+1, time.Now()
+	more := p.quick && !p.ended && p.taken > 1 && len(p.idle) == 0 && p.total < limitOfClones()
 	if more {
-		h.total++
-		h.ahead.Add(1)
+		p.total++
+		p.ahead.Add(1)
 	}
-	h.mu.Unlock()
+	p.mu.Unlock()
 	if more {
-		go h.makeAhead(s, cfg, f)
+		go p.makeAhead(cfg, f)
 	}
 	return c, nil
 }
 
-// lend opens the pool of a database, or drops it, also when a function of the
-// caller's panics or ends the goroutine, as t.Fatal does.
-func (h *herd) lend(ctx context.Context, c *clone, test string) (err error) {
+// lend lends a clone, or drops it, also when a function of the caller's panics or ends
+// the goroutine, as t.Fatal does.
+func (p *clonePool) lend(ctx context.Context, c *clone, cfg *settings, f *file, test string) (err error) {
 	defer func() {
-		if c.db == nil {
-			err = errors.Join(err, h.drop(c))
+		if c.lent == nil {
+			err = errors.Join(err, p.drop(c))
 		}
 	}()
-	c.db, err = c.copy.Lend(ctx, test)
-	return err
+	return c.lend(ctx, p.root, cfg, f, test)
 }
 
 func limitOfClones() int { return runtime.GOMAXPROCS(0) + cloneSpare }
 
 // find returns a database that is not in use, or nil where one more is to be made.
-func (h *herd) find(ctx context.Context, cfg *cloneConfig, test string) (*clone, error) {
+func (p *clonePool) find(ctx context.Context, cfg *settings, test string) (*clone, error) {
 	deadline := time.NewTimer(cloneWait)
 	defer deadline.Stop()
 	for waited := false; ; waited = true {
-		h.mu.Lock()
-		if n := len(h.idle); n > 0 {
-			c := h.idle[n-1]
-			h.idle = h.idle[:n-1]
-			h.mu.Unlock()
+		p.mu.Lock()
+		if n := len(p.idle); n > 0 {
+			c := p.idle[n-1]
+			p.idle = p.idle[:n-1]
+			p.mu.Unlock()
 			return c, nil
 		}
 		// One that has to end first would wait for this one.
-		nested := slices.ContainsFunc(h.lent, func(c *clone) bool { return test != "" && testdb.Encloses(c.by, test) })
-		if h.total < limitOfClones() || nested {
-			h.total++
-			h.mu.Unlock()
+		nested := slices.ContainsFunc(p.lent, func(c *clone) bool { return test != "" && testdb.Encloses(c.by, test) })
+		if p.total < limitOfClones() || nested {
+			p.total++
+			p.mu.Unlock()
 			return nil, nil
 		}
-		freed := h.freed
-		h.mu.Unlock()
+		freed := p.freed
+		p.mu.Unlock()
 		if !waited {
 			cfg.logger.InfoContext(ctx, msg.CloneAwaited.In(cfg.lang), "most", limitOfClones())
 		}
@@ -243,88 +237,83 @@ func (h *herd) find(ctx context.Context, cfg *cloneConfig, test string) (*clone,
 			deadline.Reset(cloneWait)
 		case <-deadline.C:
 			cfg.logger.WarnContext(ctx, msg.CloneBeyond.In(cfg.lang), "most", limitOfClones(), "waited", cloneWait)
-			h.mu.Lock()
-			h.total++
-			h.mu.Unlock()
+			p.mu.Lock()
+			p.total++
+			p.mu.Unlock()
 			return nil, nil
 		}
 	}
 }
 
-// make makes one that find has counted. Without one it is counted no more, however
+// add makes one that find has counted. Without one it is counted no more, however
 // that came: the schema may be made by functions of the caller's.
-func (h *herd) make(ctx context.Context, s *Store, cfg *cloneConfig, f *file) (made *clone, err error) {
+func (p *clonePool) add(ctx context.Context, cfg *settings, f *file) (made *clone, err error) {
 	defer func() {
 		if made == nil {
-			h.free()
+			p.free()
 		}
 	}()
 	began := time.Now()
 	filled := false
-	c, err := h.maker.Make(ctx, "snapshot "+templateVersion+" "+f.sum, func(ctx context.Context, pool *pgxpool.Pool) error {
+	c, err := p.maker.Make(ctx, "snapshot "+templateVersion+" "+f.sum, func(ctx context.Context, pool *pgxpool.Pool) error {
 		filled = true
-		return fill(ctx, s, cfg, f, pool)
+		return fill(ctx, p.root, cfg, f, pool)
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.mu.Lock()
-	h.quick = filled || time.Since(began) < aheadWhile // the first one tells nothing of the next
-	h.mu.Unlock()
-	return &clone{copy: c}, nil
+	p.mu.Lock()
+	p.quick = filled || time.Since(began) < aheadWhile // the first one tells nothing of the next
+	p.mu.Unlock()
+	return &clone{source: c}, nil
 }
 
 // makeAhead makes one for the next test.
-func (h *herd) makeAhead(s *Store, cfg *cloneConfig, f *file) {
-	defer h.ahead.Done()
+func (p *clonePool) makeAhead(cfg *settings, f *file) {
+	defer p.ahead.Done()
 	quiet := *cfg // the test whose log it is may end meanwhile
 	quiet.logger, quiet.noProgress = discard, true
-	c, err := h.make(context.Background(), s, &quiet, f)
+	c, err := p.add(context.Background(), &quiet, f)
 	if err != nil {
-		h.mu.Lock()
-		h.failed = err
-		h.mu.Unlock()
+		p.mu.Lock()
+		p.failed = err
+		p.mu.Unlock()
 		return // the next test makes its own
 	}
-	if !h.keep(c) {
-		_ = h.drop(c)
+	if !p.put(c) {
+		_ = p.drop(c)
 	}
 }
 
-// keep keeps a database for the next test, unless there will be none.
-func (h *herd) keep(c *clone) (kept bool) {
-	h.mu.Lock()
-	kept = !h.ended
+// put keeps a clone for the next test, unless there will be none.
+func (p *clonePool) put(c *clone) (kept bool) {
+	p.mu.Lock()
+	kept = !p.ended
 	if kept {
-		h.idle = append(h.idle, c)
-		h.signal()
+		p.idle = append(p.idle, c)
+		p.signal()
 	}
-	h.mu.Unlock()
+	p.mu.Unlock()
 	if kept {
-		h.trim()
+		p.trim()
 	}
 	return kept
 }
 
 // giveBack takes a database back from a test. It is used again only where it is
 // certain to be as a new copy would be.
-func (h *herd) giveBack(ctx context.Context, t testing.TB, c *clone) error {
-	h.mu.Lock()
-	h.lent = slices.DeleteFunc(h.lent, func(other *clone) bool { return other == c })
-	h.mu.Unlock()
-	pool := c.db.Pool
-	c.se = take(pool)
-	forgetBaseline(pool)
+func (p *clonePool) giveBack(ctx context.Context, t testing.TB, c *clone) error {
+	p.mu.Lock()
+	p.lent = slices.DeleteFunc(p.lent, func(other *clone) bool { return other == c })
+	p.mu.Unlock()
 	dropped := func(why string) {
 		tally.DropClone(why)
 		c.cfg.logger.InfoContext(ctx, msg.CloneDropped.In(c.cfg.lang), "why", why)
 	}
-	clean, err := c.copy.End(ctx, t)
+	clean, err := c.end(ctx, t)
 	if !clean {
-		if c.se != nil {
-			closeConn(c.se.conn)
-		}
-		h.free()
+		c.close()
+		p.free()
 		if t != nil && t.Failed() {
 			dropped(msg.CloneFailed.In(c.cfg.lang))
 		} else {
@@ -334,16 +323,15 @@ func (h *herd) giveBack(ctx context.Context, t testing.TB, c *clone) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
-	if why, err := c.undo(ctx, pool, h.key.sum); err != nil || why != "" {
+	if why, err := c.undo(ctx, p.sum); err != nil || why != "" {
 		if err != nil {
 			why = errs.Line(err)
 		}
 		dropped(why)
-		return h.drop(c)
+		return p.drop(c)
 	}
-	c.db, c.by = nil, ""
-	if !h.keep(c) {
-		return h.drop(c)
+	if !p.put(c) {
+		return p.drop(c)
 	}
 	return nil
 }

@@ -7,12 +7,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
-	"weak"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
@@ -21,21 +18,35 @@ import (
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
+// compare finds what was changed in the database.
+func compare(ctx context.Context, d *database, cfg *changesConfig) (ChangeSet, error) {
+	var set ChangeSet
+	err := operation{db: d, cfg: &cfg.settings}.read(ctx, func(se *session) error {
+		err := reading(ctx, d, se.conn, func(searchPath string) (err error) {
+			c := comparer{db: d, cfg: cfg, se: se, base: d.baselineFile(), searchPath: searchPath}
+			set, err = c.compare(ctx)
+			return err
+		})
+		return blame(ctx, d, &cfg.settings, err)
+	})
+	return set, cfg.explain(err, msg.CantTellChanges)
+}
+
 // comparer finds what was changed, over one session.
 type comparer struct {
-	store *Store
-	cfg   *changesConfig
-	se    *session
-	base  *file // nil: unknown
-	tx    pgx.Tx
-	set   ChangeSet
+	db   *database
+	cfg  *changesConfig
+	se   *session
+	base *file // nil: unknown
+	tx   pgx.Tx
+	set  ChangeSet
 
 	searchPath string // under which tables are read
 }
 
 func (c *comparer) compare(ctx context.Context) (ChangeSet, error) {
 	// A restore that runs would empty journals under our eyes, whatever we see.
-	done, err := c.store.besideRestores(ctx, &c.cfg.storeConfig, c.se.conn)
+	done, err := blockRestores(ctx, c.se.conn)
 	if err != nil {
 		return ChangeSet{}, err
 	}
@@ -68,7 +79,7 @@ func (c *comparer) compare(ctx context.Context) (ChangeSet, error) {
 	case c.base == nil:
 		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Void, c.cfg.lang)), nil)
 	default:
-		c.store.note(ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
+		c.db.notices.note(ctx, c.cfg.logger, c.cfg.lang, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
 		err = c.byFile(ctx, nil, out.Void)
 	}
 	slices.SortFunc(c.set.Tables, func(a, b TableChanges) int { return strings.Compare(a.Table, b.Table) })
@@ -199,7 +210,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 		return c.count(ctx, only, why)
 	}
 	sum := c.base.sum
-	if err := c.base.open(&c.cfg.storeConfig); err != nil {
+	if err := c.base.open(&c.cfg.settings); err != nil {
 		return err
 	}
 	defer c.base.close()
@@ -207,8 +218,8 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 		return errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, msg.FileReplaced.In(c.cfg.lang, c.base.path)), nil)
 	}
 	m := &c.base.manifest
-	l := merger{&loader{store: c.store, se: c.se, tx: c.tx, powers: c.se.powers, cfg: &restoreConfig{storeConfig: c.cfg.storeConfig}}}
-	if err := l.readCatalog(ctx, m.Scope, false); err != nil {
+	l := newLoader(&transaction{db: c.db, se: c.se, tx: c.tx, powers: c.se.powers}, &c.cfg.settings)
+	if err := l.read(ctx, m.Scope, false); err != nil {
 		return err
 	}
 	l.remember(m)
@@ -230,13 +241,14 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 	if err != nil {
 		return err
 	}
-	if l.loud, _, err = catalog.EventTriggers(ctx, c.tx); err == nil && len(l.loud) > 0 {
-		l.before, err = catalog.XactWrites(ctx, c.tx, names)
+	r := l.reactions
+	if r.loud, _, err = catalog.EventTriggers(ctx, c.tx); err == nil && len(r.loud) > 0 {
+		r.before, err = catalog.XactWrites(ctx, c.tx, names)
 	}
 	if err != nil {
 		return err
 	}
-	plan := l.plan(c.base.reader)
+	plan := planner{l.layout}.plan(c.base.reader)
 	plan = slices.Concat(slices.DeleteFunc(slices.Clone(plan), func(s step) bool { return s.table.Secured }), slices.DeleteFunc(plan, func(s step) bool { return !s.table.Secured }))
 	for n, s := range plan {
 		name := s.table.Name
@@ -247,7 +259,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 			s.where = ""
 		}
 		if s.table.Secured {
-			if err := c.cfg.unhide(ctx, c.tx, []catalog.Table{s.table}, c.se.powers.Role); err != nil {
+			if err := unhide(ctx, &c.cfg.settings, c.tx, []catalog.Table{s.table}, c.se.powers.Role); err != nil {
 				return err
 			}
 		}
@@ -269,14 +281,14 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 }
 
 // withFile compares a table with its part of the file.
-func (c *comparer) withFile(ctx context.Context, l merger, n int, s step, r catalog.Relation) error {
+func (c *comparer) withFile(ctx context.Context, l *loader, n int, s step, r catalog.Relation) error {
 	if err := c.setPath(ctx); err != nil {
 		return err
 	}
-	if err := l.stage(ctx, n, s); err != nil {
+	if err := (merger{l.copier}).stage(ctx, n, s); err != nil {
 		return ofTable(s.table.Name, err)
 	}
-	s, err := l.ofOthers(ctx, s)
+	s, err := l.reactions.ofOthers(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -322,22 +334,3 @@ func (c *comparer) count(ctx context.Context, only map[schema.Name]track.Table, 
 	}
 	return nil
 }
-
-// baselines are the files that this process last brought databases to, by pool.
-var baselines sync.Map // of weak.Pointer[pgxpool.Pool] to *file
-
-func setBaseline(pool *pgxpool.Pool, f *file) {
-	known := *f
-	known.reader = nil
-	baselines.Store(weak.Make(pool), &known)
-}
-
-func baselineOf(pool *pgxpool.Pool) *file {
-	if f, ok := baselines.Load(weak.Make(pool)); ok {
-		known := *f.(*file)
-		return &known
-	}
-	return nil
-}
-
-func forgetBaseline(pool *pgxpool.Pool) { baselines.Delete(weak.Make(pool)) }

@@ -12,8 +12,14 @@ import (
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
+// copier puts rows of a file into relations.
+type copier struct {
+	*layout
+	meter *progress.Meter
+}
+
 // copyIn loads the part of a table into the relation.
-func (l *loader) copyIn(ctx context.Context, into string, s step) error {
+func (c *copier) copyIn(ctx context.Context, into string, s step) error {
 	if s.part == nil || s.part.Rows == 0 {
 		return nil
 	}
@@ -24,30 +30,30 @@ func (l *loader) copyIn(ctx context.Context, into string, s step) error {
 	if s.part.Format == snapfile.Binary {
 		format = " (FORMAT binary)"
 	}
-	tag, err := l.tx.Conn().PgConn().CopyFrom(ctx, &shareCounter{Reader: s.data(), meter: l.meter, rows: s.part.Rows, raw: s.part.Raw}, fmt.Sprintf("COPY %s%s FROM STDIN%s", into, list, format))
+	tag, err := c.tx.Conn().PgConn().CopyFrom(ctx, &shareCounter{Reader: s.data(), meter: c.meter, rows: s.part.Rows, raw: s.part.Raw}, fmt.Sprintf("COPY %s%s FROM STDIN%s", into, list, format))
 	if err != nil {
 		return err
 	}
 	if got := tag.RowsAffected(); got != s.part.Rows {
-		return l.rowsMissing(*s.part, got)
+		return c.rowsMissing(*s.part, got)
 	}
 	return nil
 }
 
 // inOwnDisplay makes rows and views as a session of the database's users would.
-func (l *loader) inOwnDisplay(ctx context.Context, work func() error) error {
-	if err := execAll(ctx, l.tx, catalog.DisplayOwn()); err != nil {
+func (c *copier) inOwnDisplay(ctx context.Context, work func() error) error {
+	if err := c.exec(ctx, catalog.DisplayOwn()...); err != nil {
 		return err
 	}
 	if err := work(); err != nil {
 		return err
 	}
-	return execAll(ctx, l.tx, catalog.DisplayCopy())
+	return c.exec(ctx, catalog.DisplayCopy()...)
 }
 
 // rowsMissing says that the server took fewer rows than the snapshot has.
-func (l *loader) rowsMissing(t snapfile.Table, got int64) error {
-	return errs.New(nil, msg.RowsMissing.In(l.cfg.lang, t.Name.String(), t.Rows, got), nil)
+func (c *copier) rowsMissing(t snapfile.Table, got int64) error {
+	return errs.New(nil, msg.RowsMissing.In(c.cfg.lang, t.Name.String(), t.Rows, got), nil)
 }
 
 // shareCounter counts rows of a part that is being read by the share of its

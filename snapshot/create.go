@@ -11,35 +11,40 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
-// write makes the file at path. Once the database is known to be one for tests,
-// it calls lock, so that nobody else writes the file until what that returns is
-// called.
-func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string, lock func() (unlock func(), err error)) (Info, error) {
+// create writes the snapshot called name to the file at path. Once the database is known
+// to be one for tests, it takes the lock of the file, unless the caller has it, so that
+// no other process writes the file meanwhile.
+func create(ctx context.Context, d *database, cfg *createConfig, path, name string, locked bool) (Info, error) {
 	began := time.Now()
 	var info Info
-	err := cfg.repeat(ctx, name, func() error {
-		return s.withConn(ctx, func(conn *pgx.Conn) error {
-			if _, err := cfg.guarded(ctx, conn); err != nil {
-				return err
-			}
-			unlock, err := lock()
-			if err != nil {
-				return err
-			}
-			defer unlock()
-			cfg.sweep()
-			cfg.routine(ctx, slog.LevelDebug, msg.SnapshotCreating, "snapshot", name, "path", path)
-			err = s.reading(ctx, conn, func(searchPath string) (err error) {
-				v := saver{store: s, cfg: cfg, path: path, name: name, searchPath: searchPath}
-				info, err = v.save(ctx, conn, s.newMarker(ctx, cfg))
-				if errs.IsClass(err, ErrLocked) {
-					// Who has the lock may be waiting for the marker.
-					v = saver{store: s, cfg: cfg, path: path, name: name, searchPath: searchPath}
-					info, err = v.save(ctx, conn, nil)
+	op := operation{db: d, cfg: &cfg.settings, what: name}
+	err := op.retry(ctx, func() error {
+		return op.persist(ctx, nil, func() error {
+			return d.withConn(ctx, func(conn *pgx.Conn) error {
+				if _, err := cfg.guarded(ctx, conn); err != nil {
+					return err
 				}
-				return err
+				if !locked {
+					unlock, err := claim(ctx, cfg, path, name)
+					if err != nil {
+						return err
+					}
+					defer unlock()
+				}
+				folder{&cfg.settings}.sweep()
+				cfg.routine(ctx, slog.LevelDebug, msg.SnapshotCreating, "snapshot", name, "path", path)
+				err := reading(ctx, d, conn, func(searchPath string) (err error) {
+					export := func(marker *baselineMarker) {
+						info, err = newExporter(d, cfg, path, name, searchPath).export(ctx, conn, marker)
+					}
+					export(newBaselineMarker(ctx, d, &cfg.settings))
+					if errs.IsClass(err, ErrLocked) { // the session that has the lock may be waiting for the marker
+						export(nil)
+					}
+					return err
+				})
+				return blame(ctx, d, &cfg.settings, err)
 			})
-			return s.locked(ctx, &cfg.storeConfig, s.blame(ctx, &cfg.storeConfig, err))
 		})
 	})
 	if err != nil {
@@ -48,4 +53,24 @@ func (s *Store) write(ctx context.Context, cfg *createConfig, path, name string,
 	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotCreated, "snapshot", name, "rows", info.Rows, "bytes", info.Bytes,
 		"tables", len(info.Tables), "took", time.Since(began).Round(time.Millisecond))
 	return info, nil
+}
+
+// claim takes the lock of a file that is to be made.
+func claim(ctx context.Context, cfg *createConfig, path, name string) (unlock func(), err error) {
+	f := folder{&cfg.settings}
+	if err := f.distinct(name); err != nil {
+		return nil, err
+	}
+	unlock, err = f.lock(ctx, path, name)
+	if err != nil || cfg.replace {
+		return unlock, err
+	}
+	ok, err := f.exists(path, name)
+	if ok {
+		err = errs.New(ErrExists, msg.SnapshotExists.In(cfg.lang, name, path), nil)
+	}
+	if err != nil {
+		unlock()
+	}
+	return unlock, err
 }

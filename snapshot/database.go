@@ -2,17 +2,135 @@ package snapshot
 
 import (
 	"context"
-	"time"
+	"fmt"
+	"io"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
+// database is what this process knows of one database. Pools lead to it: it is found
+// by them, and ends with the one that it was made for. A [clone] has one too, which
+// outlives the pools of the tests that use it, one after the other.
+type database struct {
+	config *pgxpool.Config // tells how to connect; without a pool, which it may outlive
+	root   *database       // the database of which it is a clone or a template, or itself
+
+	sessions sessions
+	files    files
+	notices  *notices // those of the root: what is true of one is true of its clones
+	turn     turn
+
+	mu         sync.Mutex
+	baseline   *file             // that this process last brought it to; nil: unknown
+	origins    map[string]bool   // the files of its origin that this process has saved
+	failureLog map[string]func() // of the tests that log what they changed when they fail
+	kept       io.Closer         // see keep
+}
+
+// databaseOf returns the database to which the pool leads.
+func databaseOf(pool *pgxpool.Pool) *database {
+	return testdb.StateOf(pool, func() *database {
+		d := &database{config: pool.Config(), notices: &notices{}}
+		d.root = d
+		return d
+	})
+}
+
+// copyOf returns the database to which the pool leads as one that is a copy of d.
+func (d *database) copyOf(pool *pgxpool.Pool) *database {
+	return &database{config: pool.Config(), root: d.root, notices: d.notices}
+}
+
+// Close ends everything that is kept for the database.
+func (d *database) Close() error {
+	d.sessions.close()
+	return d.endKept()
+}
+
+// endKept ends what keep made.
+func (d *database) endKept() error {
+	d.mu.Lock()
+	kept := d.kept
+	d.kept = nil
+	d.mu.Unlock()
+	if kept == nil {
+		return nil
+	}
+	return kept.Close()
+}
+
+// keep returns what is kept for the database, and ends with it. The first call makes it.
+func keep[T io.Closer](d *database, first func() T) T {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.kept == nil {
+		d.kept = first()
+	}
+	return d.kept.(T)
+}
+
+func (d *database) setBaseline(f *file) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.baseline = f
+}
+
+// baselineFile returns what is known of the file that the database was last brought to,
+// or nil.
+func (d *database) baselineFile() *file {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.baseline == nil {
+		return nil
+	}
+	return d.baseline.closed()
+}
+
+// setOrigin notes the file of the origin that this process has saved.
+func (d *database) setOrigin(path string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.origins == nil {
+		d.origins = map[string]bool{}
+	}
+	d.origins[path] = true
+}
+
+func (d *database) hasOrigin(path string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.origins[path]
+}
+
+// failureLogOf returns what logs the changes of a test that fails, or nil.
+func (d *database) failureLogOf(test string) func() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failureLog[test]
+}
+
+func (d *database) setFailureLog(test string, log func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if log == nil {
+		delete(d.failureLog, test)
+		return
+	}
+	if d.failureLog == nil {
+		d.failureLog = map[string]func(){}
+	}
+	d.failureLog[test] = log
+}
+
 // withConn runs f over a connection of its own: a test may have taken all those
 // of the pool, and settings that we change must not stay on one that it uses.
-func (s *Store) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
-	conn, err := s.connect(ctx)
+func (d *database) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
+	conn, err := d.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -20,11 +138,10 @@ func (s *Store) withConn(ctx context.Context, f func(*pgx.Conn) error) error {
 	return f(conn)
 }
 
-func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
-	config := s.pool.Config()
-	cc := config.ConnConfig
-	if config.BeforeConnect != nil {
-		if err := config.BeforeConnect(ctx, cc); err != nil {
+func (d *database) connect(ctx context.Context) (*pgx.Conn, error) {
+	cc := d.config.ConnConfig.Copy()
+	if d.config.BeforeConnect != nil {
+		if err := d.config.BeforeConnect(ctx, cc); err != nil {
 			return nil, err
 		}
 	}
@@ -36,17 +153,42 @@ func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 	// Roles and databases may have a limit that is meant for those who use them, and
 	// habits in which pgx won't talk. A parameter of the connection's start would be
 	// refused by poolers.
-	if _, err := conn.Exec(ctx, "SET statement_timeout = 0; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on", pgx.QueryExecModeSimpleProtocol); err != nil {
+	set := fmt.Sprintf("SET statement_timeout = 0; SET lock_timeout = %d; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on", lockWait.Milliseconds())
+	if _, err := conn.Exec(ctx, set, pgx.QueryExecModeSimpleProtocol); err != nil {
 		closeConn(conn)
 		return nil, err
 	}
 	return conn, nil
 }
 
-// closeConn does not use the context of the call: the server must hear of the end
-// even after a cancelled one.
-func closeConn(conn *pgx.Conn) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	conn.Close(ctx)
+// session returns the session that is kept, or a new one.
+func (d *database) session(ctx context.Context, cfg *settings) (_ *session, kept bool, err error) {
+	if se := d.sessions.take(); se != nil {
+		return se, true, nil
+	}
+	conn, err := d.connect(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	se, err := newSession(ctx, cfg, conn)
+	return se, false, err
+}
+
+// inSession runs f over a session. A kept one may have been cut since: then f runs
+// again at once, over a new one.
+func (d *database) inSession(ctx context.Context, cfg *settings, f func(*session) error) error {
+	for {
+		se, kept, err := d.session(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		if err = se.guard(cfg); err == nil {
+			err = f(se)
+		}
+		cut := kept && se.conn.IsClosed() && ctx.Err() == nil && errs.IsClass(err, errs.ErrConnection)
+		d.sessions.put(se)
+		if !cut {
+			return err
+		}
+	}
 }

@@ -23,20 +23,25 @@ var workDir, _ = os.Getwd()
 
 // defaultDir returns the folder of the snapshots where no option names one:
 // testdata/snapshots of the package under test, or the user's cache folder where
-// that can't be written.
-func defaultDir(c *storeConfig) string {
+// that can't be written, which is told once.
+func defaultDir(logger *slog.Logger, lang msg.Lang) string {
 	if dir := os.Getenv(EnvDir); dir != "" {
 		return dir
 	}
-	testdata := filepath.Join(workDir, "testdata", "snapshots")
-	dir := packageDir(testdata)
-	if dir != testdata {
-		noteOnce(context.Background(), c, notice{text: msg.FolderElsewhere, reason: testdata}, slog.LevelWarn, "unwritable", testdata, "dir", dir)
+	dir := packageDir()
+	if wanted := testdataDir(); dir != wanted {
+		dirNotices.note(context.Background(), logger, lang, slog.LevelWarn, msg.FolderElsewhere, wanted, "unwritable", wanted, "dir", dir)
 	}
 	return dir
 }
 
-var packageDir = memo(func(dir string) string {
+var dirNotices notices
+
+func testdataDir() string { return filepath.Join(workDir, "testdata", "snapshots") }
+
+// packageDir is asked once: the folder of a package does not change while it is tested.
+var packageDir = sync.OnceValue(func() string {
+	dir := testdataDir()
 	if writable(dir) {
 		return dir
 	}
@@ -47,16 +52,6 @@ var packageDir = memo(func(dir string) string {
 	sum := sha256.Sum256([]byte(workDir))
 	return filepath.Join(cache, "groundhog", "snapshots", hex.EncodeToString(sum[:8]))
 })
-
-// memo calls f once: the folder of a package does not change while it is tested.
-func memo(f func(string) string) func(string) string {
-	var once sync.Once
-	var out string
-	return func(in string) string {
-		once.Do(func() { out = f(in) })
-		return out
-	}
-}
 
 // writable reports whether files can be made in dir, or dir itself in the nearest
 // folder above it that exists.

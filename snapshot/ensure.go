@@ -17,44 +17,155 @@ import (
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
+// ensurer brings a database to a snapshot, which it makes where there is none to use.
+type ensurer struct {
+	db         *database
+	cfg        *ensureConfig
+	path, name string
+	build      func(context.Context) error
+	live       live
+	origin     *origin
+}
+
+// ensure brings the database to the snapshot called name in the file at path. originFile
+// tells where its origin is kept, for a database that fixtures made.
+func ensure(ctx context.Context, d *database, cfg *ensureConfig, path, name string, originFile func() (string, error), build func(context.Context) error) (_ Restored, err error) {
+	if cfg.builder, err = builderKey(cfg.version); err != nil {
+		return Restored{}, cfg.explain(err, msg.CantReadSources)
+	}
+	e := ensurer{db: d, cfg: cfg, path: path, name: name, build: build}
+	if err := e.inspect(ctx); err != nil {
+		return Restored{}, err
+	}
+	e.origin = &origin{db: d, cfg: &cfg.settings, live: e.live, own: originFile}
+	unsaved := e.origin.save(ctx)
+	if unsaved != nil && !readOnlyFolder(unsaved) {
+		return Restored{}, unsaved
+	}
+	f, _, err := e.usable()
+	if err != nil {
+		return Restored{}, err
+	}
+	if f == nil {
+		if unsaved != nil {
+			return Restored{}, unsaved
+		}
+		var built *Restored
+		if f, built, err = e.buildAlone(ctx); err != nil {
+			return Restored{}, err
+		}
+		if built != nil {
+			return *built, nil
+		}
+	} else if unsaved != nil {
+		cfg.logger.WarnContext(ctx, msg.OriginUnkept.In(cfg.lang), "snapshot", name, "error", unsaved)
+	}
+	defer f.close()
+	d.files.remember(f)
+	return restore(ctx, d, &restoreConfig{settings: cfg.settings}, f)
+}
+
 // buildAlone builds the snapshot, or waits for another process that builds it and
-// opens what that one made.
-func (s *Store) buildAlone(ctx context.Context, cfg *ensureConfig, path, name string, build func(context.Context) error) (*snapfile.Reader, *Restored, error) {
-	if err := cfg.distinct(name); err != nil {
+// returns what that one made.
+func (e *ensurer) buildAlone(ctx context.Context) (*file, *Restored, error) {
+	dir := folder{&e.cfg.settings}
+	if err := dir.distinct(e.name); err != nil {
 		return nil, nil, err
 	}
-	unlock, err := cfg.lock(ctx, path, name)
+	unlock, err := dir.lock(ctx, e.path, e.name)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer unlock()
-	r, why, err := s.usable(cfg, path, name)
-	if r != nil || err != nil {
-		return r, nil, err
+	f, why, err := e.usable()
+	if f != nil || err != nil {
+		return f, nil, err
 	}
-	built, err := s.build(ctx, cfg, path, name, why, build)
+	built, err := e.buildLocked(ctx, why)
 	if err != nil {
 		return nil, nil, err
 	}
 	return nil, &built, nil
 }
 
-// usable opens the snapshot when it may be used as it is, else says why not.
-func (s *Store) usable(cfg *ensureConfig, path, name string) (r *snapfile.Reader, why string, err error) {
-	r, err = cfg.open(path, name, false)
+// usable returns the file when it may be used as it is, else says why not.
+func (e *ensurer) usable() (f *file, why string, err error) {
+	f, err = verify(&e.cfg.settings, e.path, e.name)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		return nil, msg.WhyMissing.In(cfg.lang), nil
+		return nil, msg.WhyMissing.In(e.cfg.lang), nil
 	case errors.Is(err, ErrCorrupt):
 		return nil, err.Error(), nil
 	case err != nil:
 		return nil, "", err
 	}
-	if why = cfg.unfit(&r.Manifest); why != "" {
-		r.Close()
+	if why = e.unfit(&f.manifest); why != "" {
+		f.close()
 		return nil, why, nil
 	}
-	return r, "", nil
+	return f, "", nil
+}
+
+// inspect asks the live database who it is, and for its schema as far as it is in
+// scope.
+func (e *ensurer) inspect(ctx context.Context) error {
+	op := operation{db: e.db, cfg: &e.cfg.settings}
+	err := op.retry(ctx, func() error {
+		return op.persist(ctx, nil, func() error { return e.db.withConn(ctx, func(conn *pgx.Conn) error { return e.readLive(ctx, conn) }) })
+	})
+	return e.cfg.explain(err, msg.CantReadSchema)
+}
+
+func (e *ensurer) readLive(ctx context.Context, conn *pgx.Conn) (err error) {
+	if e.live.identity, err = catalog.ReadIdentity(ctx, conn); err != nil {
+		return err
+	}
+	tx, err := catalog.Begin(ctx, conn, readOnly, readSettings)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(ctx)
+	powers, err := e.cfg.guarded(ctx, tx)
+	if err == nil {
+		err = e.cfg.writable(powers)
+	}
+	if err != nil {
+		return err
+	}
+	cat, err := catalog.Read(ctx, tx, e.cfg.lang)
+	if err != nil {
+		return err
+	}
+	sel, err := within(cat, e.cfg.scoped(), true, e.cfg.lang)
+	if err != nil {
+		return err
+	}
+	e.live.tables, e.live.fingerprint = sel.Tables, sel.Schema.Fingerprint()
+	return nil
+}
+
+// buildLocked makes the snapshot again. The caller holds its lock.
+func (e *ensurer) buildLocked(ctx context.Context, why string) (Restored, error) {
+	began, cfg := time.Now(), e.cfg
+	cfg.logger.InfoContext(ctx, msg.Building.In(cfg.lang), "snapshot", e.name, "why", why)
+	if err := e.origin.restore(ctx); err != nil {
+		return Restored{}, err
+	}
+	var err error
+	bubble.Inside(ctx, func(ctx context.Context) { err = e.build(context.WithValue(ctx, building(e.path), true)) })
+	if err != nil {
+		return Restored{}, errs.New(nil, msg.BuilderFailed.In(cfg.lang, e.name), err)
+	}
+	if err = refreshViews(ctx, e.db, &cfg.settings); err != nil {
+		return Restored{}, cfg.explain(err, msg.BuilderFailed, e.name)
+	}
+	info, err := create(ctx, e.db, &cfg.createConfig, e.path, e.name, true)
+	if err != nil {
+		return Restored{}, err
+	}
+	built := builtOf(info, why, began)
+	built.count()
+	return built, nil
 }
 
 // EnvUpdate names the environment variable that, when it is 1, makes [Ensure]
@@ -65,86 +176,24 @@ const EnvUpdate = "GROUNDHOG_UPDATE"
 var processBegan = time.Now()
 
 // unfit says why a whole snapshot can't be used, or nothing.
-func (c *ensureConfig) unfit(m *snapfile.Manifest) (why string) {
+func (e *ensurer) unfit(m *snapfile.Manifest) (why string) {
 	update, _ := strconv.ParseBool(os.Getenv(EnvUpdate))
 	age := time.Since(m.CreatedAt)
 	switch {
-	case m.Builder != c.builder:
-		return msg.WhyBuilder.In(c.lang)
-	case !sameScope(m.Scope, c.scoped()):
-		return msg.WhyOtherScope.In(c.lang, orWhole(scopeText(m.Scope), c.lang), orWhole(scopeText(c.scoped()), c.lang))
-	case m.Fingerprint != c.fingerprint:
-		return msg.WhySchema.In(c.lang)
-	case age > c.maxAge:
-		return msg.WhyAge.In(c.lang, age.Round(time.Second).String(), c.maxAge.String())
+	case m.Builder != e.cfg.builder:
+		return msg.WhyBuilder.In(e.cfg.lang)
+	case !sameScope(m.Scope, e.cfg.scoped()):
+		return msg.WhyOtherScope.In(e.cfg.lang, orWhole(scopeText(m.Scope), e.cfg.lang), orWhole(scopeText(e.cfg.scoped()), e.cfg.lang))
+	case m.Fingerprint != e.live.fingerprint:
+		return msg.WhySchema.In(e.cfg.lang)
+	case age > e.cfg.maxAge:
+		return msg.WhyAge.In(e.cfg.lang, age.Round(time.Second).String(), e.cfg.maxAge.String())
 	case update && m.CreatedAt.Before(processBegan):
-		return msg.WhyUpdate.In(c.lang, EnvUpdate)
+		return msg.WhyUpdate.In(e.cfg.lang, EnvUpdate)
 	}
 	return ""
 }
 
 func orWhole(scope string, lang msg.Lang) string {
 	return cmp.Or(scope, msg.WholeDatabase.In(lang))
-}
-
-// look asks the live database who it is, and for its schema as far as it is in
-// scope.
-func (s *Store) look(ctx context.Context, cfg *ensureConfig) error {
-	err := cfg.repeat(ctx, "", func() error {
-		return s.withConn(ctx, func(conn *pgx.Conn) (err error) {
-			if cfg.identity, err = catalog.ReadIdentity(ctx, conn); err != nil {
-				return err
-			}
-			tx, err := catalog.Begin(ctx, conn, readOnly, readSettings)
-			if err != nil {
-				return err
-			}
-			defer tx.Rollback(ctx)
-			powers, err := cfg.guarded(ctx, tx)
-			if err == nil {
-				err = cfg.writable(powers)
-			}
-			if err != nil {
-				return err
-			}
-			cat, err := catalog.Read(ctx, tx, cfg.lang)
-			if err != nil {
-				return s.locked(ctx, &cfg.storeConfig, err)
-			}
-			sel, err := within(cat, cfg.scoped(), true, cfg.lang)
-			if err != nil {
-				return err
-			}
-			cfg.tables, cfg.fingerprint = sel.Tables, sel.Schema.Fingerprint()
-			return nil
-		})
-	})
-	return cfg.explain(err, msg.CantReadSchema)
-}
-
-// alreadyLocked is for a file whose lock is held.
-func alreadyLocked() (unlock func(), err error) { return func() {}, nil }
-
-// build makes the snapshot anew. The caller holds its lock.
-func (s *Store) build(ctx context.Context, cfg *ensureConfig, path, name, why string, build func(context.Context) error) (Restored, error) {
-	began := time.Now()
-	cfg.logger.InfoContext(ctx, msg.Building.In(cfg.lang), "snapshot", name, "why", why)
-	if err := s.toOrigin(ctx, cfg); err != nil {
-		return Restored{}, err
-	}
-	var err error
-	bubble.Inside(ctx, func(ctx context.Context) { err = build(context.WithValue(ctx, building(path), true)) })
-	if err != nil {
-		return Restored{}, errs.New(nil, msg.BuilderFailed.In(cfg.lang, name), err)
-	}
-	if err = s.refreshViews(ctx); err != nil {
-		return Restored{}, cfg.explain(err, msg.BuilderFailed, name)
-	}
-	info, err := s.write(ctx, &cfg.createConfig, path, name, alreadyLocked)
-	if err != nil {
-		return Restored{}, err
-	}
-	built := builtOf(info, why, began)
-	built.count()
-	return built, nil
 }

@@ -25,36 +25,38 @@ func (s *Store) SetWaits(waits ...time.Duration) { s.waits = waits }
 func SetWorkDir(dir string) { workDir = dir }
 
 // ContextOf is the context of the functions that take a testing.TB.
-var ContextOf = contextOf
+var ContextOf = testdb.Context
 
 // HoldAcross holds the database among processes, as the functions that take a
 // testing.TB do for one that was given.
 func (s *Store) HoldAcross(ctx context.Context) (release func(), err error) {
-	conn, err := s.holdAcross(ctx)
+	conn, err := holdAcross(ctx, s.db, &s.settings)
 	return func() { closeConn(conn) }, err
 }
 
 // Locked explains an error about a lock.
 func (s *Store) Locked(ctx context.Context, err error) error {
-	return s.locked(ctx, &s.storeConfig, err)
+	return lockError(ctx, s.db, &s.settings, err)
 }
 
 // LimitOfClones is how many databases Clone makes at a time.
 var LimitOfClones = limitOfClones
 
 // EndClones drops the databases that nobody uses.
-func (s *Store) EndClones() { endHerds(s.pool) }
+func (s *Store) EndClones() error { return s.db.endKept() }
 
 // CloneAhead makes one for the next Clone.
-func (s *Store) CloneAhead(ctx context.Context, name string) {
-	cfg, f, err := s.cloneConfig(name, nil)
+func (s *Store) CloneAhead(name string) {
+	cfg := s.cloneConfig(nil)
+	f, err := s.db.files.look(&cfg.settings, folder{&cfg.settings}.path(name), name)
 	if err != nil {
 		panic(err)
 	}
-	h := herdOf(testdb.MakerOf(s.pool), f.sum)
-	h.total++
-	h.ahead.Add(1)
-	h.makeAhead(s, cfg, f)
+	f.close()
+	p := clonePoolOf(s.db, testdb.MakerOf(s.pool), f.sum)
+	p.total++
+	p.ahead.Add(1)
+	p.makeAhead(&cfg.settings, f)
 }
 
 // LineDiff compares the texts of changes.

@@ -10,11 +10,11 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 )
 
-// wakeExtensions makes extensions' own triggers for statements fire on their tables,
+// fireExtensions makes extensions' own triggers for statements fire on their tables,
 // since what they keep in memory of these is not what is there any more. before
 // everything is replaced they may write where they want; afterwards, what they
 // wrote into the snapshot's tables is taken back, but for sequences.
-func (l *loader) wakeExtensions(ctx context.Context, afterwards bool) (woken bool, err error) {
+func fireExtensions(ctx context.Context, l *layout, afterwards bool) (fired bool, err error) {
 	var parts, relations []string
 	for _, t := range l.sel.Tables {
 		relations = append(relations, quoteLiteral(catalog.Ident(t.Name))+"::pg_catalog.regclass")
@@ -36,7 +36,7 @@ func (l *loader) wakeExtensions(ctx context.Context, afterwards bool) (woken boo
 					RAISE;
 				WHEN OTHERS THEN
 					NULL;
-			END;`, statements(p.Off), writes, l.loudly(p.Statements), afterwards, statements(p.On)))
+			END;`, statements(p.Off), writes, asUser(p.Statements, l.powers.Replica), afterwards, statements(p.On)))
 	}
 	if len(parts) == 0 {
 		return false, nil
@@ -58,9 +58,9 @@ func (l *loader) wakeExtensions(ctx context.Context, afterwards bool) (woken boo
 // writes counts the rows that the transaction wrote.
 const writes = `(SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(t) + pg_catalog.pg_stat_get_xact_tuples_updated(t) + pg_catalog.pg_stat_get_xact_tuples_deleted(t)) FROM pg_catalog.unnest(tables) t)`
 
-// loudly has triggers fire as in a session of the database's users.
-func (l *loader) loudly(sql []string) string {
-	if !l.powers.Replica {
+// asUser has triggers fire as in a session of the database's users.
+func asUser(sql []string, replica bool) string {
+	if !replica {
 		return statements(sql)
 	}
 	return "SET LOCAL session_replication_role = origin; " + statements(sql) + " SET LOCAL session_replication_role = replica;"

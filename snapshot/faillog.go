@@ -14,27 +14,23 @@ import (
 // of failed tests out of their logs.
 const EnvLogChanges = "GROUNDHOG_LOG_CHANGES"
 
-// logging are the tests that log what they changed when they fail, once.
-var logging sync.Map // of logged to func()
-
-type logged struct {
-	db   *testdb.Database
-	test string
-}
-
 // compareAtMost is how many rows a file may have that is compared for a log.
 const compareAtMost = 200_000
 
-// logChanges logs what t changed when t fails: before a restore takes it away, else
+// shownRows is how many changed rows a failing test shows.
+const shownRows = 20
+
+var shown = changesOption(func(c *changesConfig) { c.limit = shownRows })
+
+// logFailure logs what t changed when t fails: before a restore takes it away, else
 // at the end of t. restored is to be called when the database was brought back.
-func (s *Store) logChanges(t testing.TB, db *testdb.Database, on bool) (restored func()) {
+func logFailure(t testing.TB, s *Store, on bool) (restored func()) {
 	if set := os.Getenv(EnvLogChanges); t.Name() == testdb.MainName || !on || set == "0" || set == "off" {
 		return func() {}
 	}
-	key := logged{db, t.Name()}
-	if tell, ok := logging.Load(key); ok {
+	if log := s.db.failureLogOf(t.Name()); log != nil {
 		if t.Failed() {
-			tell.(func())()
+			log()
 		}
 		return func() {}
 	}
@@ -42,16 +38,25 @@ func (s *Store) logChanges(t testing.TB, db *testdb.Database, on bool) (restored
 		if t.Failed() {
 			return
 		}
-		logging.Store(key, sync.OnceFunc(func() { s.tellChanges(t) }))
+		s.db.setFailureLog(t.Name(), sync.OnceFunc(func() { logChanges(t, s) }))
 		t.Cleanup(func() {
-			if tell, ok := logging.LoadAndDelete(key); ok && t.Failed() {
-				tell.(func())()
+			log := s.db.failureLogOf(t.Name())
+			s.db.setFailureLog(t.Name(), nil)
+			if log != nil && t.Failed() {
+				log()
 			}
 		})
 	}
 }
 
-func (s *Store) tellChanges(t testing.TB) {
+// muteFailureLog keeps the log of t's changes from telling what t fails with.
+func muteFailureLog(t testing.TB, s *Store) {
+	if s.db.failureLogOf(t.Name()) != nil { // what nobody takes away again would silence the test's next run
+		s.db.setFailureLog(t.Name(), func() {})
+	}
+}
+
+func logChanges(t testing.TB, s *Store) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), lockWait)
 	defer cancel()
 	set, err := s.Changes(ctx, shown, changesOption(func(c *changesConfig) { c.most = compareAtMost }))
@@ -62,14 +67,5 @@ func (s *Store) tellChanges(t testing.TB) {
 		t.Log(msg.TestChangedNothing.In("", set.Snapshot))
 	default:
 		t.Log(msg.TestChanged.In("", set.Snapshot, EnvLogChanges, set.text(shownRows, true)))
-	}
-}
-
-// toldHere keeps the log of t's changes from telling the same once more.
-func toldHere(t testing.TB) {
-	_, db := storeOf(t)
-	key := logged{db, t.Name()}
-	if _, ok := logging.Load(key); ok { // what nobody takes away again would silence the test's next run
-		logging.Store(key, func() {})
 	}
 }

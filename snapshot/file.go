@@ -8,7 +8,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
-// file is a snapshot file that was proven.
+// file is a snapshot file that was verified.
 type file struct {
 	path, name string
 	stat       os.FileInfo
@@ -19,34 +19,8 @@ type file struct {
 	reader *snapfile.Reader // open, or nil: see open
 }
 
-// proven are the files that this process has proven, by path. One whose stat is
-// the same is not read again before it has to be loaded.
-var proven sync.Map
-
-// look returns the proven file at path.
-func (c *storeConfig) look(path, name string) (*file, error) {
-	if was, ok := proven.Load(path); ok {
-		f := *was.(*file)
-		stat, err := os.Stat(path)
-		if err == nil && os.SameFile(stat, f.stat) && stat.Size() == f.stat.Size() && stat.ModTime().Equal(f.stat.ModTime()) {
-			f.name = name
-			return &f, nil
-		}
-	}
-	r, err := c.open(path, name, false)
-	if err != nil {
-		return nil, err
-	}
-	f, err := fileOf(r, name)
-	if err != nil {
-		return nil, c.explain(err, msg.SnapshotUnreadable, name)
-	}
-	f.remember()
-	return f, nil
-}
-
-// fileOf takes over the reader of a file that was just proven.
-func fileOf(r *snapfile.Reader, name string) (*file, error) {
+// newFile takes over the reader of a file that was just verified.
+func newFile(r *snapfile.Reader, name string) (*file, error) {
 	stat, err := r.Stat()
 	if err != nil {
 		r.Close()
@@ -60,20 +34,22 @@ func fileOf(r *snapfile.Reader, name string) (*file, error) {
 	return &file{path: r.Path, name: name, stat: stat, manifest: r.Manifest, info: infoOf(&r.Manifest, r.Path, r.Size), sum: sum, reader: r}, nil
 }
 
-// remember keeps what is known of the file for the next look.
-func (f *file) remember() {
-	known := *f
-	known.reader = nil
-	proven.Store(f.path, &known)
+// verify returns the file at path, of which it proves every byte.
+func verify(c *settings, path, name string) (*file, error) {
+	r, err := folder{c}.open(path, name, false)
+	if err != nil {
+		return nil, err
+	}
+	f, err := newFile(r, name)
+	return f, c.explain(err, msg.SnapshotUnreadable, name)
 }
 
-// open opens a file that was proven earlier, and proves what is there now.
-func (f *file) open(c *storeConfig) error {
+// open opens a file that was verified earlier, and verifies what is there now.
+func (f *file) open(c *settings) error {
 	if f.reader != nil {
 		return nil
 	}
-	proven.Delete(f.path)
-	now, err := c.look(f.path, f.name)
+	now, err := verify(c, f.path, f.name)
 	if err != nil {
 		return err
 	}
@@ -84,5 +60,50 @@ func (f *file) open(c *storeConfig) error {
 func (f *file) close() {
 	if f.reader != nil {
 		f.reader.Close()
+		f.reader = nil
 	}
+}
+
+// closed returns what is known of the file, without its reader.
+func (f *file) closed() *file {
+	known := *f
+	known.reader = nil
+	return &known
+}
+
+// files are the files that were verified, by path.
+type files struct {
+	mu   sync.Mutex
+	seen map[string]*file
+}
+
+// look returns the verified file at path. One whose stat is the same as when it was
+// verified is not read again before it has to be loaded.
+func (v *files) look(c *settings, path, name string) (*file, error) {
+	v.mu.Lock()
+	seen := v.seen[path]
+	v.mu.Unlock()
+	if seen != nil {
+		stat, err := os.Stat(path)
+		if err == nil && os.SameFile(stat, seen.stat) && stat.Size() == seen.stat.Size() && stat.ModTime().Equal(seen.stat.ModTime()) {
+			f := *seen
+			f.name = name
+			return &f, nil
+		}
+	}
+	f, err := verify(c, path, name)
+	if err == nil {
+		v.remember(f)
+	}
+	return f, err
+}
+
+// remember keeps what is known of a file for the next look.
+func (v *files) remember(f *file) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.seen == nil {
+		v.seen = map[string]*file{}
+	}
+	v.seen[f.path] = f.closed()
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,9 +11,6 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
-
-	"github.com/groundhogdb/groundhog/internal/errs"
-	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
 // buildWait is how long one process waits for another that builds the same
@@ -24,33 +20,6 @@ const buildWait = 10 * time.Minute
 // building is the key of a context in which a builder runs for the snapshot at
 // that path.
 type building string
-
-// lock makes this process the only one that writes the snapshot at path, and
-// waits while another is. The kernel releases the lock of a process that dies.
-func (c *storeConfig) lock(ctx context.Context, path, name string) (unlock func(), err error) {
-	if ctx.Value(building(path)) != nil {
-		return nil, errs.New(ErrLocked, msg.BuilderWaits.In(c.lang, name), nil)
-	}
-	if err := c.makeDir(); err != nil {
-		return nil, err
-	}
-	file := lockPath(path)
-	l, err := tryLock(file)
-	if err == nil && l == nil {
-		c.logger.InfoContext(ctx, msg.WaitingForBuilder.In(c.lang), "snapshot", name, "whom", whom(file))
-		l, err = waitForLock(ctx, file)
-		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			return nil, errs.New(ErrLocked, msg.BuilderTooSlow.In(c.lang, name, buildWait.String(), file, whom(file)), nil)
-		}
-	}
-	if err != nil {
-		return nil, c.explain(err, msg.FolderUnwritable, c.dir)
-	}
-	// A word for those who wait. Where a locked file can't be written they do
-	// without.
-	_ = os.WriteFile(file, fmt.Appendf(nil, "pid %d, %s, since %s\n", os.Getpid(), filepath.Base(os.Args[0]), time.Now().Format(time.TimeOnly)), 0o644)
-	return func() { release(l, path) }, nil
-}
 
 // release unlocks a snapshot. The lock file of one that is not there goes too.
 func release(l *flock.Flock, path string) {

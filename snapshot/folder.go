@@ -2,12 +2,15 @@ package snapshot
 
 import (
 	"cmp"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -17,21 +20,21 @@ import (
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
-// extension ends the name of a snapshot file.
-const extension = ".groundhog"
+// folder is where the snapshots of a store are.
+type folder struct{ *settings }
 
-// path returns where the snapshot called name is. The name becomes a file name,
-// so it must be one everywhere: it can't leave the folder, nor mean something to
-// a file system.
-func (c *storeConfig) path(name string) (string, error) {
+// path returns where the snapshot called name is. The name becomes a file name, so it
+// must be one everywhere: it can't leave the folder, nor mean something to a file
+// system. One that is none is a fault.
+func (f folder) path(name string) string {
 	if why := badName(name); why != "" {
-		return "", errs.New(ErrInvalidName, msg.BadName.In(c.lang, name, why), nil)
+		f.faults.AddClass(ErrInvalidName, msg.BadName, name, why)
 	}
-	return filepath.Join(c.dir, name+extension), nil
+	return filepath.Join(f.dir, name+extension)
 }
 
 // open opens a snapshot file and proves every byte of it.
-func (c *storeConfig) open(path, name string, unpack bool) (*snapfile.Reader, error) {
+func (f folder) open(path, name string, unpack bool) (*snapfile.Reader, error) {
 	r, err := snapfile.Open(path)
 	if err == nil {
 		if err = r.Verify(unpack); err == nil {
@@ -42,15 +45,15 @@ func (c *storeConfig) open(path, name string, unpack bool) (*snapfile.Reader, er
 	var damage *snapfile.CorruptError
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, errs.New(ErrNotFound, msg.SnapshotNotFound.In(c.lang, name, c.dir, c.known()), nil)
+		return nil, errs.New(ErrNotFound, msg.SnapshotNotFound.In(f.lang, name, f.dir, f.known()), nil)
 	case errors.As(err, &damage):
-		return nil, errs.New(ErrCorrupt, msg.SnapshotCorrupt.In(c.lang, name), err)
+		return nil, errs.New(ErrCorrupt, msg.SnapshotCorrupt.In(f.lang, name), err)
 	}
-	return nil, c.explain(err, msg.SnapshotUnreadable, name)
+	return nil, f.explain(err, msg.SnapshotUnreadable, name)
 }
 
-func (c *storeConfig) names() (names []string) {
-	entries, _ := os.ReadDir(c.dir)
+func (f folder) names() (names []string) {
+	entries, _ := os.ReadDir(f.dir)
 	for _, e := range entries {
 		if name, ok := strings.CutSuffix(e.Name(), extension); ok && badName(name) == "" {
 			names = append(names, name)
@@ -60,15 +63,15 @@ func (c *storeConfig) names() (names []string) {
 }
 
 // known lists the names of the snapshots that are there, for a text.
-func (c *storeConfig) known() string {
-	return cmp.Or(strings.Join(c.names(), ", "), "-")
+func (f folder) known() string {
+	return cmp.Or(strings.Join(f.names(), ", "), "-")
 }
 
 // clash returns the name of another snapshot in the folder that a file system
 // without cases, or with other rules for accents, takes for the same.
-func (c *storeConfig) clash(name string) string {
+func (f folder) clash(name string) string {
 	fold := func(s string) string { return cases.Fold().String(norm.NFC.String(s)) }
-	names := c.names()
+	names := f.names()
 	i := slices.IndexFunc(names, func(other string) bool { return fold(other) == fold(name) })
 	if i < 0 || slices.Contains(names, name) {
 		return ""
@@ -77,44 +80,121 @@ func (c *storeConfig) clash(name string) string {
 }
 
 // distinct refuses a new name that is another's in some file systems.
-func (c *storeConfig) distinct(name string) error {
-	if other := c.clash(name); other != "" {
-		return errs.New(ErrInvalidName, msg.NameClashes.In(c.lang, name, other), nil)
+func (f folder) distinct(name string) error {
+	if other := f.clash(name); other != "" {
+		return errs.New(ErrInvalidName, msg.NameClashes.In(f.lang, name, other), nil)
 	}
 	return nil
 }
 
-func (c *storeConfig) exists(path, name string) (bool, error) {
+func (f folder) exists(path, name string) (bool, error) {
 	_, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	return err == nil, c.explain(err, msg.SnapshotUnreadable, name)
+	return err == nil, f.explain(err, msg.SnapshotUnreadable, name)
+}
+
+// list describes the snapshots in the folder, newest first.
+func (f folder) list(ctx context.Context) ([]Info, error) {
+	entries, err := os.ReadDir(f.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, f.explain(err, msg.FolderUnreadable, f.dir)
+	}
+	list := []Info{}
+	for _, e := range entries {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		name, ok := strings.CutSuffix(e.Name(), extension)
+		if !ok || badName(name) != "" {
+			continue
+		}
+		path := filepath.Join(f.dir, e.Name())
+		r, err := snapfile.Open(path)
+		if err != nil {
+			f.logger.WarnContext(ctx, msg.LeftOutOfList.In(f.lang), "path", path, "error", err.Error())
+			continue
+		}
+		list = append(list, infoOf(&r.Manifest, path, r.Size))
+		r.Close()
+	}
+	slices.SortStableFunc(list, func(a, b Info) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Name, b.Name))
+	})
+	return list, nil
+}
+
+// remove removes a snapshot, waiting for a builder that is at it.
+func (f folder) remove(ctx context.Context, path, name string) error {
+	missing := errs.New(ErrNotFound, msg.SnapshotNotFound.In(f.lang, name, f.dir, f.known()), nil)
+	if ok, err := f.exists(path, name); err != nil {
+		return err
+	} else if !ok {
+		return missing
+	}
+	unlock, err := f.lock(ctx, path, name)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	err = f.fs.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return missing
+	}
+	return f.explain(err, msg.CantDelete, name)
 }
 
 // makeDir makes the folder, with a .gitignore in it so that nothing personal is
 // committed by accident. In a folder that was there it writes none.
-func (c *storeConfig) makeDir() error {
-	if info, err := os.Stat(c.dir); err == nil && info.IsDir() {
+func (f folder) makeDir() error {
+	if info, err := os.Stat(f.dir); err == nil && info.IsDir() {
 		return nil
 	}
-	if err := os.MkdirAll(c.dir, 0o755); err != nil {
-		return c.explain(err, msg.FolderUnwritable, c.dir)
+	if err := os.MkdirAll(f.dir, 0o755); err != nil {
+		return f.explain(err, msg.FolderUnwritable, f.dir)
 	}
-	err := os.WriteFile(filepath.Join(c.dir, ".gitignore"), []byte("*\n"), 0o644)
-	return c.explain(err, msg.FolderUnwritable, c.dir)
+	err := os.WriteFile(filepath.Join(f.dir, ".gitignore"), []byte("*\n"), 0o644)
+	return f.explain(err, msg.FolderUnwritable, f.dir)
+}
+
+// lock makes this process the only one that writes the snapshot at path, and
+// waits while another is. The kernel releases the lock of a process that dies.
+func (f folder) lock(ctx context.Context, path, name string) (unlock func(), err error) {
+	if ctx.Value(building(path)) != nil {
+		return nil, errs.New(ErrLocked, msg.BuilderWaits.In(f.lang, name), nil)
+	}
+	if err := f.makeDir(); err != nil {
+		return nil, err
+	}
+	file := lockPath(path)
+	l, err := tryLock(file)
+	if err == nil && l == nil {
+		f.logger.InfoContext(ctx, msg.WaitingForBuilder.In(f.lang), "snapshot", name, "whom", whom(file))
+		l, err = waitForLock(ctx, file)
+		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+			return nil, errs.New(ErrLocked, msg.BuilderTooSlow.In(f.lang, name, buildWait.String(), file, whom(file)), nil)
+		}
+	}
+	if err != nil {
+		return nil, f.explain(err, msg.FolderUnwritable, f.dir)
+	}
+	// A word for those who wait. Where a locked file can't be written they do
+	// without.
+	_ = os.WriteFile(file, fmt.Appendf(nil, "pid %d, %s, since %s\n", os.Getpid(), filepath.Base(os.Args[0]), time.Now().Format(time.TimeOnly)), 0o644)
+	return func() { release(l, path) }, nil
 }
 
 // sweep removes the temporary files that killed processes left in the folder: a
 // living writer holds the lock of its snapshot.
-func (c *storeConfig) sweep() {
-	entries, _ := os.ReadDir(c.dir)
+func (f folder) sweep() {
+	entries, _ := os.ReadDir(f.dir)
 	for _, e := range entries {
 		file, ok := strings.CutSuffix(e.Name(), extension+".tmp")
 		if !ok || !strings.HasPrefix(file, ".") {
 			continue
 		}
-		path := filepath.Join(c.dir, file[1:]+extension)
+		path := filepath.Join(f.dir, file[1:]+extension)
 		l, err := tryLock(lockPath(path))
 		if err != nil || l == nil {
 			continue

@@ -3,7 +3,6 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,17 +22,6 @@ const testLock int64 = 0x67726f756e646874
 // holdWait is how long a test waits for one of another process.
 var holdWait = 5 * time.Minute
 
-// held are the databases that this process holds.
-var held = struct {
-	sync.Mutex
-	by map[*testdb.Database]*holding
-}{by: map[*testdb.Database]*holding{}}
-
-type holding struct {
-	tests int
-	take  func() (*pgx.Conn, error) // waits at its first call
-}
-
 // hold makes the database t's until t ends. Another test of this process is
 // refused at once, since waiting would deadlock with t.Parallel. Another process
 // may be at a database that was given (fixtures.Use): that one is waited for. In
@@ -44,30 +32,17 @@ func hold(t testing.TB, s *Store, db *testdb.Database) (done func()) {
 	if !db.Given {
 		return func() {}
 	}
-	ctx := contextOf(t)
-	held.Lock()
-	h := held.by[db]
-	if h == nil {
-		h = &holding{take: sync.OnceValues(func() (*pgx.Conn, error) { return s.holdAcross(ctx) })}
-		held.by[db] = h
-	}
-	h.tests++
-	held.Unlock()
+	ctx := testdb.Context(t)
+	wait, giveBack := s.db.turn.take(func() (func(), error) {
+		conn, err := holdAcross(ctx, s.db, &s.settings)
+		return func() { closeConn(conn) }, err
+	})
 	release := func() {
-		held.Lock()
-		h.tests--
-		last := h.tests == 0
-		if last {
-			delete(held.by, db)
-		}
-		held.Unlock()
-		if conn, err := h.take(); last && err == nil {
-			if err := bubble.Outside(ctx, func(context.Context) { closeConn(conn) }); err != nil {
-				t.Error(err)
-			}
+		if err := bubble.Outside(ctx, func(context.Context) { giveBack() }); err != nil {
+			t.Error(err)
 		}
 	}
-	if _, err := bubble.Do(ctx, func(context.Context) (*pgx.Conn, error) { return h.take() }); err != nil {
+	if err := bubble.Err(ctx, func(context.Context) error { return wait() }); err != nil {
 		release()
 		t.Fatal(err)
 	}
@@ -80,10 +55,10 @@ func hold(t testing.TB, s *Store, db *testdb.Database) (done func()) {
 
 // holdAcross takes the lock on the database among processes over a connection
 // that keeps it.
-func (s *Store) holdAcross(ctx context.Context) (*pgx.Conn, error) {
-	conn, err := s.connect(ctx)
+func holdAcross(ctx context.Context, d *database, c *settings) (*pgx.Conn, error) {
+	conn, err := d.connect(ctx)
 	if err != nil {
-		return nil, s.explain(err, msg.CantHold)
+		return nil, c.explain(err, msg.CantHold)
 	}
 	var ok bool
 	_, err = conn.Exec(ctx, "SET lock_timeout = 0; SET statement_timeout = 0; SET idle_session_timeout = 0", pgx.QueryExecModeSimpleProtocol)
@@ -91,17 +66,17 @@ func (s *Store) holdAcross(ctx context.Context) (*pgx.Conn, error) {
 		err = conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock($1)", testLock).Scan(&ok)
 	}
 	if err == nil && !ok {
-		s.logger.InfoContext(ctx, msg.WaitingForTest.In(s.lang), "whom", catalog.AdvisoryHolder(ctx, conn, testLock))
+		c.logger.InfoContext(ctx, msg.WaitingForTest.In(c.lang), "whom", catalog.AdvisoryHolder(ctx, conn, testLock))
 		wait, cancel := context.WithTimeout(ctx, holdWait)
 		defer cancel()
 		_, err = conn.Exec(wait, "SELECT pg_catalog.pg_advisory_lock($1)", testLock)
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			err = errs.New(ErrLocked, msg.HeldByProcess.In(s.lang, holdWait.String()), err)
+			err = errs.New(ErrLocked, msg.HeldByProcess.In(c.lang, holdWait.String()), err)
 		}
 	}
 	if err != nil {
 		closeConn(conn)
-		return nil, s.explain(err, msg.CantHold)
+		return nil, c.explain(err, msg.CantHold)
 	}
 	return conn, nil
 }

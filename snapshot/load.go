@@ -12,7 +12,6 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
-	"github.com/groundhogdb/groundhog/internal/progress"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
@@ -20,44 +19,34 @@ import (
 // loader replaces the content of a database, or what is in scope of it, inside
 // one transaction.
 type loader struct {
-	store  *Store
-	se     *session
-	tx     pgx.Tx
-	powers catalog.Powers
-	cfg    *restoreConfig
-	meter  *progress.Meter
+	*copier
+	reactions *reactions
+}
 
-	sel         *selection
-	types       map[schema.Name]map[string]string // of the columns that take values
-	differences []string                          // between the file's schema and the database's
-	saved       map[schema.Name]map[string]string // types of the file's columns, if there are differences
-	views       []schema.Name                     // the materialised ones, those that others are made of first
-	events      []catalog.Trigger                 // event triggers that would see what is done
-	mayDisable  bool                              // the role may disable them
-	loud        []catalog.Trigger                 // those that can't be disabled; see disturbed.go
-	before      map[schema.Name]catalog.Writes    // the first statement that they see
-	published   published
+func newLoader(t *transaction, cfg *settings) *loader {
+	l := &layout{transaction: t, cfg: cfg}
+	return &loader{copier: &copier{layout: l}, reactions: &reactions{layout: l}}
 }
 
 // replace replaces what is in scope by the rows of the file, without one by none,
 // and sets every sequence to what states tell of it, else to its start. Nobody
 // else writes meanwhile. It returns what was done to each table.
 func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schema.Sequence) (plan []step, err error) {
-	if _, err := l.wakeExtensions(ctx, false); err != nil {
+	if _, err := fireExtensions(ctx, l.layout, false); err != nil {
 		return nil, err
 	}
 	plan, err = l.replaceRows(ctx, r, func() error {
-		if len(l.loud) > 0 { // they may yet take values
+		if len(l.reactions.loud) > 0 { // they may yet take values
 			return nil
 		}
-		return l.sequences(ctx, states, true)
+		return setSequences(ctx, l.layout, states, true)
 	}, func() error { return l.refresh(ctx, l.views) })
 	if err != nil {
 		return nil, err
 	}
-	woken, err := l.wakeExtensions(ctx, true)
-	if err == nil && (woken || len(l.loud) > 0) {
-		err = l.sequences(ctx, states, len(l.loud) == 0)
+	fired, err := fireExtensions(ctx, l.layout, true)
+	if err == nil && (fired || len(l.reactions.loud) > 0) {
+		err = setSequences(ctx, l.layout, states, len(l.reactions.loud) == 0)
 	}
 	return plan, err
 }
@@ -69,7 +58,7 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 		return nil, err
 	}
 	if !l.powers.Replica {
-		l.store.note(ctx, &l.cfg.storeConfig, slog.LevelInfo, msg.NotSuperuser, l.powers.Role, "role", l.powers.Role)
+		l.db.notices.note(ctx, l.cfg.logger, l.cfg.lang, slog.LevelInfo, msg.NotSuperuser, l.powers.Role, "role", l.powers.Role)
 	}
 	if err := l.lockTables(ctx); err != nil {
 		return nil, err
@@ -79,22 +68,31 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 			return nil, err
 		}
 	}
-	wake, err := l.silence(ctx)
+	enable, err := l.reactions.disable(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if err := l.widen(ctx); err != nil {
 		return nil, err
 	}
-	checked, err := l.deferForeignKeys(ctx)
+	keys := foreignKeys{l.layout}
+	checked, err := keys.deferChecks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	plan, back, err := l.planPublished(ctx, r)
+	plan, back, err := planner{l.layout}.planPublished(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	steps := slices.Concat([]func() error{func() error { return l.reload(ctx, plan) }, checked, l.checkForeignKeys(ctx, r), back}, then, []func() error{wake, func() error { return l.putRight(ctx, plan) }})
+	steps := slices.Concat([]func() error{
+		func() error { return l.reload(ctx, plan) },
+		checked,
+		func() error { return keys.check(ctx, r != nil) },
+		back,
+	}, then, []func() error{
+		enable,
+		func() error { return l.putRight(ctx, plan) },
+	})
 	for _, do := range steps {
 		if err := do(); err != nil {
 			return nil, err
@@ -107,7 +105,7 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 // triggers are silent. It may be a single table, by DELETE: TRUNCATE would want
 // those that reference it too.
 func (l *loader) reload(ctx context.Context, plan []step) error {
-	m := merger{l}
+	m := merger{l.copier}
 	if err := m.remove(ctx, plan); err != nil {
 		return err
 	}
@@ -124,7 +122,7 @@ func (l *loader) reload(ctx context.Context, plan []step) error {
 	if len(truncate) > 0 {
 		sql = append(sql, "TRUNCATE TABLE "+strings.Join(truncate, ", "))
 	}
-	if err := execAll(ctx, l.tx, sql); err != nil {
+	if err := l.exec(ctx, sql...); err != nil {
 		return err
 	}
 	return l.inOwnDisplay(ctx, func() error {
@@ -138,7 +136,7 @@ func (l *loader) reload(ctx context.Context, plan []step) error {
 			if err != nil {
 				return ofTable(s.table.Name, err)
 			}
-			if err := l.note(ctx, &plan[i]); err != nil {
+			if err := l.reactions.note(ctx, &plan[i]); err != nil {
 				return err
 			}
 		}
@@ -148,7 +146,7 @@ func (l *loader) reload(ctx context.Context, plan []step) error {
 
 // refresh makes the materialised views anew.
 func (l *loader) refresh(ctx context.Context, views []schema.Name) error {
-	return l.inOwnDisplay(ctx, func() error { return execAll(ctx, l.tx, refreshes(views)) })
+	return l.inOwnDisplay(ctx, func() error { return l.exec(ctx, refreshes(views)...) })
 }
 
 func refreshes(views []schema.Name) (sql []string) {
@@ -161,7 +159,7 @@ func refreshes(views []schema.Name) (sql []string) {
 // putRight removes the rows that event triggers have put into tables since these were
 // loaded. What they did beyond that is an error.
 func (l *loader) putRight(ctx context.Context, plan []step) error {
-	if len(l.loud) == 0 {
+	if len(l.reactions.loud) == 0 {
 		return nil
 	}
 	names := make([]schema.Name, len(plan))
@@ -178,8 +176,8 @@ func (l *loader) putRight(ctx context.Context, plan []step) error {
 		if extra == (catalog.Writes{}) {
 			continue
 		}
-		disturbed := errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.loud)), nil)
-		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reacts(s.table) {
+		disturbed := errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.loud)), nil)
+		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reactions.reacts(s.table) {
 			return disturbed
 		}
 		refused, err := catalog.Refused(ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
@@ -223,8 +221,8 @@ func (l *loader) truncateAgain(ctx context.Context, plan []step, tables map[sche
 		if !tables[s.table.Name] {
 			continue
 		}
-		if l.sel.where[s.table.Name] != "" || l.reacts(s.table) {
-			return errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.loud)), nil)
+		if l.sel.where[s.table.Name] != "" || l.reactions.reacts(s.table) {
+			return errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.loud)), nil)
 		}
 		s.how = byTruncate
 		steps = append(steps, s)
@@ -234,9 +232,9 @@ func (l *loader) truncateAgain(ctx context.Context, plan []step, tables map[sche
 
 // refreshViews does what a restore would, so that tests find the same in the views
 // whether the snapshot was just built or was there.
-func (s *Store) refreshViews(ctx context.Context) error {
-	return s.withConn(ctx, func(conn *pgx.Conn) error {
-		return s.resolving(ctx, &s.storeConfig, &session{conn: conn}, func() error {
+func refreshViews(ctx context.Context, d *database, cfg *settings) error {
+	return d.withConn(ctx, func(conn *pgx.Conn) error {
+		return resolving(ctx, d, cfg, &session{conn: conn}, func() error {
 			return pgx.BeginTxFunc(ctx, conn, writing, func(tx pgx.Tx) error {
 				views, err := catalog.MaterializedViews(ctx, tx)
 				if err != nil {

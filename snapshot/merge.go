@@ -23,7 +23,7 @@ import (
 // Without it a DELETE would cascade to rows that are not in scope; so only rows
 // go that are not in the snapshot, all in one statement, after which their
 // foreign keys are checked, and the others are updated in place.
-type merger struct{ *loader }
+type merger struct{ *copier }
 
 // staged names the temporary table with the rows of the n-th step.
 func staged(n int) string { return fmt.Sprintf("pg_temp.groundhog_new_%d", n) }
@@ -166,22 +166,29 @@ func (m merger) insert(ctx context.Context, n int, s step) error {
 			return err
 		}
 	}
+	skips := false // rows that are there, which are not counted then
 	if s.how == byMerge && !replaceRows && m.keyed(s) {
-		insert += " ON CONFLICT (" + identifiers(s.table.OrderBy) + ") DO " + update(s)
+		set := updates(s)
+		skips = set == ""
+		insert += " ON CONFLICT (" + identifiers(s.table.OrderBy) + ") DO "
+		if skips {
+			insert += "NOTHING"
+		} else {
+			insert += "UPDATE SET " + set
+		}
 	}
 	tag, err := m.tx.Exec(ctx, insert)
 	if err != nil {
 		return err
 	}
-	// DO NOTHING does not count rows that are there.
-	if got := tag.RowsAffected(); got != s.part.Rows && !strings.HasSuffix(insert, " DO NOTHING") {
+	if got := tag.RowsAffected(); got != s.part.Rows && !skips {
 		return m.rowsMissing(*s.part, got)
 	}
 	return m.exec(ctx, "DROP TABLE "+staged(n))
 }
 
-// update is what happens to a row that is there.
-func update(s step) string {
+// updates lists what is set in a row that is there, whose key is the same.
+func updates(s step) string {
 	var set []string
 	for _, c := range s.columns() {
 		if !slices.Contains(s.table.OrderBy, c) {
@@ -189,10 +196,14 @@ func update(s step) string {
 			set = append(set, column+" = EXCLUDED."+column)
 		}
 	}
-	if len(set) == 0 {
-		return "NOTHING"
-	}
-	return "UPDATE SET " + strings.Join(set, ", ")
+	return strings.Join(set, ", ")
+}
+
+// reachesChildren reports whether a DELETE of a referenced row deletes or changes the rows
+// that reference it, by the code of the action in pg_constraint: CASCADE, SET NULL, SET
+// DEFAULT.
+func reachesChildren(onDelete string) bool {
+	return onDelete == "c" || onDelete == "n" || onDelete == "d"
 }
 
 // checkCascades refuses to delete rows in scope when that would delete or change
@@ -213,7 +224,7 @@ func (m merger) checkCascades(ctx context.Context, plan []step) error {
 		}
 		for _, fk := range t.ForeignKeys {
 			n, in := at[fk.References]
-			if !in || plan[n].how != byMerge || !strings.Contains("cnd", fk.OnDelete) {
+			if !in || plan[n].how != byMerge || !reachesChildren(fk.OnDelete) {
 				continue
 			}
 			var rows int64

@@ -7,6 +7,9 @@ import (
 	"unicode/utf8"
 )
 
+// extension ends the name of a snapshot file.
+const extension = ".groundhog"
+
 // badName returns what is wrong with a name, as a word that all languages read.
 func badName(name string) string {
 	const most = 100 // with extension, prefix and suffix below the 255 bytes of file systems

@@ -4,53 +4,43 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"weak"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/msg"
-	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
-// notice is a reason for which something of a database takes longer, or is left out.
-type notice struct {
-	database weak.Pointer[pgxpool.Pool]
-	text     msg.Text
-	reason   string // in no language
+// notices are the reasons that were told for which something of a database takes
+// longer, or is left out.
+type notices struct {
+	mu   sync.Mutex
+	told map[notice]bool
 }
 
-// noticed are those that a logger showed.
-var noticed sync.Map // of notice to true
+type notice struct {
+	text   msg.Text
+	reason string // in no language
+}
 
-// note tells once for each database and reason that something takes longer, or is left
-// out. One that no logger shows is told to the next.
-func (s *Store) note(ctx context.Context, c *storeConfig, level slog.Level, text msg.Text, reason string, args ...any) {
-	noteOnce(ctx, c, notice{weak.Make(s.databases()), text, reason}, level, args...)
+// note tells a reason once. One that no logger shows is told to the next.
+func (n *notices) note(ctx context.Context, logger *slog.Logger, lang msg.Lang, level slog.Level, text msg.Text, reason string, args ...any) {
+	if n.untold(ctx, logger, level, text, reason) && n.first(notice{text, reason}) {
+		logger.Log(ctx, level, text.In(lang), args...)
+	}
 }
 
 // untold reports whether note would tell it.
-func (s *Store) untold(ctx context.Context, c *storeConfig, level slog.Level, text msg.Text, reason string) bool {
-	_, was := noticed.Load(notice{weak.Make(s.databases()), text, reason})
-	return !was && c.logger.Enabled(ctx, level)
+func (n *notices) untold(ctx context.Context, logger *slog.Logger, level slog.Level, text msg.Text, reason string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return !n.told[notice{text, reason}] && logger.Enabled(ctx, level)
 }
 
-func noteOnce(ctx context.Context, c *storeConfig, n notice, level slog.Level, args ...any) {
-	if !c.logger.Enabled(ctx, level) {
-		return
+func (n *notices) first(one notice) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.told == nil {
+		n.told = map[notice]bool{}
 	}
-	if _, was := noticed.LoadOrStore(n, true); !was {
-		c.logger.Log(ctx, level, n.text.In(c.lang), args...)
-	}
-}
-
-// databases is the pool that stands for the database and its clones: what is true of
-// one is true of all.
-func (s *Store) databases() *pgxpool.Pool {
-	if s.of != nil {
-		return s.of
-	}
-	if m := testdb.MakerOf(s.pool); m != nil {
-		return m.Origin()
-	}
-	return s.pool
+	was := n.told[one]
+	n.told[one] = true
+	return !was
 }

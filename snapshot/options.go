@@ -8,9 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/groundhogdb/groundhog/internal/catalog"
-	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/option"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
@@ -19,15 +18,15 @@ import (
 // so that an option in the wrong place does not compile.
 type (
 	// StoreOption is an option of [NewStore].
-	StoreOption interface{ store(*storeConfig) }
+	StoreOption interface{ applyStore(*settings) }
 	// CreateOption is an option of [Create] and [Store.Create].
-	CreateOption interface{ create(*createConfig) }
+	CreateOption interface{ applyCreate(*createConfig) }
 	// RestoreOption is an option of [Restore] and [Store.Restore].
-	RestoreOption interface{ restore(*restoreConfig) }
+	RestoreOption interface{ applyRestore(*restoreConfig) }
 	// EnsureOption is an option of [Ensure] and [Store.Ensure].
-	EnsureOption interface{ ensure(*ensureConfig) }
+	EnsureOption interface{ applyEnsure(*ensureConfig) }
 	// CleanOption is an option of [Clean] and [Store.Clean].
-	CleanOption interface{ clean(*cleanConfig) }
+	CleanOption interface{ applyClean(*cleanConfig) }
 )
 
 // Option is an option of every function of this package.
@@ -42,14 +41,14 @@ type Option interface {
 }
 
 type createConfig struct {
-	storeConfig
+	settings
 	description string
 	replace     bool
 	builder     string
 }
 
 type restoreConfig struct {
-	storeConfig
+	settings
 	mismatch    Policy
 	skipMissing bool
 	terminate   bool
@@ -57,84 +56,80 @@ type restoreConfig struct {
 
 type ensureConfig struct {
 	createConfig
-	version     string
-	maxAge      time.Duration
-	identity    catalog.Identity
-	origin      string          // the file of it
-	tables      []catalog.Table // the live ones that are in scope
-	fingerprint string          // of their schema
+	version string
+	maxAge  time.Duration
 }
 
-type cleanConfig struct{ storeConfig }
+type cleanConfig struct{ settings }
 
 type changesConfig struct {
-	storeConfig
+	settings
 	ignored []string
 	limit   int   // pairs of a table; 0: all
 	most    int64 // rows of a file that is compared; 0: any
 }
 
-type cloneConfig struct{ storeConfig }
+type cloneConfig struct{ settings }
 
 // CloneOption is an option of [Clone] and [Store.Clone].
-type CloneOption interface{ clone(*cloneConfig) }
+type CloneOption interface{ applyClone(*cloneConfig) }
 
 // ChangesOption is an option of [Changes], [RequireUnchanged], [RequireChanges] and
 // [Store.Changes].
-type ChangesOption interface{ changes(*changesConfig) }
+type ChangesOption interface{ applyChanges(*changesConfig) }
 
-type storeOption func(*storeConfig)
+type storeOption func(*settings)
 
-func (o storeOption) store(c *storeConfig) { o(c) }
+func (o storeOption) applyStore(c *settings) { o(c) }
 
-func (o storeOption) create(c *createConfig) { o(&c.storeConfig) }
+func (o storeOption) applyCreate(c *createConfig) { o(&c.settings) }
 
-func (o storeOption) restore(c *restoreConfig) { o(&c.storeConfig) }
+func (o storeOption) applyRestore(c *restoreConfig) { o(&c.settings) }
 
-func (o storeOption) ensure(c *ensureConfig) { o(&c.storeConfig) }
+func (o storeOption) applyEnsure(c *ensureConfig) { o(&c.settings) }
 
-func (o storeOption) clean(c *cleanConfig) { o(&c.storeConfig) }
+func (o storeOption) applyClean(c *cleanConfig) { o(&c.settings) }
 
-func (o storeOption) changes(c *changesConfig) { o(&c.storeConfig) }
+func (o storeOption) applyChanges(c *changesConfig) { o(&c.settings) }
 
-func (o storeOption) clone(c *cloneConfig) { o(&c.storeConfig) }
+func (o storeOption) applyClone(c *cloneConfig) { o(&c.settings) }
 
 // WithDir keeps the snapshots in dir. Without it they are in the folder that
 // the environment variable GROUNDHOG_DIR names, else in testdata/snapshots of
 // the package under test, else, where that can't be written, in the user's
 // cache folder. Packages that share a folder share their snapshots.
 func WithDir(dir string) Option {
-	return storeOption(func(c *storeConfig) { c.dir, c.dirNamed = dir, true })
+	return storeOption(func(c *settings) { c.dir, c.dirNamed = dir, true })
 }
 
 // AllowDatabase lets the database with exactly this name be changed although no
 // word of its name says that it is for tests. A name with one of the words prod,
 // production, live or staging stays refused.
 func AllowDatabase(name string) Option {
-	return storeOption(func(c *storeConfig) { c.allowed = slices.Concat(c.allowed, []string{name}) })
+	return storeOption(func(c *settings) { c.allowed = slices.Concat(c.allowed, []string{name}) })
 }
 
 // WithLogger sends log lines to l. Without it the functions that take a
 // testing.TB log to that test, and a [Store] is silent. A benchmark shows its log
 // always: slog.New(slog.DiscardHandler) keeps it short.
-func WithLogger(l *slog.Logger) Option { return storeOption(func(c *storeConfig) { c.logger = l }) }
+func WithLogger(l *slog.Logger) Option { return storeOption(func(c *settings) { c.logger = l }) }
 
 // WithProgress says whether work of more than a second shows how far it is: as a
 // bar where standard error is a terminal, else as a log line every few seconds.
 // Without it, it does.
-func WithProgress(on bool) Option { return storeOption(func(c *storeConfig) { c.noProgress = !on }) }
+func WithProgress(on bool) Option { return storeOption(func(c *settings) { c.noProgress = !on }) }
 
 // WithLanguage chooses the language of errors and log lines. Without it the
 // environment variable GROUNDHOG_LANG does, else they are English. There are "en"
 // and "ja"; any other is [ErrInvalidArgument].
 func WithLanguage(lang string) Option {
-	return storeOption(func(c *storeConfig) { c.lang = msg.Lang(lang) })
+	return storeOption(func(c *settings) { c.lang = option.Language(lang, &c.faults) })
 }
 
 // LogChanges says whether a test that fails logs what it changed: 20 rows at most,
 // which may hold personal data. Without it, it does, unless the environment variable
 // GROUNDHOG_LOG_CHANGES is 0.
-func LogChanges(on bool) Option { return storeOption(func(c *storeConfig) { c.noChanges = !on }) }
+func LogChanges(on bool) Option { return storeOption(func(c *settings) { c.noChanges = !on }) }
 
 // CreateEnsureOption is an option of [Create] and of [Ensure].
 type CreateEnsureOption interface {
@@ -144,16 +139,16 @@ type CreateEnsureOption interface {
 
 type describe string
 
-func (o describe) create(c *createConfig) { c.description = string(o) }
+func (o describe) applyCreate(c *createConfig) { c.description = string(o) }
 
-func (o describe) ensure(c *ensureConfig) { c.description = string(o) }
+func (o describe) applyEnsure(c *ensureConfig) { c.description = string(o) }
 
 // Description keeps a text for people in the snapshot; see [Info].
 func Description(text string) CreateEnsureOption { return describe(text) }
 
 type createOption func(*createConfig)
 
-func (o createOption) create(c *createConfig) { o(c) }
+func (o createOption) applyCreate(c *createConfig) { o(c) }
 
 // Replace lets [Create] replace a snapshot of the same name. The former file
 // stands until the new one is whole.
@@ -161,7 +156,7 @@ func Replace() CreateOption { return createOption(func(c *createConfig) { c.repl
 
 type restoreOption func(*restoreConfig)
 
-func (o restoreOption) restore(c *restoreConfig) { o(c) }
+func (o restoreOption) applyRestore(c *restoreConfig) { o(c) }
 
 // Policy says what [Restore] does with a snapshot of another schema.
 type Policy string
@@ -198,7 +193,7 @@ func TerminateBlockers() RestoreOption {
 
 type ensureOption func(*ensureConfig)
 
-func (o ensureOption) ensure(c *ensureConfig) { o(c) }
+func (o ensureOption) applyEnsure(c *ensureConfig) { o(c) }
 
 // Version says which version of the builder made the snapshot: [Ensure] builds
 // again when it changes. Without it, [Ensure] builds again whenever a Go file of
@@ -220,7 +215,7 @@ const Forever = forever(0)
 
 type forever int
 
-func (forever) ensure(c *ensureConfig) { c.maxAge = noAge }
+func (forever) applyEnsure(c *ensureConfig) { c.maxAge = noAge }
 
 const (
 	defaultMaxAge = 24 * time.Hour
@@ -246,13 +241,13 @@ type ScopeOption interface {
 
 type scopeOption func(*snapfile.Scope)
 
-func (o scopeOption) store(c *storeConfig) { o(&c.scope) }
+func (o scopeOption) applyStore(c *settings) { o(&c.scope) }
 
-func (o scopeOption) create(c *createConfig) { o(&c.scope) }
+func (o scopeOption) applyCreate(c *createConfig) { o(&c.scope) }
 
-func (o scopeOption) ensure(c *ensureConfig) { o(&c.scope) }
+func (o scopeOption) applyEnsure(c *ensureConfig) { o(&c.scope) }
 
-func (o scopeOption) clean(c *cleanConfig) { o(&c.scope) }
+func (o scopeOption) applyClean(c *cleanConfig) { o(&c.scope) }
 
 // Rows limits a snapshot to the rows whose boolean column is true. Tables without
 // that column are left alone, unless [RowsOf] names them.
@@ -298,7 +293,7 @@ func orBlank(patterns []string) []string {
 
 type changesOption func(*changesConfig)
 
-func (o changesOption) changes(c *changesConfig) { o(c) }
+func (o changesOption) applyChanges(c *changesConfig) { o(c) }
 
 // Ignoring leaves columns out of [Changes], such as those with the time of a write:
 // "updated_at" in all tables, "offices.updated_at" in one, also with the schema
@@ -308,13 +303,13 @@ func Ignoring(columns ...string) ChangesOption {
 	return changesOption(func(c *changesConfig) { c.ignored = slices.Concat(c.ignored, columns) })
 }
 
-func (c *changesConfig) checkIgnored() error {
+// check refuses patterns that can't be meant.
+func (c *changesConfig) check() {
 	for _, p := range c.ignored {
 		if _, err := path.Match(p, ""); err != nil || strings.TrimSpace(p) == "" {
-			return errs.New(ErrInvalidArgument, msg.ScopePattern.In(c.lang, "Ignoring", p), err)
+			c.faults.AddCause(err, msg.ScopePattern, "Ignoring", p)
 		}
 	}
-	return nil
 }
 
 func (c *changesConfig) ignores(table schema.Name, column string) bool {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -27,60 +26,77 @@ import (
 // originName is the snapshot of what was in a database at its first use.
 const originName = ".origin"
 
-// originPath returns where the origin of the database is kept at its first use:
+// live is what the database says of itself.
+type live struct {
+	identity    catalog.Identity
+	tables      []catalog.Table // those that are in scope
+	fingerprint string          // of their schema
+}
+
+// origin is what was in a database at its first use, which is where a builder starts.
+type origin struct {
+	db   *database
+	cfg  *settings
+	live live
+	own  func() (string, error) // where the file is of a database that fixtures made; nil: of another one
+	path string                 // of the file; see find
+}
+
+// ownPath returns where the origin of the database is kept at its first use:
 // where fixtures said, for a database that it made, else beside the snapshots,
 // under the name of the database. Each scope has its own, since the rows out of
 // scope are not touched.
-func (s *Store) originPath(cfg *ensureConfig) (string, error) {
-	path := filepath.Join(cfg.dir, originName+"-"+cfg.identity.String()+extension)
-	if s.origin != nil {
+func (o *origin) ownPath() (string, error) {
+	path := filepath.Join(o.cfg.dir, originName+"-"+o.live.identity.String()+extension)
+	if o.own != nil {
 		var err error
-		if path, err = s.origin(); err != nil {
+		if path, err = o.own(); err != nil {
 			return "", err
 		}
 	}
-	if scope := cfg.scoped(); scope != nil {
+	if scope := o.cfg.scoped(); scope != nil {
 		sum := sha256.Sum256([]byte(scopeText(scope)))
 		path = strings.TrimSuffix(path, extension) + "-" + hex.EncodeToString(sum[:4]) + extension
 	}
 	return path, nil
 }
 
-// keepOrigin saves the rows that are in the database at its first use, which is
+// save saves the rows that are in the database at its first use, which is
 // when the database notes nothing of one: a file may be there from a database that
 // was in the same place.
-func (s *Store) keepOrigin(ctx context.Context, cfg *ensureConfig) error {
-	if state, err := s.findOrigin(ctx, cfg); state == originFits || err != nil {
+func (o *origin) save(ctx context.Context) error {
+	if state, err := o.find(ctx); state == originFits || err != nil {
 		return err
 	}
-	path := cfg.origin
-	own := createConfig{storeConfig: cfg.storeConfig, builder: cfg.identity.String()}
-	own.dir, own.step, own.noProgress = filepath.Dir(path), true, true
-	unlock, err := own.lock(ctx, path, originName)
+	path := o.path
+	cfg := createConfig{settings: *o.cfg, builder: o.live.identity.String()}
+	cfg.dir, cfg.step, cfg.noProgress = filepath.Dir(path), true, true
+	unlock, err := folder{&cfg.settings}.lock(ctx, path, originName)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	// By now it may have been kept by whom we waited for, and who may be building.
-	state, err := s.findOrigin(ctx, cfg)
+	// By now it may have been saved by the process that was waited for, which may be
+	// building.
+	state, err := o.find(ctx)
 	if state == originOutdated && err == nil {
-		err = s.carryOver(ctx, cfg)
+		err = o.carryOver(ctx)
 	}
 	if state == originFits || err != nil {
 		return err
 	}
-	if _, err := s.write(ctx, &own, path, originName, alreadyLocked); err != nil {
+	if _, err := create(ctx, o.db, &cfg, path, originName, true); err != nil {
 		return err
 	}
-	cfg.origin = path
-	if s.origin != nil {
-		kept.Store(path, true)
+	o.path = path
+	if o.own != nil {
+		o.db.setOrigin(path)
 		return nil
 	}
-	pruneOrigins(own.dir, cfg.identity)
+	pruneOrigins(cfg.dir, o.live.identity)
 	// Until it is noted, nothing has happened that would have changed the database.
-	err = s.withConn(ctx, func(conn *pgx.Conn) error { return catalog.MarkOrigin(ctx, conn, filepath.Base(path), path) })
-	return cfg.explain(err, msg.OriginUnmarked)
+	err = o.db.withConn(ctx, func(conn *pgx.Conn) error { return catalog.MarkOrigin(ctx, conn, filepath.Base(path), path) })
+	return o.cfg.explain(err, msg.OriginUnmarked)
 }
 
 // originState is what there is of an origin.
@@ -92,88 +108,79 @@ const (
 	originOutdated                    // it is of a former schema
 )
 
-// findOrigin finds the origin, which may be in the folder of another package that
-// was given the same database. It refuses to take a database that was used before
-// for one that was not.
-func (s *Store) findOrigin(ctx context.Context, cfg *ensureConfig) (originState, error) {
-	own, err := s.originPath(cfg)
+// find finds the file, which may be in the folder of another package that was given the
+// same database. It refuses to take a database that was used before for one that was
+// not.
+func (o *origin) find(ctx context.Context) (originState, error) {
+	own, err := o.ownPath()
 	if err != nil {
-		return originNone, cfg.explain(err, msg.FolderUnwritable, os.TempDir())
+		return originNone, o.cfg.explain(err, msg.FolderUnwritable, os.TempDir())
 	}
-	mark, noted, err := s.originMark(ctx, cfg, own)
+	mark, noted, err := o.mark(ctx, own)
 	if err != nil {
 		return originNone, err
 	}
-	cfg.origin = own
+	o.path = own
 	if mark == catalog.Unmarked {
 		return originNone, nil
 	}
 	if _, err := os.Lstat(own); mark == catalog.Marked && errors.Is(err, fs.ErrNotExist) {
-		cfg.origin = noted
+		o.path = noted
 	}
-	f, err := cfg.openOrigin()
+	f, err := o.open()
 	switch {
 	case errors.Is(err, ErrNotFound) && mark == catalog.Unmarkable:
 		return originNone, nil
 	case errors.Is(err, ErrNotFound):
-		return originNone, errs.New(ErrNotFound, msg.OriginGone.In(cfg.lang, cfg.origin), nil)
+		return originNone, errs.New(ErrNotFound, msg.OriginGone.In(o.cfg.lang, o.path), nil)
 	case err != nil:
 		return originNone, err
 	}
 	defer f.close()
-	if f.manifest.Fingerprint != cfg.fingerprint {
+	if f.manifest.Fingerprint != o.live.fingerprint {
 		return originOutdated, nil
 	}
 	return originFits, nil
 }
 
-// kept are the origins of databases that fixtures made, which this process has
-// saved.
-var kept sync.Map
-
-// originMark reports whether it was noted that the origin was kept, and where: for a
+// mark reports whether it was noted that the origin was saved, and where: for a
 // database that fixtures made, by this process, else in the database.
-func (s *Store) originMark(ctx context.Context, cfg *ensureConfig, path string) (mark catalog.OriginMark, file string, err error) {
-	if s.origin != nil {
-		if _, ok := kept.Load(path); ok {
+func (o *origin) mark(ctx context.Context, path string) (mark catalog.OriginMark, file string, err error) {
+	if o.own != nil {
+		if o.db.hasOrigin(path) {
 			mark = catalog.Marked
 		}
 		return mark, path, nil
 	}
-	err = s.withConn(ctx, func(conn *pgx.Conn) (err error) {
+	err = o.db.withConn(ctx, func(conn *pgx.Conn) (err error) {
 		mark, file, err = catalog.ReadMark(ctx, conn, filepath.Base(path))
 		return err
 	})
-	return mark, file, cfg.explain(err, msg.CantReadSchema)
+	return mark, file, o.cfg.explain(err, msg.CantReadSchema)
 }
 
-// readOnlyFolder tells that files can't be made.
-func readOnlyFolder(err error) bool {
-	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
-}
-
-// openOrigin opens the origin, which must be that of this very database.
-func (c *ensureConfig) openOrigin() (*file, error) {
-	r, err := c.open(c.origin, originName, false)
-	if err == nil && r.Manifest.Builder != c.identity.String() {
-		r.Close()
-		err = errs.New(ErrCorrupt, msg.OriginDamaged.In(c.lang, c.origin), nil)
+// open opens the file, which must be that of this very database.
+func (o *origin) open() (*file, error) {
+	f, err := verify(o.cfg, o.path, originName)
+	if err == nil && f.manifest.Builder != o.live.identity.String() {
+		f.close()
+		err = errs.New(ErrCorrupt, msg.OriginDamaged.In(o.cfg.lang, o.path), nil)
 	}
 	var damage *snapfile.CorruptError
 	if errors.As(err, &damage) {
-		err = errs.New(ErrCorrupt, msg.OriginDamaged.In(c.lang, c.origin), damage)
+		err = errs.New(ErrCorrupt, msg.OriginDamaged.In(o.cfg.lang, o.path), damage)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return fileOf(r, originName)
+	return f, nil
 }
 
 // carryOver brings the database to its origin although the schema has changed
 // since: what of it still has a place is loaded, and tables that are new keep what
 // the change brought.
-func (s *Store) carryOver(ctx context.Context, cfg *ensureConfig) error {
-	f, err := cfg.openOrigin()
+func (o *origin) carryOver(ctx context.Context) error {
+	f, err := o.open()
 	if err != nil {
 		return err
 	}
@@ -183,7 +190,7 @@ func (s *Store) carryOver(ctx context.Context, cfg *ensureConfig) error {
 		known[t.Name] = true
 	}
 	var added []string
-	for _, t := range cfg.tables {
+	for _, t := range o.live.tables {
 		if !known[t.Name] {
 			added = append(added, literally(t.Name.String()))
 		}
@@ -196,30 +203,30 @@ func (s *Store) carryOver(ctx context.Context, cfg *ensureConfig) error {
 		scope.Exclude = slices.Concat(scope.Exclude, added)
 		f.manifest.Scope = &scope
 	}
-	own := restoreConfig{storeConfig: cfg.storeConfig, mismatch: Warn, skipMissing: true}
-	own.noProgress = true
-	if _, err := s.bring(ctx, &own, f); err != nil {
-		return errs.New(nil, msg.OriginUnfit.In(cfg.lang, cfg.origin), err)
+	cfg := restoreConfig{settings: *o.cfg, mismatch: Warn, skipMissing: true}
+	cfg.noProgress = true
+	if _, err := restore(ctx, o.db, &cfg, f); err != nil {
+		return errs.New(ErrSchemaMismatch, msg.OriginUnfit.In(o.cfg.lang, o.path), err)
 	}
 	return nil
+}
+
+// restore brings the database to where a builder starts.
+func (o *origin) restore(ctx context.Context) error {
+	f, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	cfg := restoreConfig{settings: *o.cfg}
+	cfg.step, cfg.noProgress = true, true
+	_, err = restore(ctx, o.db, &cfg, f)
+	return err
 }
 
 // literally writes a name as the pattern that only it matches.
 func literally(name string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
-}
-
-// toOrigin brings the database to where a builder starts.
-func (s *Store) toOrigin(ctx context.Context, cfg *ensureConfig) error {
-	f, err := cfg.openOrigin()
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	own := restoreConfig{storeConfig: cfg.storeConfig}
-	own.step, own.noProgress = true, true
-	_, err = s.bring(ctx, &own, f)
-	return err
 }
 
 // originsOfOthers is how many origins of other servers' databases a folder keeps:
@@ -264,4 +271,9 @@ func pruneOrigins(dir string, me catalog.Identity) {
 	for _, info := range others[min(len(others), originsOfOthers):] {
 		remove(info.Name())
 	}
+}
+
+// readOnlyFolder tells that files can't be made.
+func readOnlyFolder(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }

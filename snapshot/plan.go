@@ -15,26 +15,29 @@ import (
 // truncateFrom is the size of a table's heap from which TRUNCATE beats DELETE.
 const truncateFrom = 256 << 10
 
+// planner decides how rows are replaced.
+type planner struct{ *layout }
+
 // plan decides for each table, in load order, how its rows are replaced by those
 // in the file; without a file, by none. This is the one place where the way is
 // chosen.
-func (l *loader) plan(r *snapfile.Reader) []step {
-	truncate := l.truncatable()
+func (p planner) plan(r *snapfile.Reader) []step {
+	truncate := p.truncatable()
 	parts := map[schema.Name]int{}
 	if r != nil {
 		for i, t := range r.Manifest.Tables {
 			parts[t.Name] = i
 		}
 	}
-	steps := make([]step, len(l.sel.Tables))
-	for n, t := range l.sel.Tables {
-		s := step{table: t, where: l.sel.where[t.Name]}
+	steps := make([]step, len(p.sel.Tables))
+	for n, t := range p.sel.Tables {
+		s := step{table: t, where: p.sel.where[t.Name]}
 		switch {
 		case s.where != "":
 			s.how = byMerge
 		case truncate[t.Name]:
 			s.how = byTruncate
-		case l.powers.Replica:
+		case p.powers.Replica:
 			s.how = byDelete
 		default: // a DELETE would cascade to rows that are not in scope
 			s.how, s.where = byMerge, "true"
@@ -52,17 +55,17 @@ func (l *loader) plan(r *snapfile.Reader) []step {
 // references a truncated one to be truncated with it, even in replica role; so
 // one that other rows reference can't be, and one that only small tables
 // reference takes them along.
-func (l *loader) truncatable() map[schema.Name]bool {
+func (p planner) truncatable() map[schema.Name]bool {
 	can, want := map[schema.Name]bool{}, map[schema.Name]bool{}
-	for _, t := range l.sel.Tables {
-		can[t.Name] = l.sel.where[t.Name] == "" && !l.deaf(t)
+	for _, t := range p.sel.Tables {
+		can[t.Name] = p.sel.where[t.Name] == "" && !p.published.deaf(t, slices.Concat(p.sel.Tables, p.sel.others))
 	}
 	// to carries what holds for a table over to those that it references, or the
 	// other way round, until nothing changes.
 	settle := func(visit func(from, to schema.Name) (changed bool)) {
 		for again := true; again; {
 			again = false
-			for _, t := range slices.Concat(l.sel.Tables, l.sel.others) {
+			for _, t := range slices.Concat(p.sel.Tables, p.sel.others) {
 				for _, fk := range t.ForeignKeys {
 					again = visit(t.Name, fk.References) || again
 				}
@@ -76,8 +79,8 @@ func (l *loader) truncatable() map[schema.Name]bool {
 		}
 		return changed
 	})
-	for _, t := range l.sel.Tables {
-		want[t.Name] = can[t.Name] && (!l.powers.Replica || t.Bytes >= truncateFrom || l.published.refused[t.Name] != "")
+	for _, t := range p.sel.Tables {
+		want[t.Name] = can[t.Name] && (!p.powers.Replica || t.Bytes >= truncateFrom || p.published.refused[t.Name] != "")
 	}
 	settle(func(from, to schema.Name) bool {
 		changed := want[to] && !want[from]
@@ -91,25 +94,25 @@ func (l *loader) truncatable() map[schema.Name]bool {
 
 // planPublished is plan, and makes way for it where tables are published. What it
 // returns makes the replica identities what they were.
-func (l *loader) planPublished(ctx context.Context, r *snapfile.Reader) (plan []step, back func() error, err error) {
+func (p planner) planPublished(ctx context.Context, r *snapfile.Reader) (plan []step, back func() error, err error) {
 	nothing := func() error { return nil }
-	plan = l.plan(r)
-	refused, err := l.refused(ctx, plan)
+	plan = p.plan(r)
+	refused, err := p.published.refusedBy(ctx, plan)
 	if err != nil || len(refused) == 0 {
 		return plan, nothing, err
 	}
-	on, err := l.identify(ctx, plan, refused)
+	on, err := p.published.identify(ctx, plan, refused)
 	if err != nil {
 		return nil, nil, err
 	}
-	back = func() error { return execAll(ctx, l.tx, on) }
-	if len(l.published.refused) == 0 {
+	back = func() error { return p.exec(ctx, on...) }
+	if len(p.published.refused) == 0 {
 		return plan, back, nil
 	}
-	plan = l.plan(r)
+	plan = p.plan(r)
 	for _, s := range plan {
-		if said := l.published.refused[s.table.Name]; said != "" && s.how != byTruncate {
-			return nil, nil, errs.New(errPublished, msg.PublishedRefused.In(l.cfg.lang, s.table.Name.String(), strings.Join(l.published.tables[s.table.Name].By, ", "), said), nil)
+		if said := p.published.refused[s.table.Name]; said != "" && s.how != byTruncate {
+			return nil, nil, errs.New(errPublished, msg.PublishedRefused.In(p.cfg.lang, s.table.Name.String(), strings.Join(p.published.tables[s.table.Name].By, ", "), said), nil)
 		}
 	}
 	return plan, back, nil

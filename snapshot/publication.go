@@ -15,56 +15,57 @@ import (
 // are replaced, so that subscribers hear of each row. Where that is not allowed
 // either, TRUNCATE is, which needs no identity.
 type published struct {
+	*transaction
 	tables  map[schema.Name]catalog.Published
 	refused map[schema.Name]string // those that only TRUNCATE empties, and what the server says
 }
 
-// readPublished reads which tables are published, with names qualified.
-func (l *loader) readPublished(ctx context.Context) error {
-	var names []schema.Name
-	for _, t := range l.sel.Tables {
-		names = append(names, t.Name)
+// readPublished reads which of the tables are published, with names qualified.
+func readPublished(ctx context.Context, t *transaction, tables []catalog.Table) (published, error) {
+	names := make([]schema.Name, len(tables))
+	for i, table := range tables {
+		names[i] = table.Name
 	}
-	found, err := catalog.ReadPublished(ctx, l.tx, names)
-	l.published = published{tables: map[schema.Name]catalog.Published{}, refused: map[schema.Name]string{}}
-	for _, p := range found {
-		l.published.tables[p.Name] = p
+	p := published{transaction: t, tables: map[schema.Name]catalog.Published{}, refused: map[schema.Name]string{}}
+	found, err := catalog.ReadPublished(ctx, t.tx, names)
+	for _, one := range found {
+		p.tables[one.Name] = one
 	}
-	return err
+	return p, err
 }
 
-// deaf tells that subscribers would not hear of a TRUNCATE of the table, but of a DELETE:
-// the rows that are put in again would be there twice for them. Where the table has to
-// be truncated, that can't be helped: with foreign keys that can't be switched off, a
-// DELETE might not be possible.
-func (l *loader) deaf(t catalog.Table) bool {
-	if !l.published.tables[t.Name].Deaf || len(l.published.refused) > 0 {
+// deaf reports whether subscribers would not hear of a TRUNCATE of the table, but of a
+// DELETE: the rows that are put in again would be there twice for them. Where the table
+// has to be truncated, that can't be helped: with foreign keys that can't be switched
+// off, a DELETE might not be possible. all are the tables that may reference it.
+func (p *published) deaf(t catalog.Table, all []catalog.Table) bool {
+	if !p.tables[t.Name].Deaf || len(p.refused) > 0 {
 		return false
 	}
-	return l.powers.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(slices.Concat(l.sel.Tables, l.sel.others), func(other catalog.Table) bool {
+	return p.powers.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(all, func(other catalog.Table) bool {
 		return slices.ContainsFunc(other.ForeignKeys, func(fk catalog.ForeignKey) bool { return fk.References == t.Name })
 	})
 }
 
-// refused returns the tables of the plan that the server refuses to change in the
+// refusedBy returns the tables of the plan that the server refuses to change in the
 // way that was chosen, with what it says.
-func (l *loader) refused(ctx context.Context, plan []step) (map[schema.Name]string, error) {
+func (p *published) refusedBy(ctx context.Context, plan []step) (map[schema.Name]string, error) {
 	leaves := map[how][]uint32{}
 	for _, s := range plan {
-		leaves[s.how] = append(leaves[s.how], l.published.tables[s.table.Name].Leaves...)
+		leaves[s.how] = append(leaves[s.how], p.tables[s.table.Name].Leaves...)
 	}
 	commands := map[how][]string{byDelete: {"DELETE"}, byMerge: {"DELETE"}}
-	if !l.powers.Replica { // rows that are there are updated
+	if !p.powers.Replica { // rows that are there are updated
 		commands[byMerge] = []string{"DELETE", "UPDATE"}
 	}
 	out := map[schema.Name]string{}
 	for way, commands := range commands {
-		said, err := catalog.Refused(ctx, l.tx, leaves[way], commands...)
+		said, err := catalog.Refused(ctx, p.tx, leaves[way], commands...)
 		if err != nil {
 			return nil, err
 		}
 		for _, s := range plan {
-			for _, leaf := range l.published.tables[s.table.Name].Leaves {
+			for _, leaf := range p.tables[s.table.Name].Leaves {
 				if text, ok := said[leaf]; ok {
 					out[s.table.Name] = text
 				}
@@ -78,12 +79,12 @@ func (l *loader) refused(ctx context.Context, plan []step) (map[schema.Name]stri
 // returns what takes that back. Those for which that is not allowed are left as they
 // are, and noted. Partitions may be published as their root, so each tree is switched
 // as a whole.
-func (l *loader) identify(ctx context.Context, plan []step, refused map[schema.Name]string) (back []string, err error) {
+func (p *published) identify(ctx context.Context, plan []step, refused map[schema.Name]string) (back []string, err error) {
 	var names []schema.Name
 	for name := range refused {
 		names = append(names, name)
 	}
-	identities, err := catalog.ReplicaIdentities(ctx, l.tx, names)
+	identities, err := catalog.ReplicaIdentities(ctx, p.tx, names)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +95,12 @@ func (l *loader) identify(ctx context.Context, plan []step, refused map[schema.N
 		}
 		there, restore, ok := catalog.SwitchIdentities(identities[name])
 		if ok {
-			if ok, err = l.try(ctx, there, s); err != nil {
+			if ok, err = p.try(ctx, there, s); err != nil {
 				return nil, err
 			}
 		}
 		if !ok {
-			l.published.refused[name] = refused[name]
+			p.refused[name] = refused[name]
 			continue
 		}
 		back = append(back, restore...)
@@ -110,11 +111,11 @@ func (l *loader) identify(ctx context.Context, plan []step, refused map[schema.N
 // try executes statements after which the server is expected to let the rows of a
 // step be changed, and takes them back if it does not. The savepoint must be gone then:
 // rows that are written below one have another transaction id than the horizon.
-func (l *loader) try(ctx context.Context, sql []string, s step) (ok bool, err error) {
-	if err := execAll(ctx, l.tx, slices.Concat([]string{"SAVEPOINT groundhog_identity"}, sql)); err != nil {
+func (p *published) try(ctx context.Context, sql []string, s step) (ok bool, err error) {
+	if err := p.exec(ctx, slices.Concat([]string{"SAVEPOINT groundhog_identity"}, sql)...); err != nil {
 		return false, err
 	}
-	still, err := l.refused(ctx, []step{s})
+	still, err := p.refusedBy(ctx, []step{s})
 	if err != nil {
 		return false, err
 	}
@@ -122,5 +123,5 @@ func (l *loader) try(ctx context.Context, sql []string, s step) (ok bool, err er
 	if len(still) > 0 {
 		end = slices.Concat([]string{"ROLLBACK TO SAVEPOINT groundhog_identity"}, end)
 	}
-	return len(still) == 0, execAll(ctx, l.tx, end)
+	return len(still) == 0, p.exec(ctx, end...)
 }

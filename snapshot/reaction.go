@@ -20,15 +20,22 @@ import (
 // compared after the last statement that an event trigger can see. Rows that came in
 // between are removed again, by statements that no event trigger sees.
 
-// silence switches off what would react to our statements, or hide rows from
+// reactions are what reacts to our statements, or hides rows from them.
+type reactions struct {
+	*layout
+	loud   []catalog.Trigger              // event triggers that can't be disabled
+	before map[schema.Name]catalog.Writes // the first statement that they see
+}
+
+// disable switches off what would react to our statements, or hide rows from
 // them: user triggers, rules, event triggers, row level security that is forced
 // on the owner. It returns what gives each its state again. In replica role only
 // those marked ALWAYS or REPLICA are awake.
-func (l *loader) silence(ctx context.Context) (wake func() error, err error) {
+func (r *reactions) disable(ctx context.Context) (enable func() error, err error) {
 	var off, on []string
 	alter := func(prefix, kind string, t catalog.Trigger) {
 		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]
-		awake := t.Enabled == "A" || (t.Enabled == "R") == l.powers.Replica
+		awake := t.Enabled == "A" || (t.Enabled == "R") == r.powers.Replica
 		if state == "" || !awake {
 			return
 		}
@@ -40,14 +47,14 @@ func (l *loader) silence(ctx context.Context) (wake func() error, err error) {
 		off = append(off, fmt.Sprintf("%sDISABLE %s %s", prefix, kind, name))
 		on = append(on, fmt.Sprintf("%s%s %s %s", prefix, state, kind, name))
 	}
-	events := l.events
-	if !l.mayDisable {
-		events, l.loud = nil, l.events
+	events := r.events
+	if !r.mayDisable {
+		events, r.loud = nil, r.events
 	}
 	for _, t := range events {
 		alter("ALTER EVENT TRIGGER ", "", t)
 	}
-	for _, t := range l.sel.Tables {
+	for _, t := range r.sel.Tables {
 		if t.Secured && t.Forced {
 			off = append(off, "ALTER TABLE "+t.Only()+" NO FORCE ROW LEVEL SECURITY")
 			on = append(on, "ALTER TABLE "+t.Only()+" FORCE ROW LEVEL SECURITY")
@@ -60,20 +67,20 @@ func (l *loader) silence(ctx context.Context) (wake func() error, err error) {
 		}
 	}
 	slices.Reverse(on) // event triggers last, so that they don't see the others come back
-	return func() error { return execAll(ctx, l.tx, on) }, execAll(ctx, l.tx, off)
+	return func() error { return r.exec(ctx, on...) }, r.exec(ctx, off...)
 }
 
 // note notes what the transaction has written to the table of a step by now.
-func (l *loader) note(ctx context.Context, s *step) error {
-	if len(l.loud) == 0 {
+func (r *reactions) note(ctx context.Context, s *step) error {
+	if len(r.loud) == 0 {
 		return nil
 	}
-	counts, err := catalog.XactWrites(ctx, l.tx, []schema.Name{s.table.Name})
+	counts, err := catalog.XactWrites(ctx, r.tx, []schema.Name{s.table.Name})
 	if err != nil {
 		return err
 	}
 	s.after = &written{Writes: counts[s.table.Name]}
-	err = l.tx.QueryRow(ctx, fmt.Sprintf("SELECT coalesce(pg_catalog.max(t.cmin::text::bigint) FILTER (WHERE %s), -1) FROM %s t", ofTransaction, s.table.Only())).Scan(&s.after.command)
+	err = r.tx.QueryRow(ctx, fmt.Sprintf("SELECT coalesce(pg_catalog.max(t.cmin::text::bigint) FILTER (WHERE %s), -1) FROM %s t", ofTransaction, s.table.Only())).Scan(&s.after.command)
 	return ofTable(s.table.Name, err)
 }
 
@@ -86,17 +93,17 @@ const (
 
 // ofOthers leaves out of a step what event triggers have put into its table in this
 // transaction, which made temporary tables. What they did beyond that is an error.
-func (l *loader) ofOthers(ctx context.Context, s step) (step, error) {
-	if len(l.loud) == 0 {
+func (r *reactions) ofOthers(ctx context.Context, s step) (step, error) {
+	if len(r.loud) == 0 {
 		return s, nil
 	}
-	counts, err := catalog.XactWrites(ctx, l.tx, []schema.Name{s.table.Name})
+	counts, err := catalog.XactWrites(ctx, r.tx, []schema.Name{s.table.Name})
 	if err != nil {
 		return s, err
 	}
-	written := counts[s.table.Name].Since(l.before[s.table.Name])
+	written := counts[s.table.Name].Since(r.before[s.table.Name])
 	if written.Updated != 0 || written.Deleted != 0 {
-		return s, errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.loud)), nil)
+		return s, errs.New(nil, msg.Disturbed.In(r.cfg.lang, s.table.Name.String(), namesOf(r.loud)), nil)
 	}
 	s.where = joinConditions(s.where, "pg_catalog.age(xmin) OPERATOR(pg_catalog.>) pg_catalog.age(pg_catalog.pg_current_xact_id()::pg_catalog.xid)")
 	return s, nil
@@ -104,9 +111,9 @@ func (l *loader) ofOthers(ctx context.Context, s step) (step, error) {
 
 // reacts reports whether triggers, rules or foreign keys react to a DELETE, now that
 // triggers are awake again.
-func (l *loader) reacts(t catalog.Table) bool {
+func (r *reactions) reacts(t catalog.Table) bool {
 	awake := func(t catalog.Trigger) bool {
-		return t.Enabled == "A" || t.Enabled == "O" && !l.powers.Replica || t.Enabled == "R" && l.powers.Replica
+		return t.Enabled == "A" || t.Enabled == "O" && !r.powers.Replica || t.Enabled == "R" && r.powers.Replica
 	}
 	return slices.ContainsFunc(t.Triggers, awake) || slices.ContainsFunc(t.Rules, awake) || t.Secured
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,6 +18,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/progress"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
 // A second connection is worth its cost from this size of the tables on; up to
@@ -27,6 +29,22 @@ const (
 	largestUntil = 16 << 20
 )
 
+// reader reads the tables in scope into a file, as one transaction sees them.
+type reader struct {
+	db         *database
+	cfg        *settings
+	searchPath string // under which tables are read
+	role       string
+
+	tx     pgx.Tx
+	sel    *selection
+	file   *snapfile.Writer
+	meter  *progress.Meter
+	order  []int        // in which tables are read
+	next   atomic.Int64 // in order
+	forced []int        // the tables that are read last; see beginAgain
+}
+
 // readers are the connections that tables are read over: that of the first
 // transaction, and a second one that is opened while that one reads the catalog.
 type readers struct {
@@ -35,11 +53,11 @@ type readers struct {
 	tell  func(id string) // gives the second the snapshot to read; "": there is nothing to do
 }
 
-func (v *saver) readers(ctx context.Context) readers {
+func (r *reader) open(ctx context.Context) readers {
 	group, ctx := errgroup.WithContext(ctx)
 	id := make(chan string, 1)
 	var once sync.Once
-	group.Go(func() error { return v.second(ctx, id) })
+	group.Go(func() error { return r.second(ctx, id) })
 	return readers{group: group, ctx: ctx, tell: func(s string) { once.Do(func() { id <- s }) }}
 }
 
@@ -50,27 +68,34 @@ func (r readers) stop() {
 
 // read copies all tables into the file, over both connections when there is
 // enough to read and the server had a second one to spare.
-func (v *saver) read(ctx context.Context, r readers, size int64) error {
-	if size <= largestUntil {
-		slices.SortStableFunc(v.order, func(a, b int) int { return cmp.Compare(v.sel.Tables[b].Size, v.sel.Tables[a].Size) })
+func (r *reader) read(ctx context.Context, over readers, size int64) error {
+	for i, t := range r.sel.Tables {
+		if t.Secured {
+			r.forced = append(r.forced, i)
+		} else {
+			r.order = append(r.order, i)
+		}
 	}
-	if size >= secondFrom && len(v.forced) == 0 && len(v.order) > 1 {
+	if size <= largestUntil {
+		slices.SortStableFunc(r.order, func(a, b int) int { return cmp.Compare(r.sel.Tables[b].Size, r.sel.Tables[a].Size) })
+	}
+	if size >= secondFrom && len(r.forced) == 0 && len(r.order) > 1 {
 		var id string
-		if err := v.tx.QueryRow(r.ctx, "SELECT pg_catalog.pg_export_snapshot()", pgx.QueryExecModeSimpleProtocol).Scan(&id); err != nil {
+		if err := r.tx.QueryRow(over.ctx, "SELECT pg_catalog.pg_export_snapshot()", pgx.QueryExecModeSimpleProtocol).Scan(&id); err != nil {
 			return err
 		}
-		r.tell(id)
+		over.tell(id)
 	}
-	r.group.Go(func() error { return v.tables(r.ctx, v.tx.Conn()) })
-	r.tell("")
-	if err := r.group.Wait(); err != nil || len(v.forced) == 0 {
+	over.group.Go(func() error { return r.tables(over.ctx, r.tx.Conn()) })
+	over.tell("")
+	if err := over.group.Wait(); err != nil || len(r.forced) == 0 {
 		return err
 	}
-	if err := v.cfg.unhide(ctx, v.tx, v.hidden(), v.role); err != nil {
+	if err := unhide(ctx, r.cfg, r.tx, r.sel.secured(), r.role); err != nil {
 		return err
 	}
-	for _, i := range v.forced {
-		if err := v.table(ctx, v.tx.Conn(), i); err != nil {
+	for _, i := range r.forced {
+		if err := r.table(ctx, r.tx.Conn(), i); err != nil {
 			return err
 		}
 	}
@@ -79,9 +104,9 @@ func (v *saver) read(ctx context.Context, r readers, size int64) error {
 
 // second reads tables over a connection of its own that sees the same state.
 // Without one the first does all the work.
-func (v *saver) second(ctx context.Context, ids <-chan string) error {
+func (r *reader) second(ctx context.Context, ids <-chan string) error {
 	began := false
-	err := v.store.withConn(ctx, func(conn *pgx.Conn) error {
+	err := r.db.withConn(ctx, func(conn *pgx.Conn) error {
 		tx, err := catalog.Begin(ctx, conn, readOnly, readSettings)
 		if err != nil {
 			return err
@@ -92,42 +117,42 @@ func (v *saver) second(ctx context.Context, ids <-chan string) error {
 			return nil
 		}
 		// Whoever waits for a table that the first has would be waited for here.
-		if err := execAll(ctx, tx, append([]string{"SET TRANSACTION SNAPSHOT " + quoteLiteral(id)}, v.keep(" NOWAIT")...)); err != nil {
+		if err := execAll(ctx, tx, append([]string{"SET TRANSACTION SNAPSHOT " + quoteLiteral(id)}, r.sel.lockSQL(" NOWAIT")...)); err != nil {
 			return err
 		}
 		began = true
-		return v.tables(ctx, conn)
+		return r.tables(ctx, conn)
 	})
 	if !began && ctx.Err() == nil && err != nil {
-		v.store.note(ctx, &v.cfg.storeConfig, slog.LevelInfo, msg.OneConnection, err.Error(), "error", errs.Text(err))
+		r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelInfo, msg.OneConnection, err.Error(), "error", errs.Text(err))
 		return nil
 	}
 	return err
 }
 
 // tables copies one table after the other until there is none left.
-func (v *saver) tables(ctx context.Context, conn *pgx.Conn) error {
+func (r *reader) tables(ctx context.Context, conn *pgx.Conn) error {
 	for {
-		n := int(v.next.Add(1)) - 1
-		if n >= len(v.order) {
+		n := int(r.next.Add(1)) - 1
+		if n >= len(r.order) {
 			return nil
 		}
-		if err := v.table(ctx, conn, v.order[n]); err != nil {
+		if err := r.table(ctx, conn, r.order[n]); err != nil {
 			return err
 		}
 	}
 }
 
-func (v *saver) table(ctx context.Context, conn *pgx.Conn, i int) error {
-	t := v.sel.Tables[i]
-	part, err := v.file.Part(i)
+func (r *reader) table(ctx context.Context, conn *pgx.Conn, i int) error {
+	t := r.sel.Tables[i]
+	part, err := r.file.Part(i)
 	if err != nil {
 		return err
 	}
-	where, err := v.condition(ctx, conn, t)
+	where, err := r.condition(ctx, conn, t)
 	var tag pgconn.CommandTag
 	if err == nil {
-		tag, err = conn.PgConn().CopyTo(ctx, rowCounter{part, v.meter}, copyOut(t, where))
+		tag, err = conn.PgConn().CopyTo(ctx, rowCounter{part, r.meter}, copyOut(t, where))
 	}
 	if closed := part.Close(tag.RowsAffected()); err == nil {
 		err = closed
@@ -139,12 +164,12 @@ func (v *saver) table(ctx context.Context, conn *pgx.Conn, i int) error {
 // the search path under which it is read. Where that is not pg_catalog alone, and a
 // value may depend on it, the condition puts pg_catalog in place when the statement is
 // planned and no row has been read: all values come out qualified.
-func (v *saver) condition(ctx context.Context, conn *pgx.Conn, t catalog.Table) (where string, err error) {
-	where = v.sel.where[t.Name]
-	if v.searchPath == catalogOnly {
+func (r *reader) condition(ctx context.Context, conn *pgx.Conn, t catalog.Table) (where string, err error) {
+	where = r.sel.where[t.Name]
+	if r.searchPath == catalogOnly {
 		return where, nil
 	}
-	if err := conn.PgConn().Exec(ctx, localPath(v.searchPath)).Close(); err != nil || t.Portable {
+	if err := conn.PgConn().Exec(ctx, localPath(r.searchPath)).Close(); err != nil || t.Portable {
 		return where, err
 	}
 	holds, err := catalog.HoldsNames(ctx, conn, t.Name)

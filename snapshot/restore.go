@@ -18,28 +18,24 @@ import (
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
-// bring brings the database to the state of a proven file, in the cheapest way that
+// restore brings the database to the state of a verified file, in the cheapest way that
 // is certain to be right. This is the one place where it is chosen.
-func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restored, error) {
+func restore(ctx context.Context, d *database, cfg *restoreConfig, f *file) (Restored, error) {
 	began := time.Now()
 	var restored Restored
-	err := cfg.repeat(ctx, f.name, func() error {
-		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
-			b := bringer{store: s, cfg: cfg, se: se, file: f}
-			err := s.resolving(ctx, &cfg.storeConfig, se, func() (err error) {
-				restored, err = b.bring(ctx)
-				return err
-			})
-			if err == nil {
-				b.unwatched(ctx)
-			}
-			return err
-		})
+	op := operation{db: d, cfg: &cfg.settings, what: f.name, terminate: cfg.terminate}
+	err := op.write(ctx, func(se *session) (err error) {
+		r := restorer{db: d, cfg: cfg, se: se, file: f}
+		restored, err = r.restore(ctx)
+		if err == nil {
+			r.tellUnwatched(ctx)
+		}
+		return err
 	})
 	if err != nil {
 		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 	}
-	setBaseline(s.pool, f)
+	d.setBaseline(f.closed())
 	restored.Info, restored.Duration = f.info, time.Since(began)
 	restored.count()
 	args := []any{"snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes, "way", restored.way()}
@@ -50,38 +46,35 @@ func (s *Store) bring(ctx context.Context, cfg *restoreConfig, f *file) (Restore
 	return restored, nil
 }
 
-// bringer brings a database back over one session.
-type bringer struct {
-	store *Store
-	cfg   *restoreConfig
-	se    *session
-	file  *file
-	anew  bool // what tracks did not do what it should
+// restorer brings a database back over one session.
+type restorer struct {
+	db   *database
+	cfg  *restoreConfig
+	se   *session
+	file *file
+
+	renew bool // the journal, which did not do what it should
 }
 
-func (b *bringer) bring(ctx context.Context) (Restored, error) {
+func (r *restorer) restore(ctx context.Context) (Restored, error) {
 	why := ""
 	switch {
-	case b.file.manifest.Scope != nil:
+	case r.file.manifest.Scope != nil:
 		why = whyScope
-	case !b.se.tracks:
+	case !r.se.tracks:
 		why = whyPowers
-		b.untracked(ctx, b.se.untracked, nil)
+		r.tellUntracked(ctx, r.se.untracked, nil)
 	default:
-		var done bool
-		var restored Restored
-		err := b.locking(ctx, func() (err error) {
-			restored, done, why, err = b.undo(ctx)
-			return err
-		})
+		restored, done, void, err := r.undo(ctx)
 		if failed := unexpected(err); failed != "" {
-			done, why, b.anew, err = false, failed, true, nil
+			done, void, r.renew, err = false, failed, true, nil
 		}
 		if err != nil || done {
 			return restored, err
 		}
+		why = void
 	}
-	return b.reload(ctx, why)
+	return r.reload(ctx, why)
 }
 
 // unexpected is what the server says where an undo failed that should not: data,
@@ -96,19 +89,15 @@ func unexpected(err error) string {
 	return strings.TrimPrefix(errs.Line(pg), pg.Severity+": ")
 }
 
-func (b *bringer) locking(ctx context.Context, work func() error) error {
-	return b.store.locking(ctx, &b.cfg.storeConfig, b.se, b.file.name, b.cfg.terminate, work)
-}
-
 // undo goes back by the journal, as far as that can be done. Otherwise it has done
 // nothing, and says why all tables must be loaded.
-func (b *bringer) undo(ctx context.Context) (restored Restored, done bool, why string, err error) {
-	out, partly, err := track.Restore(ctx, b.se.conn, b.file.sum, b.se.home)
+func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why string, err error) {
+	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.home)
 	if err != nil {
 		return restored, false, "", err
 	}
 	if partly {
-		out, err = b.undoPartly(ctx)
+		out, err = r.undoPartly(ctx)
 		if err != nil {
 			return restored, false, "", err
 		}
@@ -116,7 +105,7 @@ func (b *bringer) undo(ctx context.Context) (restored Restored, done bool, why s
 	if out.Void != "" {
 		return restored, false, out.Void, nil
 	}
-	return Restored{Ways: b.waysTaken(out)}, true, "", nil
+	return Restored{Ways: r.waysTaken(out)}, true, "", nil
 }
 
 // reloadAtMost is the share of a snapshot's rows from which on all tables are
@@ -124,16 +113,16 @@ func (b *bringer) undo(ctx context.Context) (restored Restored, done bool, why s
 const reloadAtMost = 0.5
 
 // undoPartly undoes what the journal can, and loads the other tables.
-func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error) {
-	if err := b.file.open(&b.cfg.storeConfig); err != nil {
+func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error) {
+	if err := r.file.open(&r.cfg.settings); err != nil {
 		return out, err
 	}
-	tx, err := b.se.conn.BeginTx(ctx, writing)
+	tx, err := r.se.conn.BeginTx(ctx, writing)
 	if err != nil {
 		return out, err
 	}
 	defer tx.Rollback(ctx)
-	if out, err = track.Undo(ctx, tx, b.file.sum, b.se.home); err != nil || out.Void != "" {
+	if out, err = track.Undo(ctx, tx, r.file.sum, r.se.home); err != nil || out.Void != "" {
 		return out, err
 	}
 	again := map[schema.Name]bool{}
@@ -141,25 +130,25 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 	for _, t := range out.Tables {
 		again[t.Name] = t.Reload != ""
 	}
-	for _, t := range b.file.manifest.Tables {
+	for _, t := range r.file.manifest.Tables {
 		if again[t.Name] {
 			rows += t.Rows
 		}
 	}
-	if float64(rows) > reloadAtMost*float64(b.file.info.Rows) {
+	if float64(rows) > reloadAtMost*float64(r.file.info.Rows) {
 		return track.Outcome{Void: whyMost}, nil
 	}
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return out, err
 	}
-	l := loader{store: b.store, se: b.se, tx: tx, powers: b.se.powers, cfg: b.cfg}
-	if err := l.match(ctx, &b.file.manifest, b.file.name); err != nil {
+	l := newLoader(&transaction{db: r.db, se: r.se, tx: tx, powers: r.se.powers}, &r.cfg.settings)
+	if err := l.match(ctx, r.file, r.cfg); err != nil {
 		return out, err
 	}
 	l.narrow(func(n schema.Name) bool { return again[n] })
-	l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), rows)
+	l.meter = r.cfg.meter(msg.ProgressRestoring.In(r.cfg.lang, r.file.name), rows)
 	defer l.meter.Done()
-	_, err = l.replaceRows(ctx, b.file.reader)
+	_, err = l.replaceRows(ctx, r.file.reader)
 	if errors.Is(err, errPublished) { // with more tables it can be truncated
 		return track.Outcome{Void: track.Published}, nil
 	}
@@ -174,45 +163,43 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 
 // reload loads all tables, and marks the database as what the file holds, so that
 // the next time it can be undone.
-func (b *bringer) reload(ctx context.Context, why string) (restored Restored, err error) {
-	if err := b.file.open(&b.cfg.storeConfig); err != nil {
+func (r *restorer) reload(ctx context.Context, why string) (restored Restored, err error) {
+	if err := r.file.open(&r.cfg.settings); err != nil {
 		return restored, err
 	}
-	m := &b.file.manifest
-	b.cfg.routine(ctx, slog.LevelDebug, msg.SnapshotRestoring, "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
-	err = b.locking(ctx, func() error {
-		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error {
-			l := loader{store: b.store, se: b.se, tx: tx, powers: powers, cfg: b.cfg}
-			if err := l.match(ctx, m, b.file.name); err != nil {
-				return err
-			}
-			l.meter = b.cfg.meter(msg.ProgressRestoring.In(b.cfg.lang, b.file.name), b.file.info.Rows)
-			defer l.meter.Done()
-			plan, err := l.replace(ctx, b.file.reader, m.Sequences)
-			if err != nil {
-				return err
-			}
-			restored = Restored{Differences: l.differences, Ways: waysOf(plan, whyReloaded(why, b.cfg.lang), b.cfg.lang)}
-			switch {
-			case m.Scope != nil || !b.se.tracks || len(l.differences) > 0:
-			case !mayMark:
-				b.untracked(ctx, track.WhyNot(ctx, tx), nil)
-			default:
-				b.mark(ctx, tx, &l, why)
-			}
-			return nil
-		})
+	m := &r.file.manifest
+	r.cfg.routine(ctx, slog.LevelDebug, msg.SnapshotRestoring, "snapshot", r.file.name, "rows", r.file.info.Rows, "bytes", r.file.info.Bytes)
+	err = change(ctx, r.db, &r.cfg.settings, r.se, func(t *transaction) error {
+		l := newLoader(t, &r.cfg.settings)
+		if err := l.match(ctx, r.file, r.cfg); err != nil {
+			return err
+		}
+		l.meter = r.cfg.meter(msg.ProgressRestoring.In(r.cfg.lang, r.file.name), r.file.info.Rows)
+		defer l.meter.Done()
+		plan, err := l.replace(ctx, r.file.reader, m.Sequences)
+		if err != nil {
+			return err
+		}
+		restored = Restored{Differences: l.differences, Ways: waysOf(plan, whyReloaded(why, r.cfg.lang), r.cfg.lang)}
+		switch {
+		case m.Scope != nil || !r.se.tracks || len(l.differences) > 0:
+		case !t.mayMark:
+			r.tellUntracked(ctx, track.WhyNot(ctx, t.tx), nil)
+		default:
+			r.mark(ctx, t.tx, l, why)
+		}
+		return nil
 	})
 	return restored, err
 }
 
 // mark makes what was loaded the baseline. Where it can't be, it is loaded again
 // the next time.
-func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
+func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 	baseline := l.sel.baseline()
-	baseline.Token, baseline.Home, baseline.Watch, baseline.Anew, baseline.Rows = b.file.sum, b.se.home, l.powers.Super, b.anew || why == track.Damaged, map[schema.Name]int64{}
-	baseline.Untracked = b.store.tellUntracked(ctx, &b.cfg.storeConfig)
-	for _, t := range b.file.manifest.Tables {
+	baseline.Token, baseline.Home, baseline.Watch, baseline.Anew, baseline.Rows = r.file.sum, r.se.home, l.powers.Super, r.renew || why == track.Damaged, map[schema.Name]int64{}
+	baseline.Untracked = untrackedTable(ctx, r.db, &r.cfg.settings)
+	for _, t := range r.file.manifest.Tables {
 		baseline.Rows[t.Name] = t.Rows
 	}
 	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
@@ -223,47 +210,47 @@ func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 	})
 	switch {
 	case errors.Is(err, track.ErrWraparound):
-		b.untracked(ctx, track.Wraparound, nil)
+		r.tellUntracked(ctx, track.Wraparound, nil)
 	case err != nil:
-		b.untracked(ctx, "", err)
+		r.tellUntracked(ctx, "", err)
 	}
 }
 
-// unwatched tells that no event trigger sees changes of the schema, where that is so.
-func (b *bringer) unwatched(ctx context.Context) {
-	role := b.se.powers.Role
-	if b.se.powers.Super || !b.se.tracks || !b.store.untold(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role) {
+// tellUnwatched tells that no event trigger sees changes of the schema, where that is so.
+func (r *restorer) tellUnwatched(ctx context.Context) {
+	role := r.se.powers.Role
+	if r.se.powers.Super || !r.se.tracks || !r.db.notices.untold(ctx, r.cfg.logger, slog.LevelInfo, msg.NotWatched, role) {
 		return
 	}
-	if watched, err := track.Watched(ctx, b.se.conn); err == nil && !watched {
-		b.store.note(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role, "role", role)
+	if watched, err := track.Watched(ctx, r.se.conn); err == nil && !watched {
+		r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelInfo, msg.NotWatched, role, "role", role)
 	}
 }
 
-// untracked tells why restores load everything.
-func (b *bringer) untracked(ctx context.Context, why string, err error) {
-	reason, text := why, whyUntracked(why, b.cfg.lang)
+// tellUntracked tells why restores load everything.
+func (r *restorer) tellUntracked(ctx context.Context, why string, err error) {
+	reason, text := why, whyUntracked(why, r.cfg.lang)
 	if err != nil {
 		reason, text = err.Error(), errs.Text(err)
 	}
 	var pg *pgconn.PgError
 	if why == whyPowers || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
-		text += "; " + msg.TrackRights.In(b.cfg.lang)
+		text += "; " + msg.TrackRights.In(r.cfg.lang)
 	}
-	b.store.note(ctx, &b.cfg.storeConfig, slog.LevelWarn, msg.CantTrack, reason, "role", b.se.powers.Role, "why", text)
+	r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelWarn, msg.CantTrack, reason, "role", r.se.powers.Role, "why", text)
 }
 
 // waysTaken tells what became of each table of the snapshot.
-func (b *bringer) waysTaken(out track.Outcome) []TableWay {
-	lang := b.cfg.lang
+func (r *restorer) waysTaken(out track.Outcome) []TableWay {
+	lang := r.cfg.lang
 	by := map[schema.Name]track.Table{}
 	for _, t := range out.Tables {
 		by[t.Name] = t
 	}
 	nothing, undone := msg.WhyNothing.In(lang), msg.WhyUndone.In(lang)
-	ways := make([]TableWay, len(b.file.manifest.Tables))
-	for i, t := range b.file.manifest.Tables {
-		w := TableWay{Table: b.file.info.Tables[i].Name, Way: Nothing, Why: nothing, Rows: t.Rows}
+	ways := make([]TableWay, len(r.file.manifest.Tables))
+	for i, t := range r.file.manifest.Tables {
+		w := TableWay{Table: r.file.info.Tables[i].Name, Way: Nothing, Why: nothing, Rows: t.Rows}
 		if written, ok := by[t.Name]; ok && written.Reload != "" {
 			w.Way, w.Why = Reloaded, whyReloaded(written.Reload, lang)
 		} else if ok {

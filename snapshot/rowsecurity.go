@@ -15,8 +15,8 @@ import (
 // unhide lets the owner of the tables, on which row level security is forced, read
 // them until the transaction is rolled back. All other tables should have been read:
 // event triggers see the statements, and may write to any table.
-func (c *storeConfig) unhide(ctx context.Context, tx pgx.Tx, tables []catalog.Table, role string) error {
-	if err := c.mayUnhide(tables, role); err != nil {
+func unhide(ctx context.Context, c *settings, tx pgx.Tx, tables []catalog.Table, role string) error {
+	if err := mayUnhide(c, tables, role); err != nil {
 		return err
 	}
 	var names []schema.Name
@@ -46,7 +46,7 @@ func (c *storeConfig) unhide(ctx context.Context, tx pgx.Tx, tables []catalog.Ta
 
 // mayUnhide returns an error unless the role owns the tables and they hide rows only
 // since that is forced.
-func (c *storeConfig) mayUnhide(tables []catalog.Table, role string) error {
+func mayUnhide(c *settings, tables []catalog.Table, role string) error {
 	for _, t := range tables {
 		if !t.Owned || !t.Forced {
 			return errs.New(nil, msg.RowsHidden.In(c.lang, t.Name.String(), role), nil)

@@ -7,42 +7,41 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/option"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
-// checkScope refuses a scope that can't be meant, and puts it in the one order in
-// which scopes are compared.
-func (c *storeConfig) checkScope() error {
-	s := &c.scope
+// checkedScope returns a scope in the one order in which scopes are compared. What
+// can't be meant is a fault.
+func checkedScope(s snapfile.Scope, faults *option.Faults) snapfile.Scope {
 	if s.Rows != "" && strings.TrimSpace(s.Rows) == "" {
-		return errs.New(ErrInvalidArgument, msg.ScopeEmpty.In(c.lang, "Rows"), nil)
+		faults.Add(msg.ScopeEmpty, "Rows")
 	}
 	for i, r := range s.RowsOf {
 		if strings.TrimSpace(r.Table) == "" || strings.TrimSpace(r.Predicate) == "" {
-			return errs.New(ErrInvalidArgument, msg.ScopeEmpty.In(c.lang, "RowsOf"), nil)
-		}
-		if slices.ContainsFunc(s.RowsOf[:i], func(o snapfile.RowsOf) bool { return o.Table == r.Table }) {
-			return errs.New(ErrInvalidArgument, msg.ScopeTwice.In(c.lang, r.Table), nil)
+			faults.Add(msg.ScopeEmpty, "RowsOf")
+		} else if slices.ContainsFunc(s.RowsOf[:i], func(o snapfile.RowsOf) bool { return o.Table == r.Table }) {
+			faults.Add(msg.ScopeTwice, r.Table)
 		}
 	}
-	for option, patterns := range map[string][]string{"Tables": s.Tables, "Exclude": s.Exclude} {
+	check := func(option string, patterns []string) {
 		for _, p := range patterns {
 			if strings.TrimSpace(p) == "" {
-				return errs.New(ErrInvalidArgument, msg.ScopeEmpty.In(c.lang, option), nil)
-			}
-			if _, err := path.Match(p, ""); err != nil {
-				return errs.New(ErrInvalidArgument, msg.ScopePattern.In(c.lang, option, p), err)
+				faults.Add(msg.ScopeEmpty, option)
+			} else if _, err := path.Match(p, ""); err != nil {
+				faults.AddCause(err, msg.ScopePattern, option, p)
 			}
 		}
 	}
+	check("Tables", s.Tables)
+	check("Exclude", s.Exclude)
 	s.Tables, s.Exclude, s.RowsOf = slices.Clone(s.Tables), slices.Clone(s.Exclude), slices.Clone(s.RowsOf)
 	slices.Sort(s.Tables)
 	slices.Sort(s.Exclude)
 	slices.SortFunc(s.RowsOf, func(a, b snapfile.RowsOf) int { return cmp.Compare(a.Table, b.Table) })
-	return nil
+	return s
 }
 
 func sameScope(a, b *snapfile.Scope) bool {

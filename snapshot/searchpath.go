@@ -54,7 +54,7 @@ func joinPaths(paths ...string) string {
 // readPaths lists the search paths under which tables are read, the first one
 // first. What a function behind an index means is of no consequence here: no
 // statement of ours uses such an index.
-func (s *Store) readPaths(ctx context.Context, q catalog.Querier) ([]string, error) {
+func readPaths(ctx context.Context, d *database, q catalog.Querier) ([]string, error) {
 	own, err := ownPath(ctx, q)
 	if err != nil {
 		return nil, err
@@ -63,14 +63,14 @@ func (s *Store) readPaths(ctx context.Context, q catalog.Querier) ([]string, err
 	if err != nil {
 		return nil, err
 	}
-	return slices.Compact([]string{catalogOnly, joinPaths(catalogOnly, own), joinPaths(catalogOnly, s.pathOfPool(ctx)), joinPaths(catalogOnly, own, all)}), nil
+	return slices.Compact([]string{catalogOnly, joinPaths(catalogOnly, own), joinPaths(catalogOnly, pathOfPool(ctx, d)), joinPaths(catalogOnly, own, all)}), nil
 }
 
 // writePaths lists the search paths under which rows are written after the session's
 // own: that which the pool's AfterConnect sets, then one with all schemas, unless a
 // name stands in two of them, since then a function could mean the wrong one.
-func (s *Store) writePaths(ctx context.Context, q catalog.Querier) (paths []string, err error) {
-	if path := s.pathOfPool(ctx); path != "" {
+func writePaths(ctx context.Context, d *database, q catalog.Querier) (paths []string, err error) {
+	if path := pathOfPool(ctx, d); path != "" {
 		paths = append(paths, path)
 	}
 	own, err := ownPath(ctx, q)
@@ -87,12 +87,12 @@ func (s *Store) writePaths(ctx context.Context, q catalog.Querier) (paths []stri
 // pathOfPool returns the search path that the pool's AfterConnect gives a connection,
 // or nothing where there is no such function or it fails. It is asked on a
 // connection of its own, which is closed at once.
-func (s *Store) pathOfPool(ctx context.Context) (path string) {
-	prepare := s.pool.Config().AfterConnect
+func pathOfPool(ctx context.Context, d *database) (path string) {
+	prepare := d.config.AfterConnect
 	if prepare == nil {
 		return ""
 	}
-	err := s.withConn(ctx, func(conn *pgx.Conn) error {
+	err := d.withConn(ctx, func(conn *pgx.Conn) error {
 		if err := prepare(ctx, conn); err != nil {
 			return err
 		}
@@ -107,12 +107,12 @@ func (s *Store) pathOfPool(ctx context.Context) (path string) {
 // resolving runs work, which writes rows over the session, and runs it again under
 // other search paths while a name is not found. The session keeps the one under which
 // all names were found.
-func (s *Store) resolving(ctx context.Context, cfg *storeConfig, se *session, work func() error) error {
+func resolving(ctx context.Context, d *database, cfg *settings, se *session, work func() error) error {
 	first := work()
-	if !unresolved(first) || se.conn.IsClosed() || se.conn.PgConn().TxStatus() != 'I' {
+	if !unresolved(first) || !se.usable() {
 		return first
 	}
-	paths, err := s.writePaths(ctx, se.conn)
+	paths, err := writePaths(ctx, d, se.conn)
 	if err != nil {
 		return errors.Join(first, err)
 	}
@@ -127,17 +127,17 @@ func (s *Store) resolving(ctx context.Context, cfg *storeConfig, se *session, wo
 	if err := se.setPath(ctx, ""); err != nil {
 		return errors.Join(first, err)
 	}
-	return s.blame(ctx, cfg, first)
+	return blame(ctx, d, cfg, first)
 }
 
 // reading runs work, which reads users' tables, under one search path after the other
 // while a name is not found. It asks for the paths over q.
-func (s *Store) reading(ctx context.Context, q catalog.Querier, work func(path string) error) error {
+func reading(ctx context.Context, d *database, q catalog.Querier, work func(path string) error) error {
 	first := work(catalogOnly)
 	if !unresolved(first) {
 		return first
 	}
-	paths, err := s.readPaths(ctx, q)
+	paths, err := readPaths(ctx, d, q)
 	if err != nil {
 		return errors.Join(first, err)
 	}
@@ -151,7 +151,7 @@ func (s *Store) reading(ctx context.Context, q catalog.Querier, work func(path s
 
 // blame names in an error of a function of the users' the function, the object by
 // which it is called, and the table.
-func (s *Store) blame(ctx context.Context, cfg *storeConfig, err error) error {
+func blame(ctx context.Context, d *database, cfg *settings, err error) error {
 	var about *tableError
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || !strings.Contains(pg.Where, "function ") {
@@ -162,7 +162,7 @@ func (s *Store) blame(ctx context.Context, cfg *storeConfig, err error) error {
 		table = &about.table
 	}
 	var calls []catalog.Call
-	asked := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
+	asked := d.withConn(ctx, func(conn *pgx.Conn) (err error) {
 		if _, err = conn.Exec(ctx, "SET search_path = "+catalogOnly); err == nil {
 			calls, err = catalog.Calls(ctx, conn, table)
 		}

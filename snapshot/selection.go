@@ -92,6 +92,29 @@ func (s *selection) baseline() track.Baseline {
 	return b
 }
 
+// lockSQL is the statement that keeps the tables as they are until the end of the
+// transaction: what a TRUNCATE or an ALTER TABLE does, all transactions see.
+func (s *selection) lockSQL(wait string) []string {
+	if len(s.Tables) == 0 {
+		return nil
+	}
+	names := make([]string, len(s.Tables))
+	for i, t := range s.Tables {
+		names[i] = t.Only()
+	}
+	return []string{"LOCK TABLE " + strings.Join(names, ", ") + " IN ACCESS SHARE MODE" + wait}
+}
+
+// secured lists the tables of which row level security hides rows from us.
+func (s *selection) secured() (tables []catalog.Table) {
+	for _, t := range s.Tables {
+		if t.Secured {
+			tables = append(tables, t)
+		}
+	}
+	return tables
+}
+
 // rootsOf returns what tells of a table the one whose partition it is in the end.
 func rootsOf(s schema.Schema) func(schema.Name) schema.Name {
 	parent := map[schema.Name]*schema.Name{}

@@ -10,11 +10,11 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// sequences sets those sequences whose state is another one. setval alone would
+// setSequences sets those sequences whose state is another one. setval alone would
 // outlive a rollback; after ALTER SEQUENCE … RESTART, which gives the sequence a
 // new file, it works on that file and is undone with it. Where event triggers would
 // see that, renew is false, and this is the last of the transaction.
-func (l *loader) sequences(ctx context.Context, states []schema.Sequence, renew bool) error {
+func setSequences(ctx context.Context, l *layout, states []schema.Sequence, renew bool) error {
 	now, err := catalog.Sequences(ctx, l.tx, l.sel.sequences())
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (l *loader) sequences(ctx context.Context, states []schema.Sequence, renew 
 		}
 	}
 	for _, s := range l.sel.Sequences {
-		if want[s.Name], err = l.pastOthers(ctx, s, want[s.Name]); err != nil {
+		if want[s.Name], err = pastOthers(ctx, l, s, want[s.Name]); err != nil {
 			return err
 		}
 	}
@@ -50,7 +50,7 @@ func (l *loader) sequences(ctx context.Context, states []schema.Sequence, renew 
 }
 
 // pastOthers moves the state of a sequence past what rows out of scope use of it.
-func (l *loader) pastOthers(ctx context.Context, s catalog.Sequence, state schema.Sequence) (schema.Sequence, error) {
+func pastOthers(ctx context.Context, l *layout, s catalog.Sequence, state schema.Sequence) (schema.Sequence, error) {
 	whole := map[schema.Name]bool{}
 	for _, t := range l.sel.Tables {
 		whole[t.Name] = l.sel.where[t.Name] == ""

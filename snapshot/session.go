@@ -12,20 +12,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/guard"
 	"github.com/groundhogdb/groundhog/internal/msg"
-	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
-
-// sessionIdle is how long a session is kept for the next call. Connecting takes
-// several times as long as going back does; whoever drops or copies the database
-// should not find us in the way.
-const sessionIdle = time.Second
 
 // session is a connection of our own, set up to change the database.
 type session struct {
@@ -38,118 +31,41 @@ type session struct {
 	untracked string // why not: a reason of msg.WhyUntracked, or what the server says
 }
 
-// sessions are those that wait for the next call.
-var sessions = struct {
-	sync.Mutex
-	by map[*pgxpool.Pool]*keptSession
-}{by: map[*pgxpool.Pool]*keptSession{}}
-
-type keptSession struct {
-	*session
-	timer *time.Timer
-}
-
-// take returns a kept session, or nil.
-func take(pool *pgxpool.Pool) *session {
-	sessions.Lock()
-	defer sessions.Unlock()
-	k := sessions.by[pool]
-	if k == nil {
-		return nil
-	}
-	delete(sessions.by, pool)
-	k.timer.Stop()
-	return k.session
-}
-
-// keep keeps a session for the next call, unless another one is kept already.
-func (s *Store) keep(se *session) {
-	sessions.Lock()
-	defer sessions.Unlock()
-	if sessions.by[s.pool] != nil || se.conn.IsClosed() || se.conn.PgConn().TxStatus() != 'I' {
-		go closeConn(se.conn)
-		return
-	}
-	k := &keptSession{session: se}
-	k.timer = time.AfterFunc(sessionIdle, func() {
-		sessions.Lock()
-		mine := sessions.by[s.pool] == k
-		if mine {
-			delete(sessions.by, s.pool)
-		}
-		sessions.Unlock()
-		if mine {
-			closeConn(se.conn)
-		}
-	})
-	sessions.by[s.pool] = k
-}
-
-// inSession runs f over a session. A kept one may have been cut since: then f runs
-// again at once, over a new one.
-func (s *Store) inSession(ctx context.Context, cfg *storeConfig, f func(*session) error) error {
-	se := take(s.pool)
-	old := se != nil
-	for {
-		if se == nil {
-			var err error
-			if se, err = s.newSession(ctx); err != nil {
-				return err
-			}
-		}
-		if err := guard.Check(se.powers.Database, cfg.allowed, cfg.lang); err != nil {
-			s.keep(se)
-			return err
-		}
-		err := f(se)
-		if err != nil && old && se.conn.IsClosed() && ctx.Err() == nil && errs.IsClass(err, errs.ErrConnection) {
-			se, old = nil, false
-			continue
-		}
-		s.keep(se)
-		return err
-	}
-}
-
-func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
-	conn, err := s.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
+// newSession sets a connection up. On an error it closes it.
+func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session, err error) {
 	defer func() {
 		if err != nil {
 			closeConn(conn)
 		}
 	}()
-	if err := s.ofItsOwn(ctx, conn); err != nil {
+	if err := refusePooler(ctx, cfg, conn); err != nil {
 		return nil, err
 	}
 	se := &session{conn: conn, untracked: whyPowers}
 	if se.powers, err = catalog.ReadPowers(ctx, conn); err != nil {
 		return nil, err
 	}
-	if err := s.writable(se.powers); err != nil {
+	if err := cfg.writable(se.powers); err != nil {
 		return nil, err
 	}
-	settings := fmt.Sprintf("SET lock_timeout = %d;", lockWait.Milliseconds())
-	if se.powers.Replica {
-		settings += track.Settings
-		se.home, err = track.Home(ctx, conn)
-		var pg *pgconn.PgError
-		if err != nil && !errors.As(err, &pg) { // the role may not ask, or the server does not tell
-			return nil, err
-		}
-		se.tracks = err == nil
-		if err != nil {
-			se.untracked = strings.TrimPrefix(errs.Line(err), "ERROR: ")
-		}
+	if !se.powers.Replica {
+		return se, nil
 	}
-	_, err = conn.Exec(ctx, settings, pgx.QueryExecModeSimpleProtocol)
+	se.home, err = track.Home(ctx, conn)
+	var pg *pgconn.PgError
+	if err != nil && !errors.As(err, &pg) { // the role may not ask, or the server does not tell
+		return nil, err
+	}
+	se.tracks = err == nil
+	if err != nil {
+		se.untracked = strings.TrimPrefix(errs.Line(err), "ERROR: ")
+	}
+	_, err = conn.Exec(ctx, track.Settings, pgx.QueryExecModeSimpleProtocol)
 	return se, err
 }
 
-// ofItsOwn refuses a session that a pooler would hand to others with what we set.
-func (s *Store) ofItsOwn(ctx context.Context, conn *pgx.Conn) error {
+// refusePooler refuses a session that a pooler would hand to others with what we set.
+func refusePooler(ctx context.Context, cfg *settings, conn *pgx.Conn) error {
 	self, err := catalog.WhoAmI(ctx, conn)
 	if err != nil {
 		return err
@@ -157,9 +73,19 @@ func (s *Store) ofItsOwn(ctx context.Context, conn *pgx.Conn) error {
 	shared, err := catalog.SharesSessions(ctx, conn, self)
 	if shared {
 		c := conn.Config()
-		return errs.New(ErrInvalidArgument, msg.AddressPooled.In(s.lang, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))), nil)
+		return errs.New(ErrInvalidArgument, msg.AddressPooled.In(cfg.lang, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))), nil)
 	}
 	return err
+}
+
+// usable reports whether another operation can use the session.
+func (se *session) usable() bool {
+	return !se.conn.IsClosed() && se.conn.PgConn().TxStatus() == 'I'
+}
+
+// guard refuses a database that is not for tests.
+func (se *session) guard(cfg *settings) error {
+	return guard.Check(se.powers.Database, cfg.allowed, cfg.lang)
 }
 
 // setPath gives the session a search path; an empty one stands for that with which
@@ -183,8 +109,88 @@ func (se *session) usersPath() string {
 	return localPath(se.path)
 }
 
-var _ = testdb.OnClose(func(pool *pgxpool.Pool) {
-	if se := take(pool); se != nil {
-		closeConn(se.conn)
+// setLockWait sets how long statements of the session wait for locks.
+func (se *session) setLockWait(ctx context.Context, wait time.Duration) error {
+	_, err := se.conn.Exec(ctx, "SELECT pg_catalog.set_config('lock_timeout', $1, false)", fmt.Sprint(wait.Milliseconds()))
+	return err
+}
+
+func (se *session) close() { closeConn(se.conn) }
+
+// closeConn does not use the context of the call: the server must hear of the end
+// even after a cancelled one.
+func closeConn(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	conn.Close(ctx)
+}
+
+// sessionIdle is how long a session is kept for the next call. Connecting takes
+// several times as long as going back does; another session that drops or copies the
+// database should not find ours in the way.
+const sessionIdle = time.Second
+
+// sessions keep one session for the next call.
+type sessions struct {
+	mu      sync.Mutex
+	idle    *session
+	timer   *time.Timer // closes it
+	ended   bool
+	closing sync.WaitGroup // of the timer
+}
+
+// take returns the session that is kept, or nil.
+func (s *sessions) take() *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	se := s.idle
+	if se != nil {
+		s.idle = nil
+		s.timer.Stop()
 	}
-})
+	return se
+}
+
+// put keeps a session for the next call, unless another one is kept already.
+func (s *sessions) put(se *session) {
+	if !s.keep(se) {
+		se.close()
+	}
+}
+
+func (s *sessions) keep(se *session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle != nil || s.ended || !se.usable() {
+		return false
+	}
+	s.idle = se
+	s.timer = time.AfterFunc(sessionIdle, func() { s.expire(se) })
+	return true
+}
+
+// expire closes a session that is still kept.
+func (s *sessions) expire(se *session) {
+	s.mu.Lock()
+	mine := s.idle == se
+	if mine {
+		s.idle = nil
+		s.closing.Add(1)
+	}
+	s.mu.Unlock()
+	if mine {
+		defer s.closing.Done()
+		se.close()
+	}
+}
+
+// close closes the session that is kept, and keeps none from then on.
+func (s *sessions) close() {
+	s.mu.Lock()
+	s.ended = true
+	s.mu.Unlock()
+	if se := s.take(); se != nil {
+		se.close()
+	}
+	s.closing.Wait()
+}

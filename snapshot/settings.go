@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,20 +12,24 @@ import (
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/guard"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/option"
 	"github.com/groundhogdb/groundhog/internal/progress"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
-type storeConfig struct {
+// settings are what holds for every operation of a store.
+type settings struct {
 	dir     string // absolute
 	allowed []string
 	logger  *slog.Logger
 	lang    msg.Lang
 	scope   snapfile.Scope
+	fs      snapfile.FS
+	faults  option.Faults // of the options and arguments of a call
 
 	dirNamed   bool // by an option
 	noProgress bool
-	step       bool            // of another operation; see storeConfig.routine
+	step       bool            // of another operation; see settings.routine
 	noChanges  bool            // in the log of a test that failed
 	waits      []time.Duration // between attempts; none: the usual ones
 }
@@ -36,44 +39,31 @@ const lockWait = 5 * time.Second
 
 var discard = slog.New(slog.DiscardHandler)
 
-// check proves options and settles what they left open.
-func (c *storeConfig) check() error {
-	if c.lang != "" {
-		lang, ok := msg.Parse(string(c.lang))
-		if !ok {
-			return errs.New(ErrInvalidArgument, msg.UnknownLanguage.In("", string(c.lang)), nil)
-		}
-		c.lang = lang
-	}
+// configure applies the options of one call to c, its copy of the store's settings,
+// and settles what they left open. What is wrong with them is in c.faults.
+func configure[O any](c *settings, options []O, apply func(O)) {
+	option.Each(options, &c.faults, apply)
 	if c.logger == nil {
 		c.logger = discard
 	}
 	switch {
 	case c.dirNamed && strings.TrimSpace(c.dir) == "":
-		return errs.New(ErrInvalidArgument, msg.DirEmpty.In(c.lang), nil)
+		c.faults.Add(msg.DirEmpty)
 	case c.dir == "":
-		c.dir = defaultDir(c)
+		c.dir = defaultDir(c.logger, c.lang)
 	}
 	if dir, err := filepath.Abs(c.dir); err == nil { // a test may change the working directory later
 		c.dir = dir
 	}
-	return c.checkScope()
+	c.scope = checkedScope(c.scope, &c.faults)
 }
 
-// apply applies the options of one call to its copy c of the store's settings.
-func apply[O any](c *storeConfig, opts []O, one func(O)) error {
-	for i, o := range opts {
-		if any(o) == nil {
-			return errs.New(ErrInvalidArgument, msg.OptionNil.In(c.lang, strconv.Itoa(i+1)), nil)
-		}
-		one(o)
-	}
-	return c.check()
-}
+// err returns an error that names all faults of the call, or nil.
+func (c *settings) err() error { return c.faults.Err(c.lang) }
 
 // explain gives an error of an operation on a snapshot its class and says what
 // was being done. An error that has both already passes through.
-func (c *storeConfig) explain(err error, text msg.Text, args ...any) error {
+func (c *settings) explain(err error, text msg.Text, args ...any) error {
 	var ours *errs.Error
 	if err == nil || errors.As(err, &ours) {
 		return errs.Tell(err)
@@ -83,19 +73,19 @@ func (c *storeConfig) explain(err error, text msg.Text, args ...any) error {
 
 // routine is a line that tells what an operation did. One that is a step of another
 // operation keeps it to itself; warnings and reasons it tells as any other.
-func (c *storeConfig) routine(ctx context.Context, level slog.Level, text msg.Text, args ...any) {
+func (c *settings) routine(ctx context.Context, level slog.Level, text msg.Text, args ...any) {
 	if !c.step {
 		c.logger.Log(ctx, level, text.In(c.lang), args...)
 	}
 }
 
 // meter shows how far long work is.
-func (c *storeConfig) meter(what string, rows int64) *progress.Meter {
+func (c *settings) meter(what string, rows int64) *progress.Meter {
 	return progress.Start(progress.Work{What: what, Total: rows, Lang: c.lang, Logger: c.logger, Off: c.noProgress})
 }
 
 // guarded asks the database who it is and refuses one that is not for tests.
-func (c *storeConfig) guarded(ctx context.Context, q catalog.Querier) (catalog.Powers, error) {
+func (c *settings) guarded(ctx context.Context, q catalog.Querier) (catalog.Powers, error) {
 	powers, err := catalog.ReadPowers(ctx, q)
 	if err != nil {
 		return powers, err
@@ -110,7 +100,7 @@ func (c *storeConfig) guarded(ctx context.Context, q catalog.Querier) (catalog.P
 }
 
 // writable refuses a server that nothing can be changed on.
-func (c *storeConfig) writable(powers catalog.Powers) error {
+func (c *settings) writable(powers catalog.Powers) error {
 	if !powers.Standby {
 		return nil
 	}
@@ -118,7 +108,7 @@ func (c *storeConfig) writable(powers catalog.Powers) error {
 }
 
 // scoped returns the scope, or nil when it is the whole database.
-func (c *storeConfig) scoped() *snapfile.Scope {
+func (c *settings) scoped() *snapfile.Scope {
 	if s := c.scope; s.Rows == "" && len(s.RowsOf)+len(s.Tables)+len(s.Exclude) == 0 {
 		return nil
 	}

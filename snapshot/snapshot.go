@@ -116,13 +116,11 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
-	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 )
@@ -132,7 +130,7 @@ import (
 func Create(t testing.TB, name string, opts ...CreateOption) Info {
 	t.Helper()
 	s, _ := storeOf(t)
-	info, err := s.Create(contextOf(t), name, opts...)
+	info, err := s.Create(testdb.Context(t), name, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,14 +151,9 @@ func Restore(t testing.TB, name string, opts ...RestoreOption) Restored {
 	t.Helper()
 	s, db := storeOf(t)
 	defer hold(t, s, db)()
-	cfg := restoreConfig{storeConfig: s.storeConfig}
-	for _, o := range opts {
-		if o != nil {
-			o.restore(&cfg)
-		}
-	}
-	defer s.logChanges(t, db, !cfg.noChanges)()
-	restored, err := s.Restore(contextOf(t), name, opts...)
+	cfg := s.restoreConfig(opts)
+	defer logFailure(t, s, !cfg.noChanges)()
+	restored, err := outside(testdb.Context(t), s, func(ctx context.Context) (Restored, error) { return s.restore(ctx, name, cfg) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +174,7 @@ func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureO
 	if build != nil {
 		failed := t.Failed()
 		run = func(ctx context.Context) error {
-			defer inBuilder(ctx, t)()
+			defer testdb.WithContext(t, ctx)()
 			build(t)
 			if t.Failed() && !failed {
 				return fmt.Errorf("%s failed", t.Name())
@@ -189,14 +182,9 @@ func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureO
 			return nil
 		}
 	}
-	cfg := ensureConfig{createConfig: createConfig{storeConfig: s.storeConfig}}
-	for _, o := range opts {
-		if o != nil {
-			o.ensure(&cfg)
-		}
-	}
-	defer s.logChanges(t, db, !cfg.noChanges)()
-	restored, err := s.Ensure(contextOf(t), name, run, opts...)
+	cfg := s.ensureConfig(opts)
+	defer logFailure(t, s, !cfg.noChanges)()
+	restored, err := outside(testdb.Context(t), s, func(ctx context.Context) (Restored, error) { return s.ensure(ctx, name, run, cfg) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +197,7 @@ func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureO
 func Changes(t testing.TB, opts ...ChangesOption) ChangeSet {
 	t.Helper()
 	s, _ := storeOf(t)
-	set, err := s.Changes(contextOf(t), opts...)
+	set, err := s.Changes(testdb.Context(t), opts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,12 +209,12 @@ func Changes(t testing.TB, opts ...ChangesOption) ChangeSet {
 func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
 	t.Helper()
 	s, _ := storeOf(t)
-	set, err := s.Changes(contextOf(t), append(slices.Clone(opts), shown)...)
+	set, err := s.Changes(testdb.Context(t), append(slices.Clone(opts), shown)...)
 	switch {
 	case err != nil:
 		t.Fatal(err)
 	case !set.Empty():
-		toldHere(t)
+		muteFailureLog(t, s)
 		t.Fatal(msg.NotUnchanged.In("", set.Snapshot, "\n"+set.text(shownRows, true)))
 	}
 }
@@ -246,13 +234,17 @@ func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
 //	`, snapshot.Ignoring("updated_at"))
 func RequireChanges(t testing.TB, want string, opts ...ChangesOption) {
 	t.Helper()
-	set := Changes(t, opts...)
+	s, _ := storeOf(t)
+	set, err := s.Changes(testdb.Context(t), opts...)
+	if err != nil {
+		t.Fatal(err)
+	}
 	got := set.Text()
 	text := lineDiff(want, got)
 	if text == "" {
 		return
 	}
-	toldHere(t)
+	muteFailureLog(t, s)
 	if strings.Count(got, "\n") > copiedLines {
 		got = set.text(shownRows, false)
 	}
@@ -264,11 +256,6 @@ func RequireChanges(t testing.TB, want string, opts ...ChangesOption) {
 
 // copiedLines is up to how many lines a failure tells all, to be copied.
 const copiedLines = 200
-
-// shownRows is how many changed rows a failing test shows.
-const shownRows = 20
-
-var shown = changesOption(func(c *changesConfig) { c.limit = shownRows })
 
 // Clone gives t a database of its own, at the snapshot called name, and returns a
 // pool that leads to it. From then on it is t's database, and that of its subtests:
@@ -283,30 +270,27 @@ var shown = changesOption(func(c *changesConfig) { c.limit = shownRows })
 func Clone(t testing.TB, name string, opts ...CloneOption) *pgxpool.Pool {
 	t.Helper()
 	s, _ := storeOf(t)
-	cfg, f, err := s.cloneConfig(name, opts)
+	cfg := s.cloneConfig(opts)
+	if bubble.In() && !bubble.Owns(t) {
+		cfg.faults.Add(msg.NotOfBubble, "snapshot.Clone")
+	}
+	var p *clonePool
+	c, err := outside(testdb.Context(t), s, func(ctx context.Context) (c *clone, err error) {
+		p, c, err = s.clone(ctx, name, t.Name(), cfg)
+		return c, err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if bubble.In() && !bubble.Owns(t) {
-		t.Fatal(errs.New(ErrInvalidArgument, msg.NotOfBubble.In(cfg.lang, "snapshot.Clone"), nil))
-	}
-	var h *herd
-	c, err := bubble.Do(contextOf(t), func(ctx context.Context) (*clone, error) {
-		h = herdOf(testdb.MakerOf(s.pool), f.sum)
-		return h.take(ctx, s, cfg, f, t.Name())
-	})
-	if err != nil {
-		t.Fatal(cfg.explain(err, msg.CantClone, name))
-	}
 	t.Cleanup(func() {
-		if err := bubble.Err(contextOf(t), func(ctx context.Context) error { return h.giveBack(ctx, t, c) }); err != nil {
+		if err := bubble.Err(testdb.Context(t), func(ctx context.Context) error { return p.giveBack(ctx, t, c) }); err != nil {
 			t.Error(err)
 		}
 	})
-	c.copy.Set(t, c.db)
-	own, db := storeOf(t)
-	own.logChanges(t, db, !cfg.noChanges)()
-	return c.db.Pool
+	c.source.Set(t, c.lent)
+	own, _ := storeOf(t)
+	logFailure(t, own, !cfg.noChanges)()
+	return c.lent.Pool
 }
 
 // Clean empties the tables of t's database; see [Store.Clean]. It fails t on an
@@ -315,7 +299,7 @@ func Clean(t testing.TB, opts ...CleanOption) {
 	t.Helper()
 	s, db := storeOf(t)
 	defer hold(t, s, db)()
-	if err := s.Clean(contextOf(t), opts...); err != nil {
+	if err := s.Clean(testdb.Context(t), opts...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -341,32 +325,7 @@ func storeOf(t testing.TB) (*Store, *testdb.Database) {
 		t.Fatal(err)
 	}
 	if !db.Given {
-		s.origin = func() (string, error) { return db.File("origin" + extension) }
+		s.originFile = func() (string, error) { return db.File("origin" + extension) }
 	}
 	return s, db
-}
-
-// contextOf returns a context for work that may run in t.Cleanup, where
-// t.Context is already cancelled.
-func contextOf(t testing.TB) context.Context {
-	if ctx, ok := builders.Load(t.Name()); ok {
-		return ctx.(context.Context)
-	}
-	return context.WithoutCancel(t.Context())
-}
-
-// builders holds the contexts of the builders that run, by the names of their
-// tests.
-var builders sync.Map
-
-// inBuilder makes ctx that of what is done for t until done is called.
-func inBuilder(ctx context.Context, t testing.TB) (done func()) {
-	before, nested := builders.Swap(t.Name(), ctx)
-	return func() {
-		if nested {
-			builders.Store(t.Name(), before)
-		} else {
-			builders.Delete(t.Name())
-		}
-	}
 }

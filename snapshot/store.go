@@ -3,24 +3,14 @@ package snapshot
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
-	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 	"github.com/groundhogdb/groundhog/internal/testdb"
-	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // Store keeps the snapshots of one database in one folder. It is the
@@ -28,36 +18,47 @@ import (
 // use by several goroutines and processes at once, and holds nothing open
 // between calls.
 type Store struct {
-	storeConfig
+	settings
 	pool *pgxpool.Pool
-	fs   snapfile.FS
-	of   *pgxpool.Pool // the database whose template it is, or nil; see Store.databases
+	db   *database
 
-	// origin tells where the file is that a builder starts from; nil: beside the
-	// snapshots. See Store.keepOrigin.
-	origin func() (string, error)
+	// originFile tells where the file is of what was in the database at its first use;
+	// nil: next to the snapshots. See origin.
+	originFile func() (string, error)
 }
 
 // NewStore returns the store of the database behind db. It neither connects nor
 // makes the folder: the first operation does. A nil db, an empty folder name or
 // an unknown language is [ErrInvalidArgument].
 func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
-	s := &Store{pool: db, fs: snapfile.OS}
-	if err := apply(&s.storeConfig, opts, func(o StoreOption) { o.store(&s.storeConfig) }); err != nil {
+	s := &Store{pool: db, settings: settings{fs: snapfile.OS}}
+	configure(&s.settings, opts, func(o StoreOption) { o.applyStore(&s.settings) })
+	if db == nil {
+		s.faults.Add(msg.NilPool)
+	}
+	if err := s.err(); err != nil {
 		return nil, err
 	}
-	if db == nil {
-		return nil, errs.New(ErrInvalidArgument, msg.NilPool.In(s.lang), nil)
-	}
+	s.db = databaseOf(db)
 	return s, nil
 }
 
 // made reports whether NewStore made s: a nil one, or Store{}, has no database.
 func (s *Store) made() error {
-	if s == nil || s.pool == nil {
+	if s == nil || s.db == nil {
 		return errs.New(ErrInvalidArgument, msg.NoStore.In(""), nil)
 	}
 	return nil
+}
+
+// outside runs an operation of a store that NewStore made, outside of the synctest bubble
+// that the caller may be in.
+func outside[T any](ctx context.Context, s *Store, operation func(context.Context) (T, error)) (T, error) {
+	if err := s.made(); err != nil {
+		var none T
+		return none, err
+	}
+	return bubble.Do(ctx, operation)
 }
 
 // Create writes the snapshot called name: all rows of all tables and the state
@@ -88,36 +89,14 @@ func (s *Store) made() error {
 // rows. A database with large objects is refused, and so is a role from which
 // row level security hides rows.
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
-	if err := s.made(); err != nil {
-		return Info{}, err
-	}
-	if bubble.In() {
-		return bubble.Do(ctx, func(ctx context.Context) (Info, error) { return s.Create(ctx, name, opts...) })
-	}
-	cfg := createConfig{storeConfig: s.storeConfig}
-	if err := apply(&cfg.storeConfig, opts, func(o CreateOption) { o.create(&cfg) }); err != nil {
-		return Info{}, err
-	}
-	path, err := cfg.path(name)
-	if err != nil {
-		return Info{}, err
-	}
-	return s.write(ctx, &cfg, path, name, func() (unlock func(), err error) {
-		if err := cfg.distinct(name); err != nil {
-			return nil, err
+	return outside(ctx, s, func(ctx context.Context) (Info, error) {
+		cfg := createConfig{settings: s.settings}
+		configure(&cfg.settings, opts, func(o CreateOption) { o.applyCreate(&cfg) })
+		path := folder{&cfg.settings}.path(name)
+		if err := cfg.err(); err != nil {
+			return Info{}, err
 		}
-		unlock, err = cfg.lock(ctx, path, name)
-		if err != nil || cfg.replace {
-			return unlock, err
-		}
-		ok, err := cfg.exists(path, name)
-		if ok {
-			err = errs.New(ErrExists, msg.SnapshotExists.In(cfg.lang, name, path), nil)
-		}
-		if err != nil {
-			unlock()
-		}
-		return unlock, err
+		return create(ctx, s.db, &cfg, path, name, false)
 	})
 }
 
@@ -173,29 +152,29 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
 // order of rows.
 func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
-	if err := s.made(); err != nil {
-		return Restored{}, err
-	}
-	if bubble.In() {
-		return bubble.Do(ctx, func(ctx context.Context) (Restored, error) { return s.Restore(ctx, name, opts...) })
-	}
-	cfg := restoreConfig{storeConfig: s.storeConfig}
-	if err := apply(&cfg.storeConfig, opts, func(o RestoreOption) { o.restore(&cfg) }); err != nil {
-		return Restored{}, err
-	}
+	return outside(ctx, s, func(ctx context.Context) (Restored, error) { return s.restore(ctx, name, s.restoreConfig(opts)) })
+}
+
+func (s *Store) restoreConfig(opts []RestoreOption) *restoreConfig {
+	cfg := &restoreConfig{settings: s.settings}
+	configure(&cfg.settings, opts, func(o RestoreOption) { o.applyRestore(cfg) })
 	if cfg.mismatch != "" && cfg.mismatch != Fail && cfg.mismatch != Warn {
-		return Restored{}, errs.New(ErrInvalidArgument, msg.UnknownPolicy.In(cfg.lang, string(cfg.mismatch)), nil)
+		cfg.faults.Add(msg.UnknownPolicy, string(cfg.mismatch))
 	}
-	path, err := cfg.path(name)
-	if err != nil {
+	return cfg
+}
+
+func (s *Store) restore(ctx context.Context, name string, cfg *restoreConfig) (Restored, error) {
+	path := folder{&cfg.settings}.path(name)
+	if err := cfg.err(); err != nil {
 		return Restored{}, err
 	}
-	f, err := cfg.look(path, name)
+	f, err := s.db.files.look(&cfg.settings, path, name)
 	if err != nil {
 		return Restored{}, err
 	}
 	defer f.close()
-	return s.bring(ctx, &cfg, f)
+	return restore(ctx, s.db, cfg, f)
 }
 
 // Ensure brings the database to the snapshot called name, and makes the snapshot
@@ -219,58 +198,27 @@ func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption)
 //
 // On success it costs a [Store.Restore], or build and a [Store.Create].
 func (s *Store) Ensure(ctx context.Context, name string, build func(context.Context) error, opts ...EnsureOption) (Restored, error) {
-	if err := s.made(); err != nil {
-		return Restored{}, err
-	}
-	if bubble.In() {
-		return bubble.Do(ctx, func(ctx context.Context) (Restored, error) { return s.Ensure(ctx, name, build, opts...) })
-	}
-	cfg := ensureConfig{createConfig: createConfig{storeConfig: s.storeConfig, replace: true}, maxAge: defaultMaxAge}
-	if err := apply(&cfg.storeConfig, opts, func(o EnsureOption) { o.ensure(&cfg) }); err != nil {
-		return Restored{}, err
-	}
-	if build == nil {
-		return Restored{}, errs.New(ErrInvalidArgument, msg.NilBuilder.In(cfg.lang), nil)
-	}
+	return outside(ctx, s, func(ctx context.Context) (Restored, error) { return s.ensure(ctx, name, build, s.ensureConfig(opts)) })
+}
+
+func (s *Store) ensureConfig(opts []EnsureOption) *ensureConfig {
+	cfg := &ensureConfig{createConfig: createConfig{settings: s.settings, replace: true}, maxAge: defaultMaxAge}
+	configure(&cfg.settings, opts, func(o EnsureOption) { o.applyEnsure(cfg) })
 	if cfg.maxAge <= 0 {
-		return Restored{}, errs.New(ErrInvalidArgument, msg.BadMaxAge.In(cfg.lang, cfg.maxAge.String()), nil)
+		cfg.faults.Add(msg.BadMaxAge, cfg.maxAge.String())
 	}
-	path, err := cfg.path(name)
-	if err != nil {
+	return cfg
+}
+
+func (s *Store) ensure(ctx context.Context, name string, build func(context.Context) error, cfg *ensureConfig) (Restored, error) {
+	if build == nil {
+		cfg.faults.Add(msg.NilBuilder)
+	}
+	path := folder{&cfg.settings}.path(name)
+	if err := cfg.err(); err != nil {
 		return Restored{}, err
 	}
-	if cfg.builder, err = builderKey(cfg.version); err != nil {
-		return Restored{}, cfg.explain(err, msg.CantReadSources)
-	}
-	if err := s.look(ctx, &cfg); err != nil {
-		return Restored{}, err
-	}
-	unkept := s.keepOrigin(ctx, &cfg)
-	if unkept != nil && !readOnlyFolder(unkept) {
-		return Restored{}, unkept
-	}
-	r, _, err := s.usable(&cfg, path, name)
-	switch {
-	case r != nil && unkept != nil:
-		cfg.logger.WarnContext(ctx, msg.OriginUnkept.In(cfg.lang), "snapshot", name, "error", unkept)
-	case err == nil && unkept != nil:
-		err = unkept
-	case r == nil && err == nil:
-		var built *Restored
-		if r, built, err = s.buildAlone(ctx, &cfg, path, name, build); built != nil {
-			return *built, nil
-		}
-	}
-	if err != nil {
-		return Restored{}, err
-	}
-	f, err := fileOf(r, name)
-	if err != nil {
-		return Restored{}, cfg.explain(err, msg.SnapshotUnreadable, name)
-	}
-	f.remember()
-	defer f.close()
-	return s.bring(ctx, &restoreConfig{storeConfig: cfg.storeConfig}, f)
+	return ensure(ctx, s.db, cfg, path, name, s.originFile, build)
 }
 
 // Changes tells what was changed in the database since it was last brought to a
@@ -284,32 +232,15 @@ func (s *Store) Ensure(ctx context.Context, name string, build func(context.Cont
 // holds. All changed rows are held in memory. Generated columns that are not stored
 // are left out, and where a file is compared all of them.
 func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, error) {
-	if err := s.made(); err != nil {
-		return ChangeSet{}, err
-	}
-	if bubble.In() {
-		return bubble.Do(ctx, func(ctx context.Context) (ChangeSet, error) { return s.Changes(ctx, opts...) })
-	}
-	cfg := changesConfig{storeConfig: s.storeConfig}
-	err := apply(&cfg.storeConfig, opts, func(o ChangesOption) { o.changes(&cfg) })
-	if err == nil {
-		err = cfg.checkIgnored()
-	}
-	if err != nil {
-		return ChangeSet{}, err
-	}
-	var set ChangeSet
-	err = cfg.repeat(ctx, "", func() error {
-		return s.inSession(ctx, &cfg.storeConfig, func(se *session) (err error) {
-			err = s.reading(ctx, se.conn, func(searchPath string) (err error) {
-				c := comparer{store: s, cfg: &cfg, se: se, base: baselineOf(s.pool), searchPath: searchPath}
-				set, err = c.compare(ctx)
-				return err
-			})
-			return s.locked(ctx, &cfg.storeConfig, s.blame(ctx, &cfg.storeConfig, err))
-		})
+	return outside(ctx, s, func(ctx context.Context) (ChangeSet, error) {
+		cfg := changesConfig{settings: s.settings}
+		configure(&cfg.settings, opts, func(o ChangesOption) { o.applyChanges(&cfg) })
+		cfg.check()
+		if err := cfg.err(); err != nil {
+			return ChangeSet{}, err
+		}
+		return compare(ctx, s.db, &cfg)
 	})
-	return set, cfg.explain(err, msg.CantTellChanges)
 }
 
 // Clone makes a database of its own at the snapshot called name. Call [Cloned.Close]
@@ -330,22 +261,43 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 // Databases that are not in use go with the origin, those of a killed process with
 // the next one that uses the server.
 func (s *Store) Clone(ctx context.Context, name string, opts ...CloneOption) (*Cloned, error) {
-	if err := s.made(); err != nil {
-		return nil, err
+	return outside(ctx, s, func(ctx context.Context) (*Cloned, error) {
+		cfg := s.cloneConfig(opts)
+		p, c, err := s.clone(ctx, name, "", cfg)
+		if err != nil {
+			return nil, err
+		}
+		return &Cloned{Pool: c.lent.Pool, URL: c.lent.URL, pool: p, clone: c}, nil
+	})
+}
+
+func (s *Store) cloneConfig(opts []CloneOption) *cloneConfig {
+	cfg := &cloneConfig{settings: s.settings}
+	configure(&cfg.settings, opts, func(o CloneOption) { o.applyClone(cfg) })
+	return cfg
+}
+
+// clone returns a clone for a test, and the pool that takes it back.
+func (s *Store) clone(ctx context.Context, name, test string, cfg *cloneConfig) (*clonePool, *clone, error) {
+	maker := testdb.MakerOf(s.pool)
+	if maker == nil {
+		cfg.faults.Add(msg.NoMaker)
 	}
-	if bubble.In() {
-		return bubble.Do(ctx, func(ctx context.Context) (*Cloned, error) { return s.Clone(ctx, name, opts...) })
+	path := folder{&cfg.settings}.path(name)
+	if err := cfg.err(); err != nil {
+		return nil, nil, err
 	}
-	cfg, f, err := s.cloneConfig(name, opts)
+	f, err := s.db.root.files.look(&cfg.settings, path, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	h := herdOf(testdb.MakerOf(s.pool), f.sum)
-	c, err := h.take(ctx, s, cfg, f, "")
-	if err != nil {
-		return nil, cfg.explain(err, msg.CantClone, name)
+	f.close()
+	if f.manifest.Scope != nil {
+		return nil, nil, errs.New(ErrInvalidArgument, msg.CloneOfScope.In(cfg.lang, name, scopeText(f.manifest.Scope)), nil)
 	}
-	return &Cloned{Pool: c.db.Pool, URL: c.db.URL, herd: h, clone: c}, nil
+	p := clonePoolOf(s.db, maker, f.sum)
+	c, err := p.acquire(ctx, &cfg.settings, f, test)
+	return p, c, cfg.explain(err, msg.CantClone, name)
 }
 
 // Clean empties every table that a snapshot would hold, and puts every sequence
@@ -353,29 +305,15 @@ func (s *Store) Clone(ctx context.Context, name string, opts ...CloneOption) (*C
 // sequences go past what the other rows use. It is one transaction, like
 // [Store.Restore], and needs the same rights.
 func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
-	if err := s.made(); err != nil {
-		return err
-	}
-	if bubble.In() {
-		return bubble.Err(ctx, func(ctx context.Context) error { return s.Clean(ctx, opts...) })
-	}
-	cfg := cleanConfig{storeConfig: s.storeConfig}
-	if err := apply(&cfg.storeConfig, opts, func(o CleanOption) { o.clean(&cfg) }); err != nil {
-		return err
-	}
-	began := time.Now()
-	err := cfg.repeat(ctx, "", func() error {
-		return s.inSession(ctx, &cfg.storeConfig, func(se *session) error {
-			return s.resolving(ctx, &cfg.storeConfig, se, func() error {
-				return s.locking(ctx, &cfg.storeConfig, se, "", false, func() error { return s.cleanIn(ctx, &cfg, se) })
-			})
-		})
+	_, err := outside(ctx, s, func(ctx context.Context) (struct{}, error) {
+		cfg := cleanConfig{settings: s.settings}
+		configure(&cfg.settings, opts, func(o CleanOption) { o.applyClean(&cfg) })
+		if err := cfg.err(); err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, clean(ctx, s.db, &cfg.settings)
 	})
-	if err == nil {
-		forgetBaseline(s.pool)
-		cfg.logger.InfoContext(ctx, msg.DatabaseCleaned.In(cfg.lang), "took", time.Since(began).Round(100*time.Microsecond))
-	}
-	return cfg.explain(err, msg.CantClean)
+	return err
 }
 
 // Untrack removes from the database everything with which its changes are tracked:
@@ -384,42 +322,37 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 // writers, like a restore; locks that others hold for more than 5 s are
 // [ErrLocked].
 func (s *Store) Untrack(ctx context.Context) error {
-	if err := s.made(); err != nil {
-		return err
-	}
-	if bubble.In() {
-		return bubble.Err(ctx, func(ctx context.Context) error { return s.Untrack(ctx) })
-	}
-	err := s.repeat(ctx, "", func() error {
-		return s.inSession(ctx, &s.storeConfig, func(se *session) error {
-			return s.locking(ctx, &s.storeConfig, se, "", false, func() error {
-				return s.changeIn(ctx, &s.storeConfig, se, func(tx pgx.Tx, _ catalog.Powers, _ bool) error { return track.Drop(ctx, tx) })
-			})
-		})
+	_, err := outside(ctx, s, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, untrack(ctx, s.db, &s.settings)
 	})
-	return s.explain(err, msg.CantUntrack)
+	return err
 }
 
 // Verify proves every byte of the snapshot called name and unpacks all of it,
 // without a database. A missing file is [ErrNotFound], a damaged one
 // [ErrCorrupt] with the place of the damage. It costs a read of the file.
 func (s *Store) Verify(ctx context.Context, name string) (Info, error) {
-	if err := s.made(); err != nil {
-		return Info{}, err
-	}
-	path, err := s.path(name)
+	f, path, err := s.find(ctx, name)
 	if err != nil {
 		return Info{}, err
 	}
-	if err := ctx.Err(); err != nil {
-		return Info{}, err
-	}
-	r, err := s.storeConfig.open(path, name, true)
+	r, err := f.open(path, name, true)
 	if err != nil {
 		return Info{}, err
 	}
 	defer r.Close()
 	return infoOf(&r.Manifest, path, r.Size), nil
+}
+
+// find returns the folder of the store, and where the snapshot called name is in it.
+func (s *Store) find(ctx context.Context, name string) (f folder, path string, err error) {
+	if err := s.made(); err != nil {
+		return folder{}, "", err
+	}
+	cfg := s.settings
+	f = folder{&cfg}
+	path = f.path(name)
+	return f, path, cmp.Or(cfg.err(), ctx.Err())
 }
 
 // List describes the snapshots in the store's folder, newest first. Files that
@@ -429,75 +362,27 @@ func (s *Store) List(ctx context.Context) ([]Info, error) {
 	if err := s.made(); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(s.dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, s.explain(err, msg.FolderUnreadable, s.dir)
-	}
-	list := []Info{}
-	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		name, ok := strings.CutSuffix(e.Name(), extension)
-		if !ok || badName(name) != "" {
-			continue
-		}
-		path := filepath.Join(s.dir, e.Name())
-		r, err := snapfile.Open(path)
-		if err != nil {
-			s.logger.WarnContext(ctx, msg.LeftOutOfList.In(s.lang), "path", path, "error", err.Error())
-			continue
-		}
-		list = append(list, infoOf(&r.Manifest, path, r.Size))
-		r.Close()
-	}
-	slices.SortStableFunc(list, func(a, b Info) int {
-		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Name, b.Name))
-	})
-	return list, nil
+	return folder{&s.settings}.list(ctx)
 }
 
 // Exists reports whether there is a snapshot called name, be it whole or not.
 func (s *Store) Exists(ctx context.Context, name string) (bool, error) {
-	if err := s.made(); err != nil {
-		return false, err
-	}
-	path, err := s.path(name)
+	f, path, err := s.find(ctx, name)
 	if err != nil {
 		return false, err
 	}
-	if err := ctx.Err(); err != nil {
-		return false, err
-	}
-	return s.exists(path, name)
+	return f.exists(path, name)
 }
 
 // Delete removes the snapshot called name, waiting for a builder that is at it.
 // A missing one is [ErrNotFound]. The database is not touched.
 func (s *Store) Delete(ctx context.Context, name string) error {
-	if err := s.made(); err != nil {
-		return err
-	}
-	if bubble.In() {
-		return bubble.Err(ctx, func(ctx context.Context) error { return s.Delete(ctx, name) })
-	}
-	path, err := s.path(name)
-	if err != nil {
-		return err
-	}
-	if ok, err := s.exists(path, name); err != nil {
-		return err
-	} else if !ok {
-		return errs.New(ErrNotFound, msg.SnapshotNotFound.In(s.lang, name, s.dir, s.known()), nil)
-	}
-	unlock, err := s.lock(ctx, path, name)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	err = s.fs.Remove(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errs.New(ErrNotFound, msg.SnapshotNotFound.In(s.lang, name, s.dir, s.known()), nil)
-	}
-	return s.explain(err, msg.CantDelete, name)
+	_, err := outside(ctx, s, func(ctx context.Context) (struct{}, error) {
+		f, path, err := s.find(ctx, name)
+		if err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, f.remove(ctx, path, name)
+	})
+	return err
 }

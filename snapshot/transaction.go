@@ -3,14 +3,72 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
-// underReadPaths is [Store.reading] inside the transaction, for statements that hold
+// transaction is one in which the database is changed, over a session.
+type transaction struct {
+	db      *database
+	se      *session
+	tx      pgx.Tx
+	powers  catalog.Powers
+	mayMark bool // at its end, what is there may be made the baseline
+}
+
+// change runs f in a transaction that may change the database: guarded, one at a time
+// among processes, with a limit to waiting for locks.
+func change(ctx context.Context, d *database, cfg *settings, se *session, f func(*transaction) error) error {
+	// What is asked of the catalog means the same under any search path of the users'.
+	tx, err := catalog.Begin(ctx, se.conn, "READ COMMITTED, READ WRITE", map[string]string{"search_path": catalogOnly})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback(ctx)
+	t := &transaction{db: d, se: se, tx: tx}
+	if t.powers, err = cfg.guarded(ctx, tx); err != nil {
+		return err
+	}
+	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.Gate, fmt.Sprint(track.LockWait)); err != nil {
+		return err
+	}
+	if t.mayMark, err = track.Begin(ctx, tx); err != nil {
+		return err
+	}
+	if err := f(t); err != nil {
+		return err
+	}
+	return tx.Commit(ctx)
+}
+
+// exec executes statements in one round trip.
+func (t *transaction) exec(ctx context.Context, sql ...string) error { return execAll(ctx, t.tx, sql) }
+
+// savepoint runs work in a savepoint, which is left in any case: rows that are written
+// in one have the id of a later transaction than the one that is marked as the baseline.
+func (t *transaction) savepoint(ctx context.Context, work func() error) error {
+	if err := t.exec(ctx, "SAVEPOINT groundhog_work"); err != nil {
+		return err
+	}
+	if err := work(); err != nil {
+		return errors.Join(err, t.exec(ctx, "ROLLBACK TO SAVEPOINT groundhog_work", "RELEASE SAVEPOINT groundhog_work"))
+	}
+	return t.exec(ctx, "RELEASE SAVEPOINT groundhog_work")
+}
+
+// underReadPaths is [reading] inside the transaction, for statements that hold
 // conditions of the caller's. Afterwards rows can be written again.
-func (l *loader) underReadPaths(ctx context.Context, work func() error) error {
-	err := l.store.reading(ctx, l.tx, func(path string) error {
-		return l.savepoint(ctx, func() error {
-			if err := l.exec(ctx, localPath(path)); err != nil {
+func (t *transaction) underReadPaths(ctx context.Context, work func() error) error {
+	err := reading(ctx, t.db, t.tx, func(path string) error {
+		return t.savepoint(ctx, func() error {
+			if err := t.exec(ctx, localPath(path)); err != nil {
 				return err
 			}
 			return work()
@@ -19,22 +77,5 @@ func (l *loader) underReadPaths(ctx context.Context, work func() error) error {
 	if err != nil {
 		return err
 	}
-	return l.exec(ctx, l.se.usersPath())
-}
-
-// savepoint runs work in a savepoint, which is left in any case: rows that are written
-// in one have the id of a later transaction than the one that is marked as the baseline.
-func (l *loader) savepoint(ctx context.Context, work func() error) error {
-	if err := l.exec(ctx, "SAVEPOINT groundhog_work"); err != nil {
-		return err
-	}
-	if err := work(); err != nil {
-		return errors.Join(err, execAll(ctx, l.tx, []string{"ROLLBACK TO SAVEPOINT groundhog_work", "RELEASE SAVEPOINT groundhog_work"}))
-	}
-	return l.exec(ctx, "RELEASE SAVEPOINT groundhog_work")
-}
-
-func (l *loader) exec(ctx context.Context, sql string) error {
-	_, err := l.tx.Exec(ctx, sql)
-	return err
+	return t.exec(ctx, t.se.usersPath())
 }

@@ -2,7 +2,6 @@ package testdb
 
 import (
 	"context"
-	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -38,17 +37,4 @@ type Copy interface {
 
 	// Likeness is what catalog.LikeNew compares the database with.
 	Likeness() string
-}
-
-// makers are known by the pools of the databases that they know of.
-var makers sync.Map // of *pgxpool.Pool to Maker
-
-// SetMaker tells who makes more databases like that of the pool.
-func SetMaker(pool *pgxpool.Pool, m Maker) { makers.Store(pool, m) }
-
-// MakerOf returns nil where there is none.
-func MakerOf(pool *pgxpool.Pool) Maker {
-	m, _ := makers.Load(pool)
-	maker, _ := m.(Maker)
-	return maker
 }

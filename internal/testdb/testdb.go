@@ -4,14 +4,15 @@
 package testdb
 
 import (
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -66,49 +67,59 @@ func (d *Database) File(name string) (string, error) {
 // sets TMPDIR to one of its own takes with it what others keep there.
 var tempDir = os.TempDir()
 
-var (
-	mu        sync.Mutex
-	databases = map[string]*Database{}
-)
-
-var closers []func(*pgxpool.Pool)
-
-// OnClose has f called before fixtures closes a pool, so that nothing that was
-// kept for it is in the way.
-func OnClose(f func(*pgxpool.Pool)) struct{} {
-	mu.Lock()
-	defer mu.Unlock()
-	closers = append(closers, f)
-	return struct{}{}
-}
-
-// Closing tells that the pool is about to be closed.
-func Closing(pool *pgxpool.Pool) {
-	mu.Lock()
-	all := slices.Clone(closers)
-	mu.Unlock()
-	for _, f := range all {
-		f(pool)
-	}
-	makers.Delete(pool)
+// registry is what the packages of groundhog know of this process's tests.
+var registry = struct {
+	sync.Mutex
+	databases map[string]*Database       // by the name of the test
+	contexts  map[string]context.Context // likewise; see WithContext
+	pools     map[weak.Pointer[pgxpool.Pool]]*lead
+	rereads   []func() // called by the first test
+}{
+	databases: map[string]*Database{},
+	contexts:  map[string]context.Context{},
+	pools:     map[weak.Pointer[pgxpool.Pool]]*lead{},
 }
 
 // Set makes db the database of t and of its subtests, until t ends.
 func Set(t testing.TB, db *Database) {
-	mu.Lock()
-	defer mu.Unlock()
+	registry.Lock()
+	defer registry.Unlock()
 	db.dir = sync.OnceValues(func() (string, error) { return makeDir(t) })
-	name, before := t.Name(), databases[t.Name()]
-	databases[name] = db
-	t.Cleanup(func() {
-		mu.Lock()
-		defer mu.Unlock()
-		if before == nil {
-			delete(databases, name)
+	t.Cleanup(put(registry.databases, t.Name(), db))
+}
+
+// put puts a value into a map of the registry, which is locked. What it returns puts
+// back what was there before.
+func put[V any](by map[string]V, name string, value V) (undo func()) {
+	before, was := by[name]
+	by[name] = value
+	return func() {
+		registry.Lock()
+		defer registry.Unlock()
+		if was {
+			by[name] = before
 		} else {
-			databases[name] = before
+			delete(by, name)
 		}
-	})
+	}
+}
+
+// Context returns a context for work that is done for t, in t.Cleanup too, where
+// t.Context is already cancelled.
+func Context(t testing.TB) context.Context {
+	registry.Lock()
+	defer registry.Unlock()
+	if ctx, ok := registry.contexts[t.Name()]; ok {
+		return ctx
+	}
+	return context.WithoutCancel(t.Context())
+}
+
+// WithContext makes ctx the [Context] of t until done is called.
+func WithContext(t testing.TB, ctx context.Context) (done func()) {
+	registry.Lock()
+	defer registry.Unlock()
+	return put(registry.contexts, t.Name(), ctx)
 }
 
 // dirName begins the names of folders, and lockName is the file in each that its
@@ -153,17 +164,14 @@ func sweep() {
 	}
 }
 
-// rereads are called by the first test.
-var rereads []func()
-
 // Reread has read called once more by the first test that asks for its database. go
 // test takes a result from its cache as long as no variable of the environment, and
 // no file of the module, has changed that was read while tests ran. Of what set-up
 // read before it knows nothing.
 func Reread(read func()) {
-	mu.Lock()
-	defer mu.Unlock()
-	rereads = append(rereads, read)
+	registry.Lock()
+	defer registry.Unlock()
+	registry.rereads = append(registry.rereads, read)
 }
 
 // reread is called for each test.
@@ -171,10 +179,10 @@ func reread(t testing.TB) {
 	if t.Name() == MainName {
 		return
 	}
-	mu.Lock()
-	all := rereads
-	rereads = nil
-	mu.Unlock()
+	registry.Lock()
+	all := registry.rereads
+	registry.rereads = nil
+	registry.Unlock()
 	for _, read := range all {
 		read()
 	}
@@ -186,10 +194,10 @@ func reread(t testing.TB) {
 func Of(t testing.TB) *Database {
 	t.Helper()
 	reread(t)
-	mu.Lock()
-	defer mu.Unlock()
+	registry.Lock()
+	defer registry.Unlock()
 	for name := t.Name(); ; {
-		if db := databases[name]; db != nil {
+		if db := registry.databases[name]; db != nil {
 			return db
 		}
 		i := strings.LastIndexByte(name, '/')
@@ -198,7 +206,7 @@ func Of(t testing.TB) *Database {
 		}
 		name = name[:i]
 	}
-	if db := databases[MainName]; db != nil {
+	if db := registry.databases[MainName]; db != nil {
 		return db
 	}
 	t.Fatal(msg.NoDatabase.In("", t.Name()))

@@ -13,9 +13,25 @@ import (
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
-// readCatalog reads the schema with names qualified, and puts the search path
-// back for the functions that checks and generated columns may call.
-func (l *loader) readCatalog(ctx context.Context, scope *snapfile.Scope, strict bool) error {
+// layout is what a load finds: the tables and sequences of the database that are in
+// scope, what reacts to changes of them, and how they differ from those of the file.
+type layout struct {
+	*transaction
+	cfg *settings
+
+	sel         *selection
+	types       map[schema.Name]map[string]string // of the columns that take values
+	differences []string                          // between the file's schema and the database's
+	saved       map[schema.Name]map[string]string // types of the file's columns, if there are differences
+	views       []schema.Name                     // the materialised ones, those that others are made of first
+	events      []catalog.Trigger                 // event triggers that would see what is done
+	mayDisable  bool                              // the role may disable them
+	published   published
+}
+
+// read reads the schema with names qualified, and puts the search path back for the
+// functions that checks and generated columns may call.
+func (l *layout) read(ctx context.Context, scope *snapfile.Scope, strict bool) error {
 	if err := l.exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
 		return err
 	}
@@ -26,7 +42,7 @@ func (l *loader) readCatalog(ctx context.Context, scope *snapfile.Scope, strict 
 	if l.sel, err = within(cat, scope, strict, l.cfg.lang); err != nil {
 		return err
 	}
-	if err := l.readPublished(ctx); err != nil {
+	if l.published, err = readPublished(ctx, l.transaction, l.sel.Tables); err != nil {
 		return err
 	}
 	if l.events, l.mayDisable, err = catalog.EventTriggers(ctx, l.tx); err != nil {
@@ -53,13 +69,14 @@ func typesOf(t schema.Table) map[string]string {
 	return types
 }
 
-// match reads the schema and compares it with the snapshot's.
-func (l *loader) match(ctx context.Context, m *snapfile.Manifest, name string) error {
-	if err := l.readCatalog(ctx, m.Scope, false); err != nil {
+// match reads the schema and compares it with that of a file.
+func (l *layout) match(ctx context.Context, f *file, cfg *restoreConfig) error {
+	m := &f.manifest
+	if err := l.read(ctx, m.Scope, false); err != nil {
 		return err
 	}
 	if l.sel.Schema.Fingerprint() == m.Fingerprint {
-		l.leaveOutside(ctx, m, name)
+		l.leaveOutside(ctx, f)
 		return nil
 	}
 	l.remember(m)
@@ -75,26 +92,26 @@ func (l *loader) match(ctx context.Context, m *snapfile.Manifest, name string) e
 		}
 	}
 	refuse := func(text msg.Text, differences []string) error {
-		return errs.New(ErrSchemaMismatch, text.In(lang, name, "\n  "+strings.Join(differences, "\n  ")), nil)
+		return errs.New(ErrSchemaMismatch, text.In(lang, f.name, "\n  "+strings.Join(differences, "\n  ")), nil)
 	}
 	if text := l.beforeExtensions(m); text != "" {
 		l.differences = append(l.differences, text)
 	}
 	switch {
-	case l.cfg.mismatch != Warn:
+	case cfg.mismatch != Warn:
 		return refuse(msg.SchemaMismatch, l.differences)
 	case len(noValue) > 0:
 		return refuse(msg.SchemaNoValue, noValue)
-	case len(noPlace) > 0 && !l.cfg.skipMissing:
+	case len(noPlace) > 0 && !cfg.skipMissing:
 		return refuse(msg.SchemaNoPlace, noPlace)
 	}
-	l.cfg.logger.WarnContext(ctx, msg.SchemaDiffers.In(lang), "snapshot", name, "differences", strings.Join(l.differences, "; "))
-	l.leaveOutside(ctx, m, name)
+	l.cfg.logger.WarnContext(ctx, msg.SchemaDiffers.In(lang), "snapshot", f.name, "differences", strings.Join(l.differences, "; "))
+	l.leaveOutside(ctx, f)
 	return nil
 }
 
 // remember keeps the types of the file's columns.
-func (l *loader) remember(m *snapfile.Manifest) {
+func (l *layout) remember(m *snapfile.Manifest) {
 	l.saved = map[schema.Name]map[string]string{}
 	for _, t := range m.Schema.Tables {
 		l.saved[t.Name] = typesOf(t)
@@ -103,7 +120,7 @@ func (l *loader) remember(m *snapfile.Manifest) {
 
 // fits tells that the file's columns are the table's, so that its rows can be
 // loaded as they are.
-func (l *loader) fits(s step) bool {
+func (l *layout) fits(s step) bool {
 	if l.saved == nil || s.part == nil {
 		return true
 	}
@@ -113,7 +130,7 @@ func (l *loader) fits(s step) bool {
 }
 
 // narrow leaves all other tables alone.
-func (l *loader) narrow(want func(schema.Name) bool) {
+func (l *layout) narrow(want func(schema.Name) bool) {
 	rest := slices.DeleteFunc(slices.Clone(l.sel.Tables), func(t catalog.Table) bool { return want(t.Name) })
 	l.sel.asIs(rest)
 	l.sel.others = slices.Concat(l.sel.others, rest)
@@ -123,19 +140,19 @@ func (l *loader) narrow(want func(schema.Name) bool) {
 // leaveOutside leaves tables of extensions alone of which the file has no rows: the
 // role that made it did not own them, or the extension was not there. And it says
 // which rows of the file have no place, since this role does not own the table.
-func (l *loader) leaveOutside(ctx context.Context, m *snapfile.Manifest, name string) {
+func (l *layout) leaveOutside(ctx context.Context, f *file) {
 	has, states := map[schema.Name]bool{}, map[schema.Name]bool{}
 	var left []string
-	for _, t := range m.Tables {
+	for _, t := range f.manifest.Tables {
 		has[t.Name] = true
 		if t.Rows > 0 && slices.ContainsFunc(l.sel.Beside, func(b catalog.Table) bool { return b.Name == t.Name }) {
 			left = append(left, t.Name.String())
 		}
 	}
 	if len(left) > 0 {
-		l.cfg.logger.InfoContext(ctx, msg.OutsideNow.In(l.cfg.lang), "snapshot", name, "role", l.powers.Role, "outside", firstOf(left))
+		l.cfg.logger.InfoContext(ctx, msg.OutsideNow.In(l.cfg.lang), "snapshot", f.name, "role", l.powers.Role, "outside", firstOf(left))
 	}
-	for _, s := range m.Sequences {
+	for _, s := range f.manifest.Sequences {
 		states[s.Name] = true
 	}
 	alone := func(t catalog.Table) bool { return t.Extension != "" && !has[t.Name] }
@@ -150,7 +167,7 @@ func (l *loader) leaveOutside(ctx context.Context, m *snapfile.Manifest, name st
 
 // beforeExtensions says that a file was made before the rows of extensions' tables were
 // part of one, where that makes a difference.
-func (l *loader) beforeExtensions(m *snapfile.Manifest) string {
+func (l *layout) beforeExtensions(m *snapfile.Manifest) string {
 	if m.Version >= snapfile.Extensions {
 		return ""
 	}
@@ -164,12 +181,12 @@ func (l *loader) beforeExtensions(m *snapfile.Manifest) string {
 
 // leadsOutside reports whether a foreign key whose rows point nowhere does so since a table,
 // or rows of an extension's, are no part of the snapshot. Else the scope is to blame.
-func (l *loader) leadsOutside(fk catalog.ForeignKey) bool {
+func (l *layout) leadsOutside(fk catalog.ForeignKey) bool {
 	return !l.sel.scoped || slices.ContainsFunc(l.sel.Outside, func(o catalog.Outside) bool { return o.Name == fk.Table || o.Name == fk.Target })
 }
 
 // mayChange refuses what the role may not do, before anything is tried.
-func (l *loader) mayChange() error {
+func (l *layout) mayChange() error {
 	for _, t := range l.sel.Tables {
 		if !t.Owned {
 			return errs.New(nil, msg.NotOwner.In(l.cfg.lang, l.powers.Role, t.Name.String()), nil)
@@ -182,7 +199,7 @@ func (l *loader) mayChange() error {
 // restore, and keeps new ones out. Readers are let through. Tables out of scope
 // that share a foreign key with one in scope are locked too, so that what was
 // checked holds until the end.
-func (l *loader) lockTables(ctx context.Context) error {
+func (l *layout) lockTables(ctx context.Context) error {
 	in := map[schema.Name]bool{}
 	var names []string
 	for _, t := range l.sel.Tables {
@@ -210,12 +227,12 @@ func (l *loader) lockTables(ctx context.Context) error {
 	if len(others) > 0 {
 		sql = append(sql, "LOCK TABLE "+strings.Join(others, ", ")+" IN SHARE MODE")
 	}
-	return execAll(ctx, l.tx, sql)
+	return l.exec(ctx, sql...)
 }
 
 // widen finds the tables that hold no row but those in scope. They can be emptied
 // as a whole, which takes half the time.
-func (l *loader) widen(ctx context.Context) error {
+func (l *layout) widen(ctx context.Context) error {
 	var tables []schema.Name
 	var sql []string
 	for _, t := range l.sel.Tables {
@@ -244,7 +261,7 @@ func (l *loader) widen(ctx context.Context) error {
 
 // only quotes a table for a statement on its own rows; a partitioned one has none
 // but those of its partitions.
-func (l *loader) only(n schema.Name) string {
+func (l *layout) only(n schema.Name) string {
 	for _, t := range slices.Concat(l.sel.Tables, l.sel.others) {
 		if t.Name == n {
 			return t.Only()

@@ -1,0 +1,93 @@
+package testdb
+
+import (
+	"io"
+	"runtime"
+	"weak"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// lead is what pools lead to.
+type lead struct {
+	maker Maker
+	state io.Closer                  // what package snapshot knows of the database
+	owner weak.Pointer[pgxpool.Pool] // the state ends with this pool; none: it has another owner
+}
+
+// leadOf returns what the pool leads to. An entry goes with its pool: when that is
+// closed by package fixtures, else when nothing refers to it any more. The registry
+// is locked.
+func leadOf(pool *pgxpool.Pool) *lead {
+	key := weak.Make(pool)
+	l := registry.pools[key]
+	if l == nil {
+		l = &lead{}
+		enter(pool, l)
+	}
+	return l
+}
+
+func enter(pool *pgxpool.Pool, l *lead) {
+	key := weak.Make(pool)
+	registry.pools[key] = l
+	runtime.AddCleanup(pool, leave, key)
+}
+
+func leave(key weak.Pointer[pgxpool.Pool]) {
+	registry.Lock()
+	l := registry.pools[key]
+	delete(registry.pools, key)
+	registry.Unlock()
+	if l != nil && l.state != nil && l.owner == key {
+		_ = l.state.Close() // what it holds open is closed, whatever the server says to that
+	}
+}
+
+// Closing ends what is kept for the pool, which is about to be closed, so that
+// nothing of it is in the way.
+func Closing(pool *pgxpool.Pool) { leave(weak.Make(pool)) }
+
+// StateOf returns the state of the database that the pool leads to. The first call
+// makes it; it is closed when the pool is. It must not refer to the pool.
+func StateOf[S io.Closer](pool *pgxpool.Pool, first func() S) S {
+	registry.Lock()
+	defer registry.Unlock()
+	l := leadOf(pool)
+	if l.state == nil {
+		l.state, l.owner = first(), weak.Make(pool)
+	}
+	return l.state.(S)
+}
+
+// SetState says that the pool leads to a database whose state has another owner.
+func SetState(pool *pgxpool.Pool, state io.Closer) {
+	registry.Lock()
+	defer registry.Unlock()
+	leadOf(pool).state = state
+}
+
+// Share says that the pool leads to the same database as another one, which is closed
+// later.
+func Share(pool, other *pgxpool.Pool) {
+	registry.Lock()
+	defer registry.Unlock()
+	enter(pool, leadOf(other))
+}
+
+// SetMaker says which Maker makes more databases like that of the pool.
+func SetMaker(pool *pgxpool.Pool, m Maker) {
+	registry.Lock()
+	defer registry.Unlock()
+	leadOf(pool).maker = m
+}
+
+// MakerOf returns nil where there is none.
+func MakerOf(pool *pgxpool.Pool) Maker {
+	registry.Lock()
+	defer registry.Unlock()
+	if l := registry.pools[weak.Make(pool)]; l != nil {
+		return l.maker
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package snapshot
+
+import "sync"
+
+// turn is when this process has a database to itself that others may use too: from the
+// first of its tests that takes it until the last of them ends.
+type turn struct {
+	mu  sync.Mutex
+	now *held
+}
+
+type held struct {
+	tests int
+	begin func() (end func(), err error) // waits at its first call
+}
+
+// take takes the turn for a test, and begins it unless another test has it already. What
+// it returns gives it back.
+func (t *turn) take(begin func() (end func(), err error)) (wait func() error, giveBack func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.now == nil {
+		t.now = &held{begin: sync.OnceValues(begin)}
+	}
+	h := t.now
+	h.tests++
+	wait = func() error {
+		_, err := h.begin()
+		return err
+	}
+	return wait, func() {
+		t.mu.Lock()
+		h.tests--
+		last := h.tests == 0
+		if last {
+			t.now = nil
+		}
+		t.mu.Unlock()
+		if end, err := h.begin(); last && err == nil {
+			end()
+		}
+	}
+}
