@@ -429,20 +429,20 @@ func (c *comparer) compare() (ChangeSet, error) {
 	if c.base != nil {
 		c.set.Snapshot, token = c.base.name, &c.base.sum
 	}
-	out := track.Outcome{Void: whyPowers}
+	out := track.Outcome{Unusable: whyPowers}
 	if c.se.tracks {
 		if out, err = track.Written(c.ctx, c.tx, token, c.se.home); err != nil {
 			return ChangeSet{}, err
 		}
 	}
 	switch {
-	case out.Void == "":
+	case out.Unusable == "":
 		err = c.byJournal(out.Tables)
 	case c.base == nil:
-		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Void, c.cfg.lang)), nil)
+		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Unusable, c.cfg.lang)), nil)
 	default:
-		c.store.note(c.ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
-		err = c.byFile(nil, out.Void)
+		c.store.note(c.ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Unusable, "snapshot", c.base.name, "why", whyReloaded(out.Unusable, c.cfg.lang))
+		err = c.byFile(nil, out.Unusable)
 	}
 	slices.SortFunc(c.set.Tables, func(a, b TableChanges) int { return strings.Compare(a.Table, b.Table) })
 	return c.set, err
@@ -489,9 +489,9 @@ func (c *comparer) byJournal(written []track.Table) error {
 	return c.byFile(rest, "")
 }
 
-func (c *comparer) relations(names []schema.Name) (map[schema.Name]catalog.Relation, error) {
-	found, err := catalog.Relations(c.ctx, c.tx, names)
-	out := map[schema.Name]catalog.Relation{}
+func (c *comparer) relations(names []schema.Name) (map[schema.Name]catalog.TrackedTable, error) {
+	found, err := catalog.TrackedTables(c.ctx, c.tx, names)
+	out := map[schema.Name]catalog.TrackedTable{}
 	for _, r := range found {
 		out[r.Name] = r
 	}
@@ -642,7 +642,7 @@ func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
 }
 
 // withFile compares a table with its part of the file.
-func (c *comparer) withFile(l merger, n int, s step, r catalog.Relation) error {
+func (c *comparer) withFile(l merger, n int, s step, r catalog.TrackedTable) error {
 	if err := c.setPath(); err != nil {
 		return err
 	}
@@ -667,7 +667,7 @@ func (c *comparer) withFile(l merger, n int, s step, r catalog.Relation) error {
 			columns = append(columns, a.Name)
 		}
 	}
-	keyless := slices.ContainsFunc(r.Columns, func(a catalog.RelationColumn) bool { return a.Equal != "" && !slices.Contains(columns, a.Name) })
+	keyless := slices.ContainsFunc(r.Columns, func(a catalog.TrackedColumn) bool { return a.Equal != "" && !slices.Contains(columns, a.Name) })
 	for i := range r.Columns {
 		if keyless { // since the file does not have all of the key
 			r.Columns[i].Equal = ""

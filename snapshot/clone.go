@@ -435,7 +435,7 @@ func fill(ctx context.Context, s *Store, cfg *cloneConfig, f *file, pool *pgxpoo
 		if err == nil && se.tracks {
 			// Where nothing tracks, there is nothing to note, and the clone is not used again.
 			var pg *pgconn.PgError
-			if err = track.Born(ctx, se.conn); errors.As(err, &pg) && !se.conn.IsClosed() {
+			if err = track.RecordFingerprint(ctx, se.conn); errors.As(err, &pg) && !se.conn.IsClosed() {
 				err = nil
 			}
 		}
@@ -537,10 +537,10 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 	if !c.se.tracks {
 		return whyUntracked(c.se.untracked, c.cfg.lang), nil
 	}
-	if ok, err := catalog.LikeNew(ctx, c.se.conn, c.copy.Likeness()); err != nil || !ok {
+	if ok, err := catalog.IsPristine(ctx, c.se.conn, c.copy.Likeness()); err != nil || !ok {
 		return msg.CloneSettings.In(c.cfg.lang), err
 	}
-	if ok, err := track.AsBorn(ctx, c.se.conn); err != nil || !ok {
+	if ok, err := track.MatchesFingerprint(ctx, c.se.conn); err != nil || !ok {
 		return msg.CloneAltered.In(c.cfg.lang), err
 	}
 	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.home)
@@ -552,8 +552,8 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 			why = t.Name.String() + ": " + whyReloaded(t.Reload, c.cfg.lang)
 		}
 		return why, nil
-	case out.Void != "":
-		return whyReloaded(out.Void, c.cfg.lang), nil
+	case out.Unusable != "":
+		return whyReloaded(out.Unusable, c.cfg.lang), nil
 	}
 	return "", nil
 }

@@ -237,7 +237,7 @@ const readOnly = "REPEATABLE READ, READ ONLY"
 
 // look reads the catalog and chooses what is in scope. What the guard saw may be
 // long ago.
-func (v *saver) look(ctx context.Context) (catalog.Powers, error) {
+func (v *saver) look(ctx context.Context) (catalog.Privileges, error) {
 	powers, err := v.cfg.guarded(ctx, v.tx)
 	if err != nil {
 		return powers, err

@@ -72,7 +72,7 @@ func (l *loader) putRight(plan []step) error {
 		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reacts(s.table) {
 			return disturbed
 		}
-		refused, err := catalog.Refused(l.ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
+		refused, err := catalog.RefusedChanges(l.ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
 		if err != nil {
 			return err
 		}

@@ -59,9 +59,9 @@ func deadlocked(err error) bool {
 }
 
 func (s *Store) holders(ctx context.Context, c *storeConfig) string {
-	var holders []catalog.Holder
+	var holders []catalog.LockHolder
 	err := s.withConn(ctx, func(conn *pgx.Conn) (err error) {
-		holders, err = catalog.Holders(ctx, conn)
+		holders, err = catalog.LockHolders(ctx, conn)
 		return err
 	})
 	if err != nil || len(holders) == 0 {

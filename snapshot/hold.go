@@ -117,12 +117,12 @@ func (s *Store) holdAcross(ctx context.Context) (*pgx.Conn, error) {
 func (s *Store) besideRestores(ctx context.Context, c *storeConfig, conn *pgx.Conn) (done func(), err error) {
 	for began := time.Now(); ; {
 		var ok bool
-		if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock_shared($1)", track.Gate).Scan(&ok); err != nil {
+		if err := conn.QueryRow(ctx, "SELECT pg_catalog.pg_try_advisory_lock_shared($1)", track.WriterLock).Scan(&ok); err != nil {
 			return nil, err
 		}
 		if ok {
 			return sync.OnceFunc(func() {
-				_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock_shared($1)", track.Gate)
+				_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock_shared($1)", track.WriterLock)
 			}), nil
 		}
 		if time.Since(began) > lockWait {

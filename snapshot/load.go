@@ -25,7 +25,7 @@ type loader struct {
 	store  *Store
 	se     *session
 	tx     pgx.Tx
-	powers catalog.Powers
+	powers catalog.Privileges
 	cfg    *restoreConfig
 	meter  *progress.Meter
 
@@ -320,13 +320,13 @@ func (l *loader) reload(plan []step) error {
 
 // inOwnDisplay makes rows and views as a session of the database's users would.
 func (l *loader) inOwnDisplay(work func() error) error {
-	if err := execAll(l.ctx, l.tx, catalog.DisplayOwn()); err != nil {
+	if err := execAll(l.ctx, l.tx, catalog.DefaultOutputSettings()); err != nil {
 		return err
 	}
 	if err := work(); err != nil {
 		return err
 	}
-	return execAll(l.ctx, l.tx, catalog.DisplayCopy())
+	return execAll(l.ctx, l.tx, catalog.CopyOutputSettings())
 }
 
 // copyIn loads the part of a table into the relation.

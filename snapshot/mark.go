@@ -58,10 +58,10 @@ func (m *marker) begin(ctx context.Context) (ok bool, err error) {
 	if m.tx, err = m.se.conn.BeginTx(ctx, writing); err != nil {
 		return false, err
 	}
-	if _, err = m.tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SELECT pg_catalog.pg_advisory_xact_lock(%d)`, markWait.Milliseconds(), track.Gate), pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err = m.tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SELECT pg_catalog.pg_advisory_xact_lock(%d)`, markWait.Milliseconds(), track.WriterLock), pgx.QueryExecModeSimpleProtocol); err != nil {
 		return false, err
 	}
-	if ok, err := track.Begin(ctx, m.tx); !ok || err != nil {
+	if ok, err := track.BeginUntracked(ctx, m.tx); !ok || err != nil {
 		return false, err
 	}
 	if m.ready, err = track.Ready(ctx, m.tx, m.se.home); m.ready || err != nil {
@@ -83,14 +83,14 @@ func (m *marker) begin(ctx context.Context) (ok bool, err error) {
 }
 
 // mark marks what the snapshot's transaction sees, and lets writers in again.
-func (m *marker) mark(ctx context.Context, sel *selection, powers catalog.Powers, sequences []schema.Sequence) {
+func (m *marker) mark(ctx context.Context, sel *selection, powers catalog.Privileges, sequences []schema.Sequence) {
 	if m == nil || m.tx == nil {
 		return
 	}
 	baseline := sel.baseline()
-	baseline.Token, baseline.Home, baseline.Watch, baseline.Sequences, baseline.Stale, baseline.Ready = m.pending, m.se.home, powers.Super, sequences, true, m.ready
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Sequences, baseline.StaleViews, baseline.WriterLockOnly = m.pending, m.se.home, powers.Super, sequences, true, m.ready
 	baseline.Untracked = m.store.tellUntracked(ctx, m.cfg)
-	err := track.Mark(ctx, m.tx, baseline)
+	err := track.SetBaseline(ctx, m.tx, baseline)
 	if err == nil {
 		err = m.tx.Commit(ctx)
 	}
@@ -105,7 +105,7 @@ func (m *marker) name(ctx context.Context, sum string, rows map[schema.Name]int6
 	if m == nil || m.pending == "" {
 		return
 	}
-	_ = track.Rename(ctx, m.se.conn, m.pending, sum, rows)
+	_ = track.RenameBaseline(ctx, m.se.conn, m.pending, sum, rows)
 }
 
 func (m *marker) rollback(ctx context.Context) {

@@ -104,7 +104,7 @@ func firstOf(names []string) string {
 // extension's.
 func wholeOf(cat *catalog.Catalog) *selection {
 	own := *cat
-	out := &selection{Catalog: &own, where: map[schema.Name]string{}, partly: map[schema.Name]bool{}, others: slices.Concat(cat.Beside, cat.Others)}
+	out := &selection{Catalog: &own, where: map[schema.Name]string{}, partly: map[schema.Name]bool{}, others: slices.Concat(cat.RowsOutside, cat.Others)}
 	for _, t := range cat.Tables {
 		if t.Condition != "" {
 			out.where[t.Name], out.partly[t.Name] = t.Condition, true
@@ -145,7 +145,7 @@ func (s *selection) asIs(tables []catalog.Table) {
 
 // baseline is what is to be tracked: all tables whose rows are part of the snapshot.
 func (s *selection) baseline() track.Baseline {
-	b := track.Baseline{Pokes: map[schema.Name]catalog.Poke{}, Native: map[schema.Name]bool{}, Rowwise: s.Native}
+	b := track.Baseline{CacheResets: map[schema.Name]catalog.CacheReset{}, Native: map[schema.Name]bool{}, RowTriggersOnly: s.Native}
 	in, only := map[schema.Name]bool{}, map[schema.Name]string{}
 	for _, t := range slices.Concat(s.Tables, s.others) {
 		only[t.Name] = t.Only()
@@ -155,8 +155,8 @@ func (s *selection) baseline() track.Baseline {
 		if t.Native {
 			b.Native[t.Name] = true
 		}
-		if p := t.Poke(); len(p.Statements) > 0 {
-			b.Pokes[t.Name] = p
+		if p := t.CacheReset(); len(p.Statements) > 0 {
+			b.CacheResets[t.Name] = p
 		}
 	}
 	root := rootsOf(s.Schema)
@@ -168,7 +168,7 @@ func (s *selection) baseline() track.Baseline {
 	for _, t := range slices.Concat(s.Tables, s.others) {
 		for _, fk := range t.ForeignKeys {
 			if in[t.Name] != in[fk.References] && fk.Validated {
-				b.Keys = append(b.Keys, track.Key{ForeignKey: fk, Child: cmp.Or(only[fk.Table], catalog.Ident(fk.Table)), Target: cmp.Or(only[fk.Target], catalog.Ident(fk.Target))})
+				b.OutsideKeys = append(b.OutsideKeys, track.OutsideKey{ForeignKey: fk, Child: cmp.Or(only[fk.Table], catalog.Ident(fk.Table)), Target: cmp.Or(only[fk.Target], catalog.Ident(fk.Target))})
 			}
 		}
 	}
@@ -183,7 +183,7 @@ func (l *loader) leaveOutside(m *snapfile.Manifest, name string) {
 	var left []string
 	for _, t := range m.Tables {
 		has[t.Name] = true
-		if t.Rows > 0 && slices.ContainsFunc(l.sel.Beside, func(b catalog.Table) bool { return b.Name == t.Name }) {
+		if t.Rows > 0 && slices.ContainsFunc(l.sel.RowsOutside, func(b catalog.Table) bool { return b.Name == t.Name }) {
 			left = append(left, t.Name.String())
 		}
 	}
@@ -209,7 +209,7 @@ func (l *loader) beforeExtensions(m *snapfile.Manifest) string {
 	if m.Version >= snapfile.Extensions {
 		return ""
 	}
-	for _, t := range slices.Concat(l.sel.Tables, l.sel.Beside) {
+	for _, t := range slices.Concat(l.sel.Tables, l.sel.RowsOutside) {
 		if _, saved := l.saved[t.Name]; t.Extension != "" && !saved {
 			return msg.BeforeExtensions.In(l.cfg.lang, snapfile.Extensions)
 		}
@@ -231,8 +231,8 @@ func (l *loader) wakeExtensions(afterwards bool) (woken bool, err error) {
 	var parts, relations []string
 	for _, t := range l.sel.Tables {
 		relations = append(relations, quoteLiteral(catalog.Ident(t.Name))+"::pg_catalog.regclass")
-		p := t.Poke()
-		if len(p.Statements) == 0 || len(p.Off) > 0 && !l.powers.Replica && !afterwards {
+		p := t.CacheReset()
+		if len(p.Statements) == 0 || len(p.DisableTriggers) > 0 && !l.powers.Replica && !afterwards {
 			continue // or event triggers, which see ALTER TABLE, might write too
 		}
 		parts = append(parts, fmt.Sprintf(`
@@ -249,7 +249,7 @@ func (l *loader) wakeExtensions(afterwards bool) (woken bool, err error) {
 					RAISE;
 				WHEN OTHERS THEN
 					NULL;
-			END;`, statements(p.Off), writes, l.loudly(p.Statements), afterwards, statements(p.On)))
+			END;`, statements(p.DisableTriggers), writes, l.loudly(p.Statements), afterwards, statements(p.EnableTriggers)))
 	}
 	if len(parts) == 0 {
 		return false, nil

@@ -28,7 +28,7 @@ type published struct {
 // be truncated, that can't be helped: with foreign keys that can't be switched off, a
 // DELETE might not be possible.
 func (l *loader) deaf(t catalog.Table) bool {
-	if !l.published.tables[t.Name].Deaf || len(l.published.refused) > 0 {
+	if !l.published.tables[t.Name].TruncateLeftOut || len(l.published.refused) > 0 {
 		return false
 	}
 	return l.powers.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(slices.Concat(l.sel.Tables, l.sel.others), func(other catalog.Table) bool {
@@ -92,7 +92,7 @@ func (l *loader) refused(plan []step) (map[schema.Name]string, error) {
 	}
 	out := map[schema.Name]string{}
 	for way, commands := range commands {
-		said, err := catalog.Refused(l.ctx, l.tx, leaves[way], commands...)
+		said, err := catalog.RefusedChanges(l.ctx, l.tx, leaves[way], commands...)
 		if err != nil {
 			return nil, err
 		}

@@ -124,7 +124,7 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 }
 
 func (s *Store) cleanIn(ctx context.Context, cfg *cleanConfig, se *session) error {
-	return s.changeIn(ctx, &cfg.storeConfig, se, func(tx pgx.Tx, powers catalog.Powers, _ bool) error {
+	return s.changeIn(ctx, &cfg.storeConfig, se, func(tx pgx.Tx, powers catalog.Privileges, _ bool) error {
 		l := loader{ctx: ctx, store: s, se: se, tx: tx, powers: powers, cfg: &restoreConfig{storeConfig: cfg.storeConfig}}
 		if err := l.readCatalog(cfg.scoped(), true); err != nil {
 			return err

@@ -186,7 +186,7 @@ type chooser struct {
 }
 
 // tables are all that a pattern may name.
-func (c *chooser) tables() []catalog.Table { return slices.Concat(c.cat.Tables, c.cat.Beside) }
+func (c *chooser) tables() []catalog.Table { return slices.Concat(c.cat.Tables, c.cat.RowsOutside) }
 
 func (c *chooser) names() string {
 	var names []string
@@ -297,12 +297,12 @@ func (c *chooser) reduce() *selection {
 			out.others = append(out.others, t)
 		}
 	}
-	for _, t := range c.cat.Beside {
+	for _, t := range c.cat.RowsOutside {
 		if c.kept[t.Name] {
-			out.Beside = append(out.Beside, t)
+			out.RowsOutside = append(out.RowsOutside, t)
 		}
 	}
-	out.others = slices.Concat(out.others, c.cat.Beside, c.cat.Others)
+	out.others = slices.Concat(out.others, c.cat.RowsOutside, c.cat.Others)
 	root := rootsOf(c.cat.Schema)
 	for _, t := range c.cat.Schema.Tables {
 		if c.kept[root(t.Name)] {

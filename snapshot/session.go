@@ -30,7 +30,7 @@ const sessionIdle = time.Second
 // session is a connection of our own, set up to change the database.
 type session struct {
 	conn   *pgx.Conn
-	powers catalog.Powers
+	powers catalog.Privileges
 	tracks bool   // what is written can be tracked
 	home   string // see track.Home
 	path   string // the search path that it was given; none: that with which it began
@@ -131,7 +131,7 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 		return nil, err
 	}
 	se := &session{conn: conn, untracked: whyPowers}
-	if se.powers, err = catalog.ReadPowers(ctx, conn); err != nil {
+	if se.powers, err = catalog.ReadPrivileges(ctx, conn); err != nil {
 		return nil, err
 	}
 	if err := s.writable(se.powers); err != nil {
@@ -139,8 +139,8 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 	}
 	settings := fmt.Sprintf("SET lock_timeout = %d;", lockWait.Milliseconds())
 	if se.powers.Replica {
-		settings += track.Settings
-		se.home, err = track.Home(ctx, conn)
+		settings += track.SessionSettings
+		se.home, err = track.ServerID(ctx, conn)
 		var pg *pgconn.PgError
 		if err != nil && !errors.As(err, &pg) { // the role may not ask, or the server does not tell
 			return nil, err
@@ -155,7 +155,7 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 }
 
 // writable refuses a server that nothing can be changed on.
-func (c *storeConfig) writable(powers catalog.Powers) error {
+func (c *storeConfig) writable(powers catalog.Privileges) error {
 	if !powers.Standby {
 		return nil
 	}

@@ -358,8 +358,8 @@ func closeConn(conn *pgx.Conn) {
 }
 
 // guarded asks the database who it is and refuses one that is not for tests.
-func (c *storeConfig) guarded(ctx context.Context, q catalog.Querier) (catalog.Powers, error) {
-	powers, err := catalog.ReadPowers(ctx, q)
+func (c *storeConfig) guarded(ctx context.Context, q catalog.Querier) (catalog.Privileges, error) {
+	powers, err := catalog.ReadPrivileges(ctx, q)
 	if err != nil {
 		return powers, err
 	}

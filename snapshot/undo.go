@@ -131,12 +131,12 @@ func (s *Store) locking(ctx context.Context, cfg *storeConfig, se *session, what
 			return s.locked(ctx, cfg, err)
 		}
 		switch {
-		case deadlocked(err), track.Replaced(err):
+		case deadlocked(err), track.JournalReplaced(err):
 			cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(cfg.lang), "what", what, "error", errs.Text(err))
 		case pg.Code != "55P03": // lock_not_available
 			return s.locked(ctx, cfg, err)
 		case terminate:
-			if err := catalog.EndHolders(ctx, se.conn, testdb.Application); err != nil {
+			if err := catalog.EndLockHolders(ctx, se.conn, testdb.Application); err != nil {
 				return err
 			}
 		}
@@ -156,8 +156,8 @@ func (b *bringer) undo(ctx context.Context) (restored Restored, done bool, why s
 			return restored, false, "", err
 		}
 	}
-	if out.Void != "" {
-		return restored, false, out.Void, nil
+	if out.Unusable != "" {
+		return restored, false, out.Unusable, nil
 	}
 	return Restored{Ways: b.waysTaken(out)}, true, "", nil
 }
@@ -176,7 +176,7 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 		return out, err
 	}
 	defer tx.Rollback(ctx)
-	if out, err = track.Undo(ctx, tx, b.file.sum, b.se.home); err != nil || out.Void != "" {
+	if out, err = track.Undo(ctx, tx, b.file.sum, b.se.home); err != nil || out.Unusable != "" {
 		return out, err
 	}
 	again := map[schema.Name]bool{}
@@ -190,7 +190,7 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 		}
 	}
 	if float64(rows) > reloadAtMost*float64(b.file.info.Rows) {
-		return track.Outcome{Void: whyMost}, nil
+		return track.Outcome{Unusable: whyMost}, nil
 	}
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return out, err
@@ -204,12 +204,12 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 	defer l.meter.Done()
 	_, err = l.replaceRows(b.file.reader)
 	if errors.Is(err, errPublished) { // with more tables it can be truncated
-		return track.Outcome{Void: track.Published}, nil
+		return track.Outcome{Unusable: track.Published}, nil
 	}
 	if err != nil {
 		return out, err
 	}
-	if err := track.Settle(ctx, tx); err != nil {
+	if err := track.FinishUndo(ctx, tx); err != nil {
 		return out, err
 	}
 	return out, tx.Commit(ctx)
@@ -232,7 +232,7 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 	m := &b.file.manifest
 	b.cfg.routine(ctx, slog.LevelDebug, msg.SnapshotRestoring, "snapshot", b.file.name, "rows", b.file.info.Rows, "bytes", b.file.info.Bytes)
 	err = b.locking(ctx, func() error {
-		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error {
+		return b.store.changeIn(ctx, &b.cfg.storeConfig, b.se, func(tx pgx.Tx, powers catalog.Privileges, mayMark bool) error {
 			l := loader{ctx: ctx, store: b.store, se: b.se, tx: tx, powers: powers, cfg: b.cfg}
 			if err := l.match(m, b.file.name); err != nil {
 				return err
@@ -247,7 +247,7 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 			switch {
 			case m.Scope != nil || !b.se.tracks || len(l.differences) > 0:
 			case !mayMark:
-				b.untracked(ctx, track.WhyNot(ctx, tx), nil)
+				b.untracked(ctx, track.WhyUntrackable(ctx, tx), nil)
 			default:
 				b.mark(ctx, tx, &l, why)
 			}
@@ -261,7 +261,7 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 // the next time.
 func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 	baseline := l.sel.baseline()
-	baseline.Token, baseline.Home, baseline.Watch, baseline.Anew, baseline.Rows = b.file.sum, b.se.home, l.powers.Super, b.anew || why == track.Damaged, map[schema.Name]int64{}
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Reinstall, baseline.Rows = b.file.sum, b.se.home, l.powers.Super, b.anew || why == track.Damaged, map[schema.Name]int64{}
 	baseline.Untracked = b.store.tellUntracked(ctx, &b.cfg.storeConfig)
 	for _, t := range b.file.manifest.Tables {
 		baseline.Rows[t.Name] = t.Rows
@@ -270,7 +270,7 @@ func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 		if baseline.Sequences, err = catalog.Sequences(ctx, tx, l.sel.sequences()); err != nil {
 			return err
 		}
-		return track.Mark(ctx, tx, baseline)
+		return track.SetBaseline(ctx, tx, baseline)
 	})
 	switch {
 	case errors.Is(err, track.ErrWraparound):
@@ -286,7 +286,7 @@ func (b *bringer) unwatched(ctx context.Context) {
 	if b.se.powers.Super || !b.se.tracks || !b.store.untold(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role) {
 		return
 	}
-	if watched, err := track.Watched(ctx, b.se.conn); err == nil && !watched {
+	if watched, err := track.HasEventTriggers(ctx, b.se.conn); err == nil && !watched {
 		b.store.note(ctx, &b.cfg.storeConfig, slog.LevelInfo, msg.NotWatched, role, "role", role)
 	}
 }
@@ -365,7 +365,7 @@ func (s *Store) Untrack(ctx context.Context) error {
 	err := s.repeat(ctx, "", func() error {
 		return s.inSession(ctx, &s.storeConfig, func(se *session) error {
 			return s.locking(ctx, &s.storeConfig, se, "", false, func() error {
-				return s.changeIn(ctx, &s.storeConfig, se, func(tx pgx.Tx, _ catalog.Powers, _ bool) error { return track.Drop(ctx, tx) })
+				return s.changeIn(ctx, &s.storeConfig, se, func(tx pgx.Tx, _ catalog.Privileges, _ bool) error { return track.Drop(ctx, tx) })
 			})
 		})
 	})
@@ -378,7 +378,7 @@ var writing = pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWri
 // changeIn runs f in a transaction that may change the database: guarded, one at
 // a time among processes, with a limit to waiting for locks. mayMark tells that it
 // may be marked at its end.
-func (s *Store) changeIn(ctx context.Context, cfg *storeConfig, se *session, f func(tx pgx.Tx, powers catalog.Powers, mayMark bool) error) error {
+func (s *Store) changeIn(ctx context.Context, cfg *storeConfig, se *session, f func(tx pgx.Tx, powers catalog.Privileges, mayMark bool) error) error {
 	// What is asked of the catalog means the same under any search path of the users'.
 	tx, err := catalog.Begin(ctx, se.conn, "READ COMMITTED, READ WRITE", map[string]string{"search_path": catalogOnly})
 	if err != nil {
@@ -392,10 +392,10 @@ func (s *Store) changeIn(ctx context.Context, cfg *storeConfig, se *session, f f
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.Gate, fmt.Sprint(track.LockWait)); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.WriterLock, fmt.Sprint(track.LockTimeout)); err != nil {
 		return err
 	}
-	mayMark, err := track.Begin(ctx, tx)
+	mayMark, err := track.BeginUntracked(ctx, tx)
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ type Catalog struct {
 	// tables, and partitioned tables for all their partitions. They are in
 	// load order: what is referenced comes first.
 	Tables    []Table
-	Beside    []Table    // those of Schema whose rows are outside
+	RowsOutside    []Table    // those of Schema whose rows are outside
 	Others    []Table    // tables outside of Schema that share foreign keys with some of it, with these keys alone
 	Sequences []Sequence // those of Schema, with what is known of them beside, but for those that are outside
 	Outside   []Outside

@@ -211,12 +211,12 @@ const (
 // those for statements do even where no row is concerned. An extension empties what
 // it keeps in memory of the table in such triggers, and they are silent while
 // rows are put back. Off and On keep the user's own triggers out of it.
-type Poke struct{ Off, Statements, On []string }
+type CacheReset struct{ DisableTriggers, Statements, EnableTriggers []string }
 
 // Poke returns what wakes the extension to which the table belongs. There may be
 // nothing to do. Triggers for rows stay silent: they speak of rows that the extension
 // itself changed when they fired first, and the snapshot has what they did.
-func (t Table) Poke() Poke {
+func (t Table) CacheReset() CacheReset {
 	var events int16
 	var set []string
 	for _, g := range t.Triggers {
@@ -232,7 +232,7 @@ func (t Table) Poke() Poke {
 			}
 		}
 	}
-	var p Poke
+	var p CacheReset
 	name, only := Ident(t.Name), t.Only()
 	if len(set) > 0 {
 		p.Statements = append(p.Statements, fmt.Sprintf("UPDATE %s SET %s WHERE false", only, strings.Join(set, ", ")))
@@ -257,8 +257,8 @@ func (t Table) Poke() Poke {
 	for _, g := range t.Triggers {
 		if !g.Extension && g.kind&triggerRow == 0 && g.fires() && g.Table == t.Name {
 			alter, trigger := "ALTER TABLE ONLY "+name+" ", pgx.Identifier{g.Name}.Sanitize()
-			p.Off = append(p.Off, alter+"DISABLE TRIGGER "+trigger)
-			p.On = append(p.On, alter+map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS"}[g.Enabled]+" TRIGGER "+trigger)
+			p.DisableTriggers = append(p.DisableTriggers, alter+"DISABLE TRIGGER "+trigger)
+			p.EnableTriggers = append(p.EnableTriggers, alter+map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS"}[g.Enabled]+" TRIGGER "+trigger)
 		}
 	}
 	return p

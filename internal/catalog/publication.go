@@ -17,8 +17,8 @@ type Published struct {
 	schema.Name
 	Leaves []uint32 // the tables that store its rows and are published
 	By     []string // the publications
-	Deaf   bool     // one publishes DELETE and not TRUNCATE
-	Narrow bool     // one may leave out columns: REPLICA IDENTITY FULL may not be allowed
+	TruncateLeftOut   bool     // one publishes DELETE and not TRUNCATE
+	ColumnsLeftOut bool     // one may leave out columns: REPLICA IDENTITY FULL may not be allowed
 }
 
 // ReadPublished reads which of the tables are published. A partitioned table is
@@ -48,7 +48,7 @@ func ReadPublished(ctx context.Context, q Querier, names []schema.Name) ([]Publi
 		return nil, fmt.Errorf("read what is published: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Published, err error) {
-		return p, row.Scan(&p.Schema, &p.Name.Name, &p.Leaves, &p.By, &p.Deaf, &p.Narrow)
+		return p, row.Scan(&p.Schema, &p.Name.Name, &p.Leaves, &p.By, &p.TruncateLeftOut, &p.ColumnsLeftOut)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read what is published: %w", err)
@@ -61,7 +61,7 @@ func ReadPublished(ctx context.Context, q Querier, names []schema.Name) ([]Publi
 // does not suffice. It returns what the server says. Nothing is executed, so that
 // nothing reacts. The rule has changed with each version, and has exceptions: only
 // the server knows it.
-func Refused(ctx context.Context, tx pgx.Tx, tables []uint32, commands ...string) (map[uint32]string, error) {
+func RefusedChanges(ctx context.Context, tx pgx.Tx, tables []uint32, commands ...string) (map[uint32]string, error) {
 	if len(tables) == 0 {
 		return nil, nil
 	}

@@ -751,7 +751,7 @@ func (r *reader) finish() *Catalog {
 			continue
 		}
 		if rel.why != "" {
-			r.out.Beside = append(r.out.Beside, rel.live)
+			r.out.RowsOutside = append(r.out.RowsOutside, rel.live)
 			continue
 		}
 		byName[rel.table.Name] = rel

@@ -40,7 +40,7 @@ var display = []string{"datestyle", "intervalstyle", "timezone", "extra_float_di
 // DisplayOwn gives the transaction the database's own way to write values, in
 // which checks, generated columns, partition keys, indexes and materialised views
 // may say what day it is.
-func DisplayOwn() (sql []string) {
+func DefaultOutputSettings() (sql []string) {
 	for _, name := range display {
 		sql = append(sql, "SET LOCAL "+name+" TO DEFAULT")
 	}
@@ -48,7 +48,7 @@ func DisplayOwn() (sql []string) {
 }
 
 // DisplayCopy gives it that of CopySettings again.
-func DisplayCopy() (sql []string) {
+func CopyOutputSettings() (sql []string) {
 	for _, name := range display {
 		sql = append(sql, fmt.Sprintf("SET LOCAL %s = '%s'", name, CopySettings[name]))
 	}
@@ -93,7 +93,7 @@ func major(conn *pgx.Conn) int {
 }
 
 // Powers tells who the role is and what it may do.
-type Powers struct {
+type Privileges struct {
 	Database string
 	Server   string // "PostgreSQL 15.18"
 	Role     string
@@ -105,8 +105,8 @@ type Powers struct {
 
 // ReadPowers asks for the name of the database and the rights of the role.
 // The parameter privilege exists from PostgreSQL 15 on, like groundhog's support.
-func ReadPowers(ctx context.Context, q Querier) (Powers, error) {
-	var p Powers
+func ReadPrivileges(ctx context.Context, q Querier) (Privileges, error) {
+	var p Privileges
 	err := q.QueryRow(ctx, `SELECT pg_catalog.current_database(), 'PostgreSQL ' || pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
 		current_user, pg_catalog.current_setting('is_superuser')::boolean,
 		pg_catalog.has_parameter_privilege('session_replication_role', 'SET'),
@@ -202,14 +202,14 @@ func markOrigin(ctx context.Context, tx pgx.Tx, name, file string) error {
 	if !may { // they see it
 		triggers = nil
 	}
-	off, on := Unseen(triggers)
+	off, on := WithoutEventTriggers(triggers)
 	return tx.Conn().PgConn().Exec(ctx, off+clear+`CREATE SCHEMA IF NOT EXISTS `+OwnSchema+`;
 		CREATE OR REPLACE VIEW `+OwnSchema+`.origin (name, file, kept) AS VALUES `+values+";\n"+on).Close()
 }
 
 // Unseen returns statements that disable event triggers, and that give them their
 // states again.
-func Unseen(triggers []Trigger) (off, on string) {
+func WithoutEventTriggers(triggers []Trigger) (off, on string) {
 	for _, t := range triggers {
 		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]
 		alter := "ALTER EVENT TRIGGER " + pgx.Identifier{t.Name}.Sanitize()
@@ -401,7 +401,7 @@ func SetSequences(ctx context.Context, q Querier, states []schema.Sequence) erro
 }
 
 // Holder is somebody who holds a lock that we wait for.
-type Holder struct {
+type LockHolder struct {
 	PID         int32
 	Application string
 	State       string
@@ -412,7 +412,7 @@ type Holder struct {
 
 // Holders tells which other sessions of this database hold locks on user
 // tables, the oldest transaction first; prepared transactions have pid 0.
-func Holders(ctx context.Context, q Querier) ([]Holder, error) {
+func LockHolders(ctx context.Context, q Querier) ([]LockHolder, error) {
 	rows, err := q.Query(ctx, `
 		SELECT coalesce(l.pid, 0), coalesce(a.application_name, p.gid, ''), coalesce(a.state, 'prepared'), coalesce(left(a.query, 200), ''),
 			coalesce(date_trunc('second', now() - coalesce(a.xact_start, p.prepared))::text, ''), min(c.relname)
@@ -430,9 +430,9 @@ func Holders(ctx context.Context, q Querier) ([]Holder, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []Holder
+	var out []LockHolder
 	for rows.Next() {
-		var h Holder
+		var h LockHolder
 		if err := rows.Scan(&h.PID, &h.Application, &h.State, &h.Query, &h.Since, &h.Relation); err != nil {
 			return nil, err
 		}
@@ -444,8 +444,8 @@ func Holders(ctx context.Context, q Querier) ([]Holder, error) {
 // EndHolders ends the transactions that Holders tells of: sessions are terminated,
 // prepared transactions rolled back. Those of the application named except are
 // spared. The role must be the same as theirs, or a superuser.
-func EndHolders(ctx context.Context, conn *pgx.Conn, except string) error {
-	holders, err := Holders(ctx, conn)
+func EndLockHolders(ctx context.Context, conn *pgx.Conn, except string) error {
+	holders, err := LockHolders(ctx, conn)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // Relation is a table as a journal of its changes has to know it.
-type Relation struct {
+type TrackedTable struct {
 	schema.Name
 	OID         uint32
 	Root        uint32 // the partitioned table that it belongs to in the end, or itself
@@ -19,14 +19,14 @@ type Relation struct {
 	Partitioned bool // it has partitions, and no rows of its own
 	Partition   bool
 	Inherits    bool     // rows of it are seen through another table, or the other way round
-	Awake       bool     // it has a trigger or a rule that fires in replica role
+	AlwaysTrigger       bool     // it has a trigger or a rule that fires in replica role
 	Secured     bool     // row level security hides rows from the current role
 	Triggers    []string // of the user's, with names like those of ours
-	Columns     []RelationColumn
+	Columns     []TrackedColumn
 }
 
 // RelationColumn is a column of a Relation.
-type RelationColumn struct {
+type TrackedColumn struct {
 	Name      string
 	Type      string // qualified, without domains
 	User      bool   // somebody's own type, or of an extension: it may be dropped
@@ -39,7 +39,7 @@ type RelationColumn struct {
 
 // Relations reads the tables with these names. The transaction's search_path must
 // be pg_catalog alone.
-func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation, error) {
+func TrackedTables(ctx context.Context, q Querier, names []schema.Name) ([]TrackedTable, error) {
 	var schemas, tables []string
 	for _, n := range names {
 		schemas, tables = append(schemas, n.Schema), append(tables, n.Name)
@@ -90,18 +90,18 @@ func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation,
 		return nil, fmt.Errorf("read the tables to track: %w", err)
 	}
 	var (
-		out                                        []Relation
-		r                                          Relation
+		out                                        []TrackedTable
+		r                                          TrackedTable
 		columns, types, collations, generated, key []string
 		own, enum, identity                        []bool
 	)
-	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.Awake, &r.Secured, &r.Triggers,
+	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.AlwaysTrigger, &r.Secured, &r.Triggers,
 		&columns, &types, &own, &enum, &collations, &generated, &identity, &key}, func() error {
 		one := r
 		one.Parents, one.Triggers = slices.Clone(r.Parents), slices.Clone(r.Triggers)
-		one.Columns = make([]RelationColumn, len(columns))
+		one.Columns = make([]TrackedColumn, len(columns))
 		for i := range columns {
-			one.Columns[i] = RelationColumn{Name: columns[i], Type: types[i], User: own[i], Enum: enum[i], Collation: collations[i], Generated: generated[i], Identity: identity[i], Equal: key[i]}
+			one.Columns[i] = TrackedColumn{Name: columns[i], Type: types[i], User: own[i], Enum: enum[i], Collation: collations[i], Generated: generated[i], Identity: identity[i], Equal: key[i]}
 		}
 		out = append(out, one)
 		return nil

@@ -13,15 +13,15 @@ import (
 // Born notes what a baseline that was just marked has beside what the journal
 // watches, for AsBorn. The note goes when what tracks is made anew, as it is by a
 // restore after a change of the schema, which then passes for the baseline's.
-func Born(ctx context.Context, conn *pgx.Conn) error {
+func RecordFingerprint(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		return quietly(ctx, tx, birth)
+		return withoutEventTriggers(ctx, tx, birth)
 	})
 }
 
 // AsBorn reports whether the schema is still what Born found, as far as the journal
 // can't tell of it, and so are the tables that no baseline has.
-func AsBorn(ctx context.Context, q catalog.Querier) (ok bool, err error) {
+func MatchesFingerprint(ctx context.Context, q catalog.Querier) (ok bool, err error) {
 	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(b.mark = groundhog.birthmark()), false) FROM groundhog.born b`).Scan(&ok)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000" || pg.Code == "42883") { // it is gone

@@ -19,15 +19,15 @@ import (
 func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Outcome, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), w.name IS NOT NULL, coalesce(w.space, ''), coalesce(w.name, ''),
-				coalesce(nullif(w.why, '`+Published+`'), CASE WHEN x.owner IS NOT NULL THEN '`+Unseen+`' END, ''), coalesce(w.rows, 0)
+				coalesce(nullif(w.why, '`+Published+`'), CASE WHEN x.owner IS NOT NULL THEN '`+UnseenWrite+`' END, ''), coalesce(w.rows, 0)
 			FROM groundhog.verdict($1, $2, $3) v LEFT JOIN groundhog.written() w ON v.void IS NULL LEFT JOIN groundhog.native x ON x.owner = w.owner`, token, home, version)
 		if err != nil {
 			return err
 		}
-		out = Outcome{Void: Crash} // without a row: see schema.sql
+		out = Outcome{Unusable: Crash} // without a row: see schema.sql
 		var t Table
 		var written bool
-		_, err = pgx.ForEachRow(rows, []any{&out.Void, &written, &t.Schema, &t.Name.Name, &t.Reload, &t.Rows}, func() error {
+		_, err = pgx.ForEachRow(rows, []any{&out.Unusable, &written, &t.Schema, &t.Name.Name, &t.Reload, &t.Rows}, func() error {
 			if written {
 				out.Tables = append(out.Tables, t)
 			}
@@ -36,14 +36,14 @@ func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Ou
 		return err
 	})
 	if void := unusable(err); void != "" {
-		return Outcome{Void: void}, nil
+		return Outcome{Unusable: void}, nil
 	}
 	return out, err
 }
 
 // Comparison is what Compare compares.
 type Comparison struct {
-	Table   catalog.Relation // a root
+	Table   catalog.TrackedTable // a root
 	Columns []string         // of its rows
 	Limit   int              // how many pairs are wanted; 0: all
 
@@ -73,7 +73,7 @@ type Compared struct {
 // key, and leaves out those that are the same. Without a key, rows are the same or
 // not. Values are compared as they are stored, so that every type has an equality.
 func Compare(ctx context.Context, tx pgx.Tx, c Comparison) (out Compared, err error) {
-	g := generator{Relation: c.Table, root: &c.Table}
+	g := generator{TrackedTable: c.Table, root: &c.Table}
 	rows, err := tx.Query(ctx, g.compare(c), pgx.QueryExecModeSimpleProtocol)
 	if err != nil {
 		return out, err
@@ -122,7 +122,7 @@ func cloned(row [][]byte) [][]byte {
 // compare writes the query. It has one row at least.
 func (g *generator) compare(c Comparison) string {
 	const horizon = "(SELECT s.r::text::pg_catalog.xid FROM groundhog.state s)"
-	columns := g.columns(func(r catalog.RelationColumn) bool { return slices.Contains(c.Columns, r.Name) })
+	columns := g.columns(func(r catalog.TrackedColumn) bool { return slices.Contains(c.Columns, r.Name) })
 	slices.SortFunc(columns, func(a, b column) int { return slices.Index(c.Columns, a.Name) - slices.Index(c.Columns, b.Name) })
 	key := g.columns(inKey)
 

@@ -27,13 +27,13 @@ const (
 
 // generator writes what tracks one table.
 type generator struct {
-	catalog.Relation
-	root *catalog.Relation // whose journal it has
+	catalog.TrackedTable
+	root *catalog.TrackedTable // whose journal it has
 	sql  *strings.Builder
 
 	unkeyed *unkeyed // rows can't be deleted as the table is published; else nil
 	rowwise bool     // no triggers for statements are relied on
-	outside []Key    // between it and tables that are not tracked
+	outside []OutsideKey    // between it and tables that are not tracked
 
 	always []string // what makes its triggers fire in replica role too
 }
@@ -63,7 +63,7 @@ func (g *generator) hasKey() bool {
 // A journal keeps values of types that may be dropped as text, and no collations,
 // so that it is in nobody's way.
 type column struct {
-	catalog.RelationColumn
+	catalog.TrackedColumn
 	ident, entry string
 }
 
@@ -95,7 +95,7 @@ func (c column) out(entry string) string {
 }
 
 // columns lists those that a journal keeps: a virtual one is no part of a row.
-func (g *generator) columns(want func(catalog.RelationColumn) bool) (out []column) {
+func (g *generator) columns(want func(catalog.TrackedColumn) bool) (out []column) {
 	for i, c := range g.root.Columns {
 		if c.Generated != "v" && want(c) {
 			out = append(out, column{c, pgx.Identifier{c.Name}.Sanitize(), fmt.Sprintf("c%d", i+1)})
@@ -104,9 +104,9 @@ func (g *generator) columns(want func(catalog.RelationColumn) bool) (out []colum
 	return out
 }
 
-func all(catalog.RelationColumn) bool            { return true }
-func inKey(c catalog.RelationColumn) bool        { return c.Equal != "" }
-func notGenerated(c catalog.RelationColumn) bool { return c.Generated == "" }
+func all(catalog.TrackedColumn) bool            { return true }
+func inKey(c catalog.TrackedColumn) bool        { return c.Equal != "" }
+func notGenerated(c catalog.TrackedColumn) bool { return c.Generated == "" }
 
 // each joins what one says of each column.
 func each(columns []column, separator string, one func(column) string) string {
@@ -232,7 +232,7 @@ func (g *generator) fitting(body string) string {
 	BEGIN%s
 	EXCEPTION WHEN program_limit_exceeded THEN
 		INSERT INTO groundhog.touched VALUES (%d, '%s');
-	END;`, body, g.root.OID, Wide)
+	END;`, body, g.root.OID, RowTooLong)
 }
 
 func (g *generator) called(function string) string { return fmt.Sprintf("%s_%d", function, g.OID) }

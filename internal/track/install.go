@@ -22,8 +22,8 @@ const (
 
 // family is a table that has a journal, with its partitions.
 type family struct {
-	root    *catalog.Relation
-	members []*catalog.Relation
+	root    *catalog.TrackedTable
+	members []*catalog.TrackedTable
 	unkeyed *unkeyed // rows can't be deleted as the table is published; else nil
 	level   int
 	why     string // why it is not journaled
@@ -34,7 +34,7 @@ type installer struct {
 	ctx       context.Context
 	tx        pgx.Tx
 	b         Baseline
-	relations []catalog.Relation
+	relations []catalog.TrackedTable
 	families  []*family
 	views     string
 	off, on   string // event triggers
@@ -100,19 +100,19 @@ func (in *installer) group() {
 		if f == nil { // roots come first
 			f = &family{root: r}
 			if r.Root != r.OID { // whose root, the statements that name it, and so what these do, are not seen
-				f.level, f.why, r.Root = unnoticed, Apart, r.OID
+				f.level, f.why, r.Root = unnoticed, LonePartition, r.OID
 			}
 			byOID[r.Root] = f
 			in.families = append(in.families, f)
 		}
 		f.members = append(f.members, r)
 		// A partition's own trigger fires on what is put in by the root.
-		f.root.Awake, f.root.Secured = f.root.Awake || r.Awake, f.root.Secured || r.Secured
+		f.root.AlwaysTrigger, f.root.Secured = f.root.AlwaysTrigger || r.AlwaysTrigger, f.root.Secured || r.Secured
 	}
 	for _, f := range in.families {
-		g := generator{Relation: *f.root, root: f.root}
+		g := generator{TrackedTable: *f.root, root: f.root}
 		if f.level == journaled && len(g.columns(all))+1 > mostColumns { // and the kind of entry
-			f.level, f.why = noticed, Columns
+			f.level, f.why = noticed, TooManyColumns
 		}
 	}
 }
@@ -121,7 +121,7 @@ func (in *installer) group() {
 const mostColumns = 1600
 
 // head is the part of the script that is the same whatever the tables are.
-func (in *installer) head() string { return remove + script(in.b.Watch) }
+func (in *installer) head() string { return remove + script(in.b.EventTriggers) }
 
 // tables is the part that makes journals and triggers.
 func (in *installer) tables(families []*family) string {
@@ -129,12 +129,12 @@ func (in *installer) tables(families []*family) string {
 	for _, f := range families {
 		fmt.Fprintf(&sql, "INSERT INTO groundhog.owners VALUES (%d, %s, %s, 0, %s, %t);\n", f.root.OID, literal(f.root.Schema), literal(f.root.Name.Name), f.always(), f.level == unnoticed)
 		for _, r := range f.members {
-			g := generator{Relation: *r, root: f.root, sql: &sql, unkeyed: f.unkeyed, rowwise: in.b.Rowwise, outside: in.b.keysOf(*r, in.relations)}
+			g := generator{TrackedTable: *r, root: f.root, sql: &sql, unkeyed: f.unkeyed, rowwise: in.b.RowTriggersOnly, outside: in.b.keysOf(*r, in.relations)}
 			g.generate(f.level)
 			if r.OID == r.Root {
 				in.b.wake(&sql, *r)
 			}
-			if !in.b.Watch {
+			if !in.b.EventTriggers {
 				fmt.Fprintf(&sql, "INSERT INTO groundhog.shapes VALUES (%d, groundhog.shape(%[1]d));\n", r.OID)
 			}
 			for owner := range owners(*r, in.relations) {
@@ -150,10 +150,10 @@ func (f *family) always() string {
 	switch {
 	case f.level != journaled:
 		return literal(f.why)
-	case f.root.Awake:
-		return literal(Awake)
+	case f.root.AlwaysTrigger:
+		return literal(AlwaysTrigger)
 	case f.root.Secured:
-		return literal(Hidden)
+		return literal(RowSecurity)
 	case f.unkeyed != nil && !f.unkeyed.switched:
 		return literal(Published)
 	}
@@ -164,12 +164,12 @@ func (f *family) always() string {
 func (in *installer) tail() string {
 	var sql strings.Builder
 	sql.WriteString(in.views)
-	if in.b.Watch {
+	if in.b.EventTriggers {
 		sql.WriteString(watchers)
 	}
 	in.b.rewound(&sql)
 	in.b.unseen(&sql, in.relations)
-	fmt.Fprintf(&sql, "INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, in.b.Watch)
+	fmt.Fprintf(&sql, "INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, in.b.EventTriggers)
 	return sql.String()
 }
 
@@ -242,14 +242,14 @@ func ofTable(err error) bool {
 func hush(ctx context.Context, tx pgx.Tx) (off, on string, err error) {
 	triggers, may, err := catalog.EventTriggers(ctx, tx)
 	if err == nil && len(triggers) > 0 && !may {
-		err = &LoudError{Trigger: triggers[0].Name}
+		err = &EventTriggerError{Trigger: triggers[0].Name}
 	}
-	off, on = catalog.Unseen(triggers)
+	off, on = catalog.WithoutEventTriggers(triggers)
 	return off, on, err
 }
 
 // quietly executes statements of which no event trigger tells.
-func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
+func withoutEventTriggers(ctx context.Context, tx pgx.Tx, sql string) error {
 	off, on, err := hush(ctx, tx)
 	if err != nil {
 		return err
@@ -258,7 +258,7 @@ func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
 }
 
 // owners returns the tables whose journals may tell of a statement that names r.
-func owners(r catalog.Relation, all []catalog.Relation) map[uint32]bool {
+func owners(r catalog.TrackedTable, all []catalog.TrackedTable) map[uint32]bool {
 	seen := map[uint32]bool{r.OID: true}
 	out := map[uint32]bool{r.Root: true}
 	for again := true; again; {

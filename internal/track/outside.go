@@ -14,15 +14,15 @@ import (
 
 // Key is a foreign key between a tracked table and one that is not. Child and Target are
 // quoted, as those of a statement on their own rows.
-type Key struct {
+type OutsideKey struct {
 	catalog.ForeignKey
 	Child, Target string
 }
 
 // keysOf returns the foreign keys between a root, with its partitions, and tables that
 // are not tracked.
-func (b Baseline) keysOf(root catalog.Relation, all []catalog.Relation) (keys []Key) {
-	if len(b.Keys) == 0 {
+func (b Baseline) keysOf(root catalog.TrackedTable, all []catalog.TrackedTable) (keys []OutsideKey) {
+	if len(b.OutsideKeys) == 0 {
 		return nil
 	}
 	in := map[schema.Name]bool{}
@@ -31,7 +31,7 @@ func (b Baseline) keysOf(root catalog.Relation, all []catalog.Relation) (keys []
 			in[r.Name] = true
 		}
 	}
-	for _, fk := range b.Keys {
+	for _, fk := range b.OutsideKeys {
 		if in[fk.Table] || in[fk.ForeignKey.Target] {
 			keys = append(keys, fk)
 		}
@@ -62,8 +62,8 @@ func (g *generator) checks() string {
 // wake notes how the extension of a table is woken: before the table is undone, while
 // what its triggers write is noted like a test's and undone too, and once more
 // when everything is as it was.
-func (b Baseline) wake(sql *strings.Builder, r catalog.Relation) {
-	p, ok := b.Pokes[r.Name]
+func (b Baseline) wake(sql *strings.Builder, r catalog.TrackedTable) {
+	p, ok := b.CacheResets[r.Name]
 	if !ok {
 		return
 	}
@@ -71,12 +71,12 @@ func (b Baseline) wake(sql *strings.Builder, r catalog.Relation) {
 		const quiet = "SET LOCAL session_replication_role = replica; SET LOCAL groundhog.off = on;"
 		loud := "SET LOCAL session_replication_role = origin; SET LOCAL groundhog.off = " + off + ";"
 		parts := []string{loud}
-		if len(p.Off) > 0 { // an event trigger may see that
-			parts = []string{quiet, strings.Join(p.Off, "; ") + ";", loud}
+		if len(p.DisableTriggers) > 0 { // an event trigger may see that
+			parts = []string{quiet, strings.Join(p.DisableTriggers, "; ") + ";", loud}
 		}
 		parts = append(parts, strings.Join(p.Statements, "; ")+";", quiet)
-		if len(p.On) > 0 {
-			parts = append(parts, strings.Join(p.On, "; ")+";")
+		if len(p.EnableTriggers) > 0 {
+			parts = append(parts, strings.Join(p.EnableTriggers, "; ")+";")
 		}
 		return strings.Join(parts, " ")
 	}
@@ -100,13 +100,13 @@ func (b Baseline) rewound(sql *strings.Builder) {
 // statements, or end a statement before its triggers. A table is as it was when it
 // has as many rows, and none that is newer than the horizon, but for those that own, the
 // transaction that goes back, has put in.
-func (b Baseline) unseen(sql *strings.Builder, relations []catalog.Relation) {
+func (b Baseline) unseen(sql *strings.Builder, relations []catalog.TrackedTable) {
 	var look, count strings.Builder
 	for _, r := range relations {
 		if !b.Native[r.Name] || r.OID != r.Root {
 			continue
 		}
-		g := generator{Relation: r, root: &r}
+		g := generator{TrackedTable: r, root: &r}
 		fmt.Fprintf(sql, "INSERT INTO groundhog.native VALUES (%d);\n", r.OID)
 		fmt.Fprintf(&look, `
 	IF NOT coalesce((SELECT pg_catalog.count(*) OPERATOR(pg_catalog.=) (SELECT n.total FROM groundhog.native n WHERE n.owner OPERATOR(pg_catalog.=) %[1]d)

@@ -23,7 +23,7 @@ func published(ctx context.Context, tx pgx.Tx, families []*family) (map[uint32]*
 	oids := map[schema.Name]uint32{}
 	var names []schema.Name
 	for _, f := range families {
-		if r := f.root; f.level == journaled && !r.Awake && !r.Secured {
+		if r := f.root; f.level == journaled && !r.AlwaysTrigger && !r.Secured {
 			names = append(names, r.Name)
 			oids[r.Name] = r.OID
 		}
@@ -36,7 +36,7 @@ func published(ctx context.Context, tx pgx.Tx, families []*family) (map[uint32]*
 	for _, p := range all {
 		leaves = append(leaves, p.Leaves...)
 	}
-	refused, err := catalog.Refused(ctx, tx, leaves, "DELETE")
+	refused, err := catalog.RefusedChanges(ctx, tx, leaves, "DELETE")
 	if err != nil || len(refused) == 0 {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func published(ctx context.Context, tx pgx.Tx, families []*family) (map[uint32]*
 	names = nil
 	for _, p := range all {
 		if refusesAny(refused, p.Leaves) {
-			out[oids[p.Name]] = &unkeyed{switched: !p.Narrow}
+			out[oids[p.Name]] = &unkeyed{switched: !p.ColumnsLeftOut}
 			names = append(names, p.Name)
 		}
 	}

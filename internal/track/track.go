@@ -48,7 +48,7 @@ import (
 
 // Gate is the advisory lock that writers share and that going back takes alone:
 // "groundho".
-const Gate int64 = 0x67726f756e64686f
+const WriterLock int64 = 0x67726f756e64686f
 
 // version is that of what is kept in the database. A later one replaces an earlier
 // one, and an earlier one leaves a later one alone.
@@ -61,7 +61,7 @@ var schemaSQL string
 const wraparound = 1<<31 - 1<<20
 
 func script(watch bool) string {
-	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(Gate, 10), "@wrap@", strconv.Itoa(wraparound), "@wait@", strconv.Itoa(LockWait)).Replace(schemaSQL)
+	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(WriterLock, 10), "@wrap@", strconv.Itoa(wraparound), "@wait@", strconv.Itoa(LockTimeout)).Replace(schemaSQL)
 }
 
 // Settings are those of a session that goes back or loads: triggers are silent, in
@@ -69,7 +69,7 @@ func script(watch bool) string {
 // would look like a test's, and plans look journals up by key, which have never
 // been analysed, and start no workers, which takes longer than hundreds of sequences
 // do. How values are written is the database's own: see catalog.DisplayOwn.
-const Settings = `SET session_replication_role = replica; SET groundhog.off = on;
+const SessionSettings = `SET session_replication_role = replica; SET groundhog.off = on;
 		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
 		SET lc_monetary = 'C'; SET array_nulls = on;
 		SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
@@ -78,14 +78,14 @@ const Settings = `SET session_replication_role = replica; SET groundhog.off = on
 			WHERE pg_catalog.has_parameter_privilege(name, 'SET')`
 
 // Home names the server whose transaction ids a connection sees.
-func Home(ctx context.Context, q catalog.Querier) (home string, err error) {
+func ServerID(ctx context.Context, q catalog.Querier) (home string, err error) {
 	err = q.QueryRow(ctx, `SELECT system_identifier::text || '/' || pg_catalog.current_setting('server_version_num')::integer / 10000 FROM pg_catalog.pg_control_system()`).Scan(&home)
 	return home, err
 }
 
 // Outcome is what Restore or Undo did.
 type Outcome struct {
-	Void   string // why nothing was done: one of the reasons below
+	Unusable   string // why nothing was done: one of the reasons below
 	Tables []Table
 }
 
@@ -99,40 +99,40 @@ type Table struct {
 
 // The reasons.
 const (
-	Unmarked    = "unmarked"    // it is no baseline of ours
+	NoBaseline    = "unmarked"    // it is no baseline of ours
 	Damaged     = "damaged"     // something of ours is gone
-	Other       = "other"       // it is the baseline of another snapshot
-	Version     = "version"     // another version of this library tracks it
-	Moved       = "moved"       // it came from another server
+	OtherBaseline       = "other"       // it is the baseline of another snapshot
+	OtherVersion     = "version"     // another version of this library tracks it
+	ForeignServer       = "moved"       // it came from another server
 	Crash       = "crash"       // the server crashed
-	Schema      = "schema"      // the schema was changed
-	Blind       = "blind"       // rows were written where the journal can't tell
-	Objects     = "objects"     // there are large objects
-	Replication = "replication" // a subscription may write
+	SchemaChanged      = "schema"      // the schema was changed
+	UntrackedWrite       = "blind"       // rows were written where the journal can't tell
+	LargeObjects     = "objects"     // there are large objects
+	Subscription = "replication" // a subscription may write
 	Wraparound  = "wraparound"  // transaction ids are too many to be compared
 
 	Truncated = "truncated" // the table was truncated
-	Straddled = "straddled" // a transaction that began before the baseline wrote to it
-	Much      = "much"      // so many rows were changed that loading is cheaper
+	OverlappingTx = "straddled" // a transaction that began before the baseline wrote to it
+	TooManyChanges      = "much"      // so many rows were changed that loading is cheaper
 	Undecided = "undecided" // rows of one key were deleted more than once
-	Awake     = "awake"     // a trigger or rule that fires always would see it
-	Hidden    = "hidden"    // row level security
+	AlwaysTrigger     = "awake"     // a trigger or rule that fires always would see it
+	RowSecurity    = "hidden"    // row level security
 	Published = "published" // rows can't be deleted as long as a publication has them
-	Columns   = "columns"   // it has more columns than a journal may have
-	Wide      = "wide"      // a row did not fit into the journal
-	Apart     = "apart"     // it is a partition of a table that is not tracked
+	TooManyColumns   = "columns"   // it has more columns than a journal may have
+	RowTooLong      = "wide"      // a row did not fit into the journal
+	LonePartition     = "apart"     // it is a partition of a table that is not tracked
 	Refused   = "refused: " // and what the server said when the journal, or its triggers, were to be made
-	Unseen    = "unseen"    // code of its extension may have written past the triggers
+	UnseenWrite    = "unseen"    // code of its extension may have written past the triggers
 )
 
 // LockWait is how long who has the gate waits for another lock, in milliseconds. Who
 // holds that and comes to wait for the gate is in a deadlock with us, of which the
 // server tells him after a second: before that we are gone, and try again.
-const LockWait = 400
+const LockTimeout = 400
 
 // Replaced tells that what is kept in the database was made anew while the caller
 // waited for the gate. He may try again.
-func Replaced(err error) bool {
+func JournalReplaced(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "XX000" && (strings.HasPrefix(pg.Message, "cache lookup failed") || strings.HasPrefix(pg.Message, "could not open relation with OID"))
 }
@@ -147,7 +147,7 @@ func Restore(ctx context.Context, conn *pgx.Conn, token, home string) (out Outco
 		return Outcome{Tables: []Table{{Name: schema.Name{Schema: pg.SchemaName, Name: pg.TableName}, Reload: pg.Detail}}}, true, nil
 	}
 	if void := unusable(err); void != "" {
-		return Outcome{Void: void}, false, nil
+		return Outcome{Unusable: void}, false, nil
 	}
 	return out, false, err
 }
@@ -158,7 +158,7 @@ func unusable(err error) (void string) {
 	switch {
 	case !errors.As(err, &pg):
 	case pg.Code == "3F000" || pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore("): // invalid_schema_name, undefined_function
-		return Unmarked
+		return NoBaseline
 	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
 		return Damaged
 	}
@@ -180,7 +180,7 @@ func restore(ctx context.Context, q catalog.Querier, token, home string, partly 
 	var way string
 	_, err = pgx.ForEachRow(rows, []any{&t.Schema, &t.Name.Name, &way, &t.Reload, &t.Changed}, func() error {
 		if way == "void" {
-			out.Void = t.Reload
+			out.Unusable = t.Reload
 			return nil
 		}
 		out.Tables = append(out.Tables, t)
@@ -190,7 +190,7 @@ func restore(ctx context.Context, q catalog.Querier, token, home string, partly 
 }
 
 // Settle ends what Undo began: the caller has loaded the tables that it named.
-func Settle(ctx context.Context, tx pgx.Tx) error {
+func FinishUndo(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `SELECT groundhog.settle()`)
 	return err
 }
@@ -198,13 +198,13 @@ func Settle(ctx context.Context, tx pgx.Tx) error {
 // Baseline is what Mark marks.
 type Baseline struct {
 	Token     string
-	Home      string
+	ServerID      string
 	Tables    []schema.Name // that hold rows, or have partitions that do
 	Rows      map[schema.Name]int64
 	Sequences []schema.Sequence
-	Watch     bool // the role may make event triggers
-	Stale     bool // materialised views may not show what the tables hold
-	Anew      bool // what is there is not to be trusted: see Damaged
+	EventTriggers     bool // the role may make event triggers
+	StaleViews     bool // materialised views may not show what the tables hold
+	Reinstall      bool // what is there is not to be trusted: see Damaged
 
 	// Untracked, if there is one, is told of each table that can't have a journal and
 	// is loaded again, and why.
@@ -212,16 +212,16 @@ type Baseline struct {
 
 	// Ready tells that the caller kept writers out by the gate alone: where that does not
 	// watch all of the tables, nothing is marked.
-	Ready bool
+	WriterLockOnly bool
 	// Keys are the foreign keys between a table and one that is not tracked.
-	Keys []Key
+	OutsideKeys []OutsideKey
 	// Rowwise tells that a statement may end before triggers for the statement fire:
 	// functions in C can do that. Then those for rows tell of all.
-	Rowwise bool
+	RowTriggersOnly bool
 	// Native are the tables to which functions in C may write past all triggers.
 	Native map[schema.Name]bool
 	// Pokes wake extensions when their tables were brought back.
-	Pokes map[schema.Name]catalog.Poke
+	CacheResets map[schema.Name]catalog.CacheReset
 }
 
 // ErrWraparound is an error of Mark: ids of transactions are too many to be compared.
@@ -229,21 +229,21 @@ var ErrWraparound = errors.New("transaction ids are near wraparound")
 
 // Reasons for which Begin does not allow Mark.
 const (
-	Foreign = "foreign" // another role's schema has the name
-	Later   = "later"   // a later version of this library tracks the database
+	ForeignSchema = "foreign" // another role's schema has the name
+	LaterVersion   = "later"   // a later version of this library tracks the database
 )
 
 // WhyNot tells why Begin did not allow Mark.
-func WhyNot(ctx context.Context, tx pgx.Tx) (why string) {
+func WhyUntrackable(ctx context.Context, tx pgx.Tx) (why string) {
 	if _, ours, err := installed(ctx, tx); err == nil && !ours {
-		return Foreign
+		return ForeignSchema
 	}
-	return Later
+	return LaterVersion
 }
 
 // Watched reports whether event triggers see changes of the schema. It fails where the
 // database is not tracked.
-func Watched(ctx context.Context, q catalog.Querier) (watched bool, err error) {
+func HasEventTriggers(ctx context.Context, q catalog.Querier) (watched bool, err error) {
 	err = q.QueryRow(ctx, `SELECT watched FROM groundhog.state`).Scan(&watched)
 	return watched, err
 }
@@ -252,7 +252,7 @@ func Watched(ctx context.Context, q catalog.Querier) (watched bool, err error) {
 // until Mark the database is no baseline. Where others track it, whose role or later
 // version must not be meddled with, the journal is left awake, and Mark must not be
 // called.
-func Begin(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
+func BeginUntracked(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
 	v, ours, err := installed(ctx, tx)
 	switch {
 	case err != nil:
@@ -271,7 +271,7 @@ func Begin(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
 // Mark makes what is in the database the baseline, and makes what tracking needs
 // where it is not there, in the caller's transaction, which must have kept out all
 // writers since before its first change, and called Begin.
-func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
+func SetBaseline(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	xid, err := currentXID(ctx, tx)
 	if err != nil {
 		return err
@@ -279,29 +279,29 @@ func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	if xid >= wraparound {
 		return ErrWraparound
 	}
-	ready, err := isReady(ctx, tx, b.Home, len(b.Tables))
+	ready, err := isReady(ctx, tx, b.ServerID, len(b.Tables))
 	if err != nil {
 		return err
 	}
-	if b.Ready && !ready {
+	if b.WriterLockOnly && !ready {
 		return errNotReady
 	}
-	if !ready || b.Anew {
+	if !ready || b.Reinstall {
 		if err := install(ctx, tx, b); err != nil {
 			return err
 		}
 	}
-	if err := quietly(ctx, tx, sequencesMoved(b.Sequences)); err != nil {
+	if err := withoutEventTriggers(ctx, tx, sequencesMoved(b.Sequences)); err != nil {
 		return err
 	}
 	spaces, names, rows := columns(b.Rows)
-	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4, $5, $6)`, b.Token, b.Home, spaces, names, rows, b.Stale)
+	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4, $5, $6)`, b.Token, b.ServerID, spaces, names, rows, b.StaleViews)
 	return err
 }
 
 // Rename gives the baseline that was marked as token another name, and tells how
 // many rows it has. Where it is not the baseline any more, it does nothing.
-func Rename(ctx context.Context, conn *pgx.Conn, token, to string, count map[schema.Name]int64) error {
+func RenameBaseline(ctx context.Context, conn *pgx.Conn, token, to string, count map[schema.Name]int64) error {
 	spaces, names, rows := columns(count)
 	_, err := conn.Exec(ctx, `SELECT groundhog.rename($1, $2, $3, $4, $5)`, token, to, spaces, names, rows)
 	return err
@@ -359,17 +359,17 @@ func isReady(ctx context.Context, tx pgx.Tx, home string, tables int) (ok bool, 
 
 // LoudError is about an event trigger that would react to our statements, and that the
 // role may not disable.
-type LoudError struct{ Trigger string }
+type EventTriggerError struct{ Trigger string }
 
-func (e *LoudError) Error() string {
+func (e *EventTriggerError) Error() string {
 	return "the event trigger " + strconv.Quote(e.Trigger) + " fires in replica role, and only a superuser may disable it"
 }
 
-func relationsOf(ctx context.Context, tx pgx.Tx, names []schema.Name) ([]catalog.Relation, error) {
+func relationsOf(ctx context.Context, tx pgx.Tx, names []schema.Name) ([]catalog.TrackedTable, error) {
 	if _, err := tx.Exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
 		return nil, err
 	}
-	return catalog.Relations(ctx, tx, names)
+	return catalog.TrackedTables(ctx, tx, names)
 }
 
 // sequencesMoved writes the function that finds the sequences that are not as in
@@ -424,7 +424,7 @@ func Drop(ctx context.Context, tx pgx.Tx) error {
 	if err != nil || !there {
 		return err
 	}
-	return quietly(ctx, tx, "DROP SCHEMA groundhog CASCADE")
+	return withoutEventTriggers(ctx, tx, "DROP SCHEMA groundhog CASCADE")
 }
 
 func exec(ctx context.Context, tx pgx.Tx, sql string) error {
