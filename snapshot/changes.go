@@ -429,7 +429,7 @@ func (c *comparer) compare() (ChangeSet, error) {
 	if c.base != nil {
 		c.set.Snapshot, token = c.base.name, &c.base.sum
 	}
-	out := track.Outcome{Unusable: whyPowers}
+	out := track.Outcome{Unusable: track.NoPrivileges}
 	if c.se.tracks {
 		if out, err = track.Written(c.ctx, c.tx, token, c.se.home); err != nil {
 			return ChangeSet{}, err
@@ -439,10 +439,10 @@ func (c *comparer) compare() (ChangeSet, error) {
 	case out.Unusable == "":
 		err = c.byJournal(out.Tables)
 	case c.base == nil:
-		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Unusable, c.cfg.lang)), nil)
+		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, out.Unusable.Because().Text(c.cfg.lang)), nil)
 	default:
-		c.store.note(c.ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, out.Unusable, "snapshot", c.base.name, "why", whyReloaded(out.Unusable, c.cfg.lang))
-		err = c.byFile(nil, out.Unusable)
+		c.store.note(c.ctx, &c.cfg.storeConfig, slog.LevelInfo, msg.ChangesByFile, string(out.Unusable), "snapshot", c.base.name, "why", out.Unusable.Because().Text(c.cfg.lang))
+		err = c.byFile(nil, out.Unusable.Because())
 	}
 	slices.SortFunc(c.set.Tables, func(a, b TableChanges) int { return strings.Compare(a.Table, b.Table) })
 	return c.set, err
@@ -463,7 +463,7 @@ func (c *comparer) byJournal(written []track.Table) error {
 	}
 	rest := map[schema.Name]track.Table{}
 	for _, t := range written {
-		if t.Reload != "" {
+		if !t.Reload.IsZero() {
 			rest[t.Name] = t
 			continue
 		}
@@ -479,14 +479,14 @@ func (c *comparer) byJournal(written []track.Table) error {
 			return err
 		}
 		if !ok {
-			t.Reload = track.Undecided
+			t.Reload = track.Undecided.Because()
 			rest[t.Name] = t
 		}
 	}
 	if len(rest) == 0 {
 		return nil
 	}
-	return c.byFile(rest, "")
+	return c.byFile(rest, track.Cause{})
 }
 
 func (c *comparer) relations(names []schema.Name) (map[schema.Name]catalog.TrackedTable, error) {
@@ -567,7 +567,7 @@ func changeOf(p track.Pair, fields []pgconn.FieldDescription, key []string) RowC
 
 // byFile compares tables with the snapshot's file: those that are given, else all of
 // them, for a reason.
-func (c *comparer) byFile(only map[schema.Name]track.Table, why string) error {
+func (c *comparer) byFile(only map[schema.Name]track.Table, why track.Cause) error {
 	if c.base == nil || c.cfg.most > 0 && c.base.info.Rows > c.cfg.most {
 		return c.count(only, why)
 	}
@@ -678,13 +678,13 @@ func (c *comparer) withFile(l merger, n int, s step, r catalog.TrackedTable) err
 }
 
 // count tells of tables by the number of their rows.
-func (c *comparer) count(only map[schema.Name]track.Table, why string) error {
+func (c *comparer) count(only map[schema.Name]track.Table, why track.Cause) error {
 	if only == nil {
-		c.set.Tables = append(c.set.Tables, TableChanges{Note: whyReloaded(why, c.cfg.lang)})
+		c.set.Tables = append(c.set.Tables, TableChanges{Note: why.Text(c.cfg.lang)})
 		return nil
 	}
 	for _, w := range only {
-		t := TableChanges{Table: w.Name.String(), name: w.Name, Note: whyReloaded(w.Reload, c.cfg.lang), Before: w.Rows}
+		t := TableChanges{Table: w.Name.String(), name: w.Name, Note: w.Reload.Text(c.cfg.lang), Before: w.Rows}
 		if err := c.setPath(); err != nil {
 			return err
 		}

@@ -535,7 +535,7 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 		}
 	}
 	if !c.se.tracks {
-		return whyUntracked(c.se.untracked, c.cfg.lang), nil
+		return c.se.untracked.UntrackedText(c.cfg.lang), nil
 	}
 	if ok, err := catalog.IsPristine(ctx, c.se.conn, c.copy.Likeness()); err != nil || !ok {
 		return msg.CloneSettings.In(c.cfg.lang), err
@@ -549,11 +549,11 @@ func (c *clone) undo(ctx context.Context, pool *pgxpool.Pool, sum string) (why s
 		return "", err
 	case partly:
 		for _, t := range out.Tables {
-			why = t.Name.String() + ": " + whyReloaded(t.Reload, c.cfg.lang)
+			why = t.Name.String() + ": " + t.Reload.Text(c.cfg.lang)
 		}
 		return why, nil
 	case out.Unusable != "":
-		return whyReloaded(out.Unusable, c.cfg.lang), nil
+		return out.Unusable.Because().Text(c.cfg.lang), nil
 	}
 	return "", nil
 }

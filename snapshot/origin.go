@@ -22,6 +22,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // originName is the snapshot of what was in a database at its first use.
@@ -79,7 +80,7 @@ func (s *Store) keepOrigin(ctx context.Context, cfg *ensureConfig) error {
 	}
 	pruneOrigins(own.dir, cfg.identity)
 	// Until it is noted, nothing has happened that would have changed the database.
-	err = s.withConn(ctx, func(conn *pgx.Conn) error { return catalog.MarkOrigin(ctx, conn, filepath.Base(path), path) })
+	err = s.withConn(ctx, func(conn *pgx.Conn) error { return track.RecordOrigin(ctx, conn, filepath.Base(path), path) })
 	return cfg.explain(err, msg.OriginUnmarked)
 }
 
@@ -105,15 +106,15 @@ func (s *Store) findOrigin(ctx context.Context, cfg *ensureConfig) (originState,
 		return originNone, err
 	}
 	cfg.origin = own
-	if mark == catalog.Unmarked {
+	if mark == track.OriginUnknown {
 		return originNone, nil
 	}
-	if _, err := os.Lstat(own); mark == catalog.Marked && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(own); mark == track.OriginRecorded && errors.Is(err, fs.ErrNotExist) {
 		cfg.origin = noted
 	}
 	f, err := cfg.openOrigin()
 	switch {
-	case errors.Is(err, ErrNotFound) && mark == catalog.Unmarkable:
+	case errors.Is(err, ErrNotFound) && mark == track.OriginUnrecordable:
 		return originNone, nil
 	case errors.Is(err, ErrNotFound):
 		return originNone, errs.New(ErrNotFound, msg.OriginGone.In(cfg.lang, cfg.origin), nil)
@@ -133,15 +134,15 @@ var kept sync.Map
 
 // originMark reports whether it was noted that the origin was kept, and where: for a
 // database that fixtures made, by this process, else in the database.
-func (s *Store) originMark(ctx context.Context, cfg *ensureConfig, path string) (mark catalog.OriginMark, file string, err error) {
+func (s *Store) originMark(ctx context.Context, cfg *ensureConfig, path string) (mark track.OriginState, file string, err error) {
 	if s.origin != nil {
 		if _, ok := kept.Load(path); ok {
-			mark = catalog.Marked
+			mark = track.OriginRecorded
 		}
 		return mark, path, nil
 	}
 	err = s.withConn(ctx, func(conn *pgx.Conn) (err error) {
-		mark, file, err = catalog.ReadMark(ctx, conn, filepath.Base(path))
+		mark, file, err = track.ReadOrigin(ctx, conn, filepath.Base(path))
 		return err
 	})
 	return mark, file, cfg.explain(err, msg.CantReadSchema)

@@ -140,7 +140,7 @@ var writeSettings = func() map[string]string {
 	out["synchronous_commit"] = "off" // a restored database that a crash loses is restored again
 	out["jit"] = "off"
 	for _, method := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
-		out[method] = "on" // see track.Settings
+		out[method] = "on" // see track.SessionSettings
 	}
 	out["max_parallel_workers_per_gather"] = "2"
 	return out

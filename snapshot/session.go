@@ -32,10 +32,10 @@ type session struct {
 	conn   *pgx.Conn
 	powers catalog.Privileges
 	tracks bool   // what is written can be tracked
-	home   string // see track.Home
+	home   string // see track.ServerID
 	path   string // the search path that it was given; none: that with which it began
 
-	untracked string // why not: a reason of msg.WhyUntracked, or what the server says
+	untracked track.Cause // why not
 }
 
 // sessions are those that wait for the next call.
@@ -130,7 +130,7 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 	if err := s.ofItsOwn(ctx, conn); err != nil {
 		return nil, err
 	}
-	se := &session{conn: conn, untracked: whyPowers}
+	se := &session{conn: conn, untracked: track.NoPrivileges.Because()}
 	if se.powers, err = catalog.ReadPrivileges(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (s *Store) newSession(ctx context.Context) (_ *session, err error) {
 		}
 		se.tracks = err == nil
 		if err != nil {
-			se.untracked = strings.TrimPrefix(errs.Line(err), "ERROR: ")
+			se.untracked = track.Said(strings.TrimPrefix(errs.Line(err), "ERROR: "))
 		}
 	}
 	_, err = conn.Exec(ctx, settings, pgx.QueryExecModeSimpleProtocol)

@@ -63,12 +63,12 @@ type bringer struct {
 }
 
 func (b *bringer) bring(ctx context.Context) (Restored, error) {
-	why := ""
+	var why track.Cause
 	switch {
 	case b.file.manifest.Scope != nil:
-		why = whyScope
+		why = track.Scoped.Because()
 	case !b.se.tracks:
-		why = whyPowers
+		why = track.NoPrivileges.Because()
 		b.untracked(ctx, b.se.untracked, nil)
 	default:
 		var done bool
@@ -78,7 +78,7 @@ func (b *bringer) bring(ctx context.Context) (Restored, error) {
 			return err
 		})
 		if failed := unexpected(err); failed != "" {
-			done, why, b.anew, err = false, failed, true, nil
+			done, why, b.anew, err = false, track.Said(failed), true, nil
 		}
 		if err != nil || done {
 			return restored, err
@@ -145,21 +145,21 @@ func (s *Store) locking(ctx context.Context, cfg *storeConfig, se *session, what
 
 // undo goes back by the journal, as far as that can be done. Otherwise it has done
 // nothing, and says why all tables must be loaded.
-func (b *bringer) undo(ctx context.Context) (restored Restored, done bool, why string, err error) {
+func (b *bringer) undo(ctx context.Context) (restored Restored, done bool, why track.Cause, err error) {
 	out, partly, err := track.Restore(ctx, b.se.conn, b.file.sum, b.se.home)
 	if err != nil {
-		return restored, false, "", err
+		return restored, false, why, err
 	}
 	if partly {
 		out, err = b.undoPartly(ctx)
 		if err != nil {
-			return restored, false, "", err
+			return restored, false, why, err
 		}
 	}
 	if out.Unusable != "" {
-		return restored, false, out.Unusable, nil
+		return restored, false, out.Unusable.Because(), nil
 	}
-	return Restored{Ways: b.waysTaken(out)}, true, "", nil
+	return Restored{Ways: b.waysTaken(out)}, true, why, nil
 }
 
 // reloadAtMost is the share of a snapshot's rows from which on all tables are
@@ -182,7 +182,7 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 	again := map[schema.Name]bool{}
 	var rows int64
 	for _, t := range out.Tables {
-		again[t.Name] = t.Reload != ""
+		again[t.Name] = !t.Reload.IsZero()
 	}
 	for _, t := range b.file.manifest.Tables {
 		if again[t.Name] {
@@ -190,7 +190,7 @@ func (b *bringer) undoPartly(ctx context.Context) (out track.Outcome, err error)
 		}
 	}
 	if float64(rows) > reloadAtMost*float64(b.file.info.Rows) {
-		return track.Outcome{Unusable: whyMost}, nil
+		return track.Outcome{Unusable: track.MostRows}, nil
 	}
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return out, err
@@ -225,7 +225,7 @@ func (l *loader) narrow(want func(schema.Name) bool) {
 
 // reload loads all tables, and marks the database as what the file holds, so that
 // the next time it can be undone.
-func (b *bringer) reload(ctx context.Context, why string) (restored Restored, err error) {
+func (b *bringer) reload(ctx context.Context, why track.Cause) (restored Restored, err error) {
 	if err := b.file.open(&b.cfg.storeConfig); err != nil {
 		return restored, err
 	}
@@ -243,11 +243,11 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 			if err != nil {
 				return err
 			}
-			restored = Restored{Differences: l.differences, Ways: waysOf(plan, whyReloaded(why, b.cfg.lang), b.cfg.lang)}
+			restored = Restored{Differences: l.differences, Ways: waysOf(plan, why.Text(b.cfg.lang), b.cfg.lang)}
 			switch {
 			case m.Scope != nil || !b.se.tracks || len(l.differences) > 0:
 			case !mayMark:
-				b.untracked(ctx, track.WhyUntrackable(ctx, tx), nil)
+				b.untracked(ctx, track.WhyUntrackable(ctx, tx).Because(), nil)
 			default:
 				b.mark(ctx, tx, &l, why)
 			}
@@ -259,9 +259,9 @@ func (b *bringer) reload(ctx context.Context, why string) (restored Restored, er
 
 // mark makes what was loaded the baseline. Where it can't be, it is loaded again
 // the next time.
-func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
+func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cause) {
 	baseline := l.sel.baseline()
-	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Reinstall, baseline.Rows = b.file.sum, b.se.home, l.powers.Super, b.anew || why == track.Damaged, map[schema.Name]int64{}
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Reinstall, baseline.Rows = b.file.sum, b.se.home, l.powers.Super, b.anew || why.Reason == track.Damaged, map[schema.Name]int64{}
 	baseline.Untracked = b.store.tellUntracked(ctx, &b.cfg.storeConfig)
 	for _, t := range b.file.manifest.Tables {
 		baseline.Rows[t.Name] = t.Rows
@@ -274,9 +274,9 @@ func (b *bringer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 	})
 	switch {
 	case errors.Is(err, track.ErrWraparound):
-		b.untracked(ctx, track.Wraparound, nil)
+		b.untracked(ctx, track.Wraparound.Because(), nil)
 	case err != nil:
-		b.untracked(ctx, "", err)
+		b.untracked(ctx, track.Cause{}, err)
 	}
 }
 
@@ -292,23 +292,16 @@ func (b *bringer) unwatched(ctx context.Context) {
 }
 
 // untracked tells why restores load everything.
-func (b *bringer) untracked(ctx context.Context, why string, err error) {
-	reason, text := why, whyUntracked(why, b.cfg.lang)
+func (b *bringer) untracked(ctx context.Context, why track.Cause, err error) {
+	reason, text := why.String(), why.UntrackedText(b.cfg.lang)
 	if err != nil {
 		reason, text = err.Error(), errs.Text(err)
 	}
 	var pg *pgconn.PgError
-	if why == whyPowers || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+	if why.Reason == track.NoPrivileges || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
 		text += "; " + msg.TrackRights.In(b.cfg.lang)
 	}
 	b.store.note(ctx, &b.cfg.storeConfig, slog.LevelWarn, msg.CantTrack, reason, "role", b.se.powers.Role, "why", text)
-}
-
-func whyUntracked(why string, lang msg.Lang) string {
-	if text, ok := msg.WhyUntracked[why]; ok {
-		return text.In(lang)
-	}
-	return whyReloaded(why, lang)
 }
 
 // waysTaken tells what became of each table of the snapshot.
@@ -322,32 +315,14 @@ func (b *bringer) waysTaken(out track.Outcome) []TableWay {
 	ways := make([]TableWay, len(b.file.manifest.Tables))
 	for i, t := range b.file.manifest.Tables {
 		w := TableWay{Table: b.file.info.Tables[i].Name, Way: Nothing, Why: nothing, Rows: t.Rows}
-		if written, ok := by[t.Name]; ok && written.Reload != "" {
-			w.Way, w.Why = Reloaded, whyReloaded(written.Reload, lang)
+		if written, ok := by[t.Name]; ok && !written.Reload.IsZero() {
+			w.Way, w.Why = Reloaded, written.Reload.Text(lang)
 		} else if ok {
 			w.Way, w.Why, w.Changed = Undone, undone, written.Changed
 		}
 		ways[i] = w
 	}
 	return ways
-}
-
-// Reasons to load all tables that package track does not know.
-const (
-	whyScope  = "scope"
-	whyPowers = "powers"
-	whyMost   = "most"
-)
-
-func whyReloaded(why string, lang msg.Lang) string {
-	if said, ok := strings.CutPrefix(why, track.Refused); ok {
-		return msg.WhyRefused.In(lang, schema.Line(said))
-	}
-	text, ok := msg.WhyReloaded[why]
-	if !ok {
-		return why
-	}
-	return text.In(lang)
 }
 
 // Untrack removes from the database everything with which its changes are tracked:
@@ -392,7 +367,7 @@ func (s *Store) changeIn(ctx context.Context, cfg *storeConfig, se *session, f f
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.WriterLock, fmt.Sprint(track.LockTimeout)); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.WriterLock, fmt.Sprint(track.LockTimeout.Milliseconds())); err != nil {
 		return err
 	}
 	mayMark, err := track.BeginUntracked(ctx, tx)

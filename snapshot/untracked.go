@@ -12,6 +12,6 @@ import (
 // once for each reason.
 func (s *Store) tellUntracked(ctx context.Context, c *storeConfig) func(track.Table) {
 	return func(t track.Table) {
-		s.note(ctx, c, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload, "table", t.Name.String(), "why", whyReloaded(t.Reload, c.lang))
+		s.note(ctx, c, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload.String(), "table", t.Name.String(), "why", t.Reload.Text(c.lang))
 	}
 }

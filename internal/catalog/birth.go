@@ -2,7 +2,7 @@ package catalog
 
 import "context"
 
-// LikeNew reports whether the database that q is connected to is as it was made,
+// IsPristine reports whether the database that q is connected to is as it was made,
 // but for what is in it: its settings, owner and rights are unchanged, it has no
 // prepared transaction, and no other session is connected to it. What it was made
 // like is the likeness that [GiveTraits] returned, or empty for what CREATE DATABASE

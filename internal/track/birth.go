@@ -10,8 +10,8 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 )
 
-// Born notes what a baseline that was just marked has beside what the journal
-// watches, for AsBorn. The note goes when what tracks is made anew, as it is by a
+// RecordFingerprint notes what a baseline that was just marked has beside what the journal
+// watches, for MatchesFingerprint. The note goes when what tracks is made anew, as it is by a
 // restore after a change of the schema, which then passes for the baseline's.
 func RecordFingerprint(ctx context.Context, conn *pgx.Conn) error {
 	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
@@ -19,7 +19,7 @@ func RecordFingerprint(ctx context.Context, conn *pgx.Conn) error {
 	})
 }
 
-// AsBorn reports whether the schema is still what Born found, as far as the journal
+// MatchesFingerprint reports whether the schema is still what RecordFingerprint found, as far as the journal
 // can't tell of it, and so are the tables that no baseline has.
 func MatchesFingerprint(ctx context.Context, q catalog.Querier) (ok bool, err error) {
 	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(b.mark = groundhog.birthmark()), false) FROM groundhog.born b`).Scan(&ok)

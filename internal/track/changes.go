@@ -19,7 +19,7 @@ import (
 func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Outcome, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), w.name IS NOT NULL, coalesce(w.space, ''), coalesce(w.name, ''),
-				coalesce(nullif(w.why, '`+Published+`'), CASE WHEN x.owner IS NOT NULL THEN '`+UnseenWrite+`' END, ''), coalesce(w.rows, 0)
+				coalesce(nullif(w.why, '`+string(Published)+`'), CASE WHEN x.owner IS NOT NULL THEN '`+string(UnseenWrite)+`' END, ''), coalesce(w.rows, 0)
 			FROM groundhog.verdict($1, $2, $3) v LEFT JOIN groundhog.written() w ON v.void IS NULL LEFT JOIN groundhog.native x ON x.owner = w.owner`, token, home, version)
 		if err != nil {
 			return err
@@ -27,8 +27,10 @@ func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Ou
 		out = Outcome{Unusable: Crash} // without a row: see schema.sql
 		var t Table
 		var written bool
-		_, err = pgx.ForEachRow(rows, []any{&out.Unusable, &written, &t.Schema, &t.Name.Name, &t.Reload, &t.Rows}, func() error {
+		var why string
+		_, err = pgx.ForEachRow(rows, []any{&out.Unusable, &written, &t.Schema, &t.Name.Name, &why, &t.Rows}, func() error {
 			if written {
+				t.Reload = causeOf(why)
 				out.Tables = append(out.Tables, t)
 			}
 			return nil
@@ -44,8 +46,8 @@ func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Ou
 // Comparison is what Compare compares.
 type Comparison struct {
 	Table   catalog.TrackedTable // a root
-	Columns []string         // of its rows
-	Limit   int              // how many pairs are wanted; 0: all
+	Columns []string             // of its rows
+	Limit   int                  // how many pairs are wanted; 0: all
 
 	// With is a table that has the baseline's rows, with these columns. None: the
 	// journal tells of them.

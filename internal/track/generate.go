@@ -31,9 +31,9 @@ type generator struct {
 	root *catalog.TrackedTable // whose journal it has
 	sql  *strings.Builder
 
-	unkeyed *unkeyed // rows can't be deleted as the table is published; else nil
-	rowwise bool     // no triggers for statements are relied on
-	outside []OutsideKey    // between it and tables that are not tracked
+	unkeyed *unkeyed     // rows can't be deleted as the table is published; else nil
+	rowwise bool         // no triggers for statements are relied on
+	outside []OutsideKey // between it and tables that are not tracked
 
 	always []string // what makes its triggers fire in replica role too
 }
@@ -339,7 +339,7 @@ BEGIN
 	IF pg_catalog.pg_relation_size('%[2]s') > 65536 THEN
 		SELECT pg_catalog.count(*) INTO changed FROM %[2]s;
 		IF changed > %[3]d + undo_%[1]d.rows * %[4]v THEN
-			why := 'much';
+			why := 'too_many_changes';
 			RETURN;
 		END IF;
 	END IF;%[5]s%[11]s

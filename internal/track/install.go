@@ -26,7 +26,7 @@ type family struct {
 	members []*catalog.TrackedTable
 	unkeyed *unkeyed // rows can't be deleted as the table is published; else nil
 	level   int
-	why     string // why it is not journaled
+	why     Cause // why it is not journaled
 }
 
 // installer makes what tracks a database.
@@ -100,7 +100,7 @@ func (in *installer) group() {
 		if f == nil { // roots come first
 			f = &family{root: r}
 			if r.Root != r.OID { // whose root, the statements that name it, and so what these do, are not seen
-				f.level, f.why, r.Root = unnoticed, LonePartition, r.OID
+				f.level, f.why, r.Root = unnoticed, LonePartition.Because(), r.OID
 			}
 			byOID[r.Root] = f
 			in.families = append(in.families, f)
@@ -112,7 +112,7 @@ func (in *installer) group() {
 	for _, f := range in.families {
 		g := generator{TrackedTable: *f.root, root: f.root}
 		if f.level == journaled && len(g.columns(all))+1 > mostColumns { // and the kind of entry
-			f.level, f.why = noticed, TooManyColumns
+			f.level, f.why = noticed, TooManyColumns.Because()
 		}
 	}
 }
@@ -149,13 +149,13 @@ func (in *installer) tables(families []*family) string {
 func (f *family) always() string {
 	switch {
 	case f.level != journaled:
-		return literal(f.why)
+		return literal(f.why.String())
 	case f.root.AlwaysTrigger:
-		return literal(AlwaysTrigger)
+		return literal(string(AlwaysTrigger))
 	case f.root.Secured:
-		return literal(RowSecurity)
+		return literal(string(RowSecurity))
 	case f.unkeyed != nil && !f.unkeyed.switched:
-		return literal(Published)
+		return literal(string(Published))
 	}
 	return "NULL"
 }
@@ -223,7 +223,7 @@ func (in *installer) halve(families []*family) error {
 	}
 	var pg *pgconn.PgError
 	errors.As(err, &pg)
-	f.level, f.why = f.level+1, Refused+pg.Message
+	f.level, f.why = f.level+1, Cause{Refused, pg.Message}
 	return in.halve(families)
 }
 
@@ -248,7 +248,7 @@ func hush(ctx context.Context, tx pgx.Tx) (off, on string, err error) {
 	return off, on, err
 }
 
-// quietly executes statements of which no event trigger tells.
+// withoutEventTriggers executes statements of which no event trigger tells.
 func withoutEventTriggers(ctx context.Context, tx pgx.Tx, sql string) error {
 	off, on, err := hush(ctx, tx)
 	if err != nil {

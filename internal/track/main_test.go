@@ -201,7 +201,7 @@ func (w *world) load(ctx context.Context, tx pgx.Tx, t catalog.Table) error {
 // ways counts what was done to tables.
 type ways struct {
 	nothing, undone, reloaded, void int
-	why                             map[string]int
+	why                             map[track.Reason]int
 }
 
 // back goes back to the baseline as package snapshot does it, then calls check
@@ -254,12 +254,12 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 		}
 	case partly:
 		for _, t := range out.Tables {
-			if t.Reload == "" {
+			if t.Reload.IsZero() {
 				count.undone++
 				continue
 			}
 			count.reloaded++
-			count.why[t.Reload]++
+			count.why[t.Reload.Reason]++
 			if err := w.load(ctx, tx, byName[t.Name]); err != nil {
 				return err
 			}
@@ -303,7 +303,7 @@ func (w *world) differences(tx pgx.Tx) (out []string, err error) {
 // same goes back and requires that everything is as it was.
 func (w *world) same() ways {
 	w.Helper()
-	count := ways{why: map[string]int{}}
+	count := ways{why: map[track.Reason]int{}}
 	require.NoError(w, w.back(&count, func(tx pgx.Tx) error {
 		found, err := w.differences(tx)
 		require.Empty(w, found)
@@ -324,7 +324,7 @@ func (w *world) untrue(told *int) (out []string, err error) {
 		if err != nil || written.Unusable != "" {
 			return err
 		}
-		why := map[schema.Name]string{}
+		why := map[schema.Name]track.Cause{}
 		for _, t := range written.Tables {
 			why[t.Name] = t.Reload
 		}
@@ -376,7 +376,7 @@ func (w *world) untrue(told *int) (out []string, err error) {
 			if err != nil {
 				return err
 			}
-			if reload != "" || got.Undecided || more != truth.Inserted-truth.Deleted {
+			if !reload.IsZero() || got.Undecided || more != truth.Inserted-truth.Deleted {
 				continue
 			}
 			*told++

@@ -78,7 +78,7 @@ func (u *unkeyed) statements() (there, back string) {
 	there = `
 	IF EXISTS (SELECT FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) e.evtfoid
 			WHERE e.evtenabled OPERATOR(pg_catalog.=) ANY (ARRAY['A', 'R']::"char"[]) AND p.pronamespace OPERATOR(pg_catalog.<>) 'groundhog'::regnamespace) THEN
-		why := '` + Published + `';
+		why := '` + string(Published) + `';
 		RETURN;
 	END IF;`
 	for _, sql := range u.there {

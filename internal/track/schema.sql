@@ -90,11 +90,11 @@ BEGIN
 		why := 'truncated';
 	ELSIF own OPERATOR(pg_catalog.<=) horizon THEN
 		-- Its rows would pass for the baseline's: it began before the restore.
-		why := 'straddled';
+		why := 'overlapping_tx';
 	ELSIF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
 		AND horizon IS DISTINCT FROM (SELECT h.last_value FROM groundhog.horizon h) THEN
 		-- Its snapshot is older than the restore.
-		why := 'straddled';
+		why := 'overlapping_tx';
 	END IF;
 	PERFORM pg_catalog.set_config('groundhog.r', coalesce(horizon::text, ''), true),
 		pg_catalog.set_config('groundhog.t', pg_catalog.concat(pg_catalog.current_setting('groundhog.t', true), ',', TG_RELID, ','), true);
@@ -106,7 +106,7 @@ END $$;
 CREATE FUNCTION groundhog.blind(rel oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock_shared(@gate@);
-	INSERT INTO groundhog.touched VALUES (rel, 'blind');
+	INSERT INTO groundhog.touched VALUES (rel, 'untracked_write');
 END $$;
 
 -- After a change of the schema. Refreshing a materialised view is none, but
@@ -206,16 +206,16 @@ END $$;
 CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS TABLE (horizon xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
 	SELECT st.r::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
 			WHEN st.version OPERATOR(pg_catalog.<>) library THEN 'version'
-			WHEN st.token IS NULL THEN 'unmarked'
-			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other'
-			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'moved'
+			WHEN st.token IS NULL THEN 'no_baseline'
+			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other_baseline'
+			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'foreign_server'
 			WHEN st.watched AND NOT coalesce(st.watchers OPERATOR(pg_catalog.=) groundhog.watchers(), false) THEN 'damaged'
-			WHEN EXISTS (SELECT FROM groundhog.moved) THEN 'schema'
-			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN 'blind'
-			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN 'objects'
-			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN 'replication'
+			WHEN EXISTS (SELECT FROM groundhog.moved) THEN 'schema_changed'
+			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN 'untracked_write'
+			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN 'large_objects'
+			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN 'subscription'
 			WHEN pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint OPERATOR(pg_catalog.>=) @wrap@ THEN 'wraparound'
-			WHEN NOT st.watched AND NOT coalesce(st.schema OPERATOR(pg_catalog.=) groundhog.fingerprint(), false) THEN 'schema'
+			WHEN NOT st.watched AND NOT coalesce(st.schema OPERATOR(pg_catalog.=) groundhog.fingerprint(), false) THEN 'schema_changed'
 		END
 	FROM groundhog.state st
 $$;
@@ -234,7 +234,7 @@ CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, space text, name t
 		JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
 	GROUP BY o.owner, o.space, o.name, o.rows, o.always
 	UNION ALL
-	SELECT o.owner, o.space, o.name, o.rows, 'unseen' FROM groundhog.unseen((SELECT st.r::text::pg_catalog.xid FROM groundhog.state st), NULL) u(owner)
+	SELECT o.owner, o.space, o.name, o.rows, 'unseen_write' FROM groundhog.unseen((SELECT st.r::text::pg_catalog.xid FROM groundhog.state st), NULL) u(owner)
 		JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) u.owner
 		WHERE NOT EXISTS (SELECT FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel WHERE t.owner OPERATOR(pg_catalog.=) o.owner)
 	ORDER BY 1
@@ -269,7 +269,7 @@ BEGIN
 				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.owner) INTO why, changed USING s.horizon, x.rows;
 				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.owner OPERATOR(pg_catalog.=) x.owner)
 					AND EXISTS (SELECT FROM groundhog.unseen(s.horizon, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(owner) WHERE u.owner OPERATOR(pg_catalog.=) x.owner) THEN
-					why := 'unseen'; -- it is not as it was
+					why := 'unseen_write'; -- it is not as it was
 				END IF;
 			END IF;
 			IF why IS NOT NULL THEN

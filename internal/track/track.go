@@ -38,6 +38,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -46,13 +47,13 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// Gate is the advisory lock that writers share and that going back takes alone:
+// WriterLock is the advisory lock that writers share and that going back takes alone:
 // "groundho".
 const WriterLock int64 = 0x67726f756e64686f
 
 // version is that of what is kept in the database. A later one replaces an earlier
 // one, and an earlier one leaves a later one alone.
-const version = 3
+const version = 4
 
 //go:embed schema.sql
 var schemaSQL string
@@ -61,14 +62,14 @@ var schemaSQL string
 const wraparound = 1<<31 - 1<<20
 
 func script(watch bool) string {
-	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(WriterLock, 10), "@wrap@", strconv.Itoa(wraparound), "@wait@", strconv.Itoa(LockTimeout)).Replace(schemaSQL)
+	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(WriterLock, 10), "@wrap@", strconv.Itoa(wraparound), "@wait@", strconv.FormatInt(LockTimeout.Milliseconds(), 10)).Replace(schemaSQL)
 }
 
-// Settings are those of a session that goes back or loads: triggers are silent, in
+// SessionSettings are those of a session that goes back or loads: triggers are silent, in
 // a deadlock it is the victim, its errors are not in the server's log, where they
 // would look like a test's, and plans look journals up by key, which have never
 // been analysed, and start no workers, which takes longer than hundreds of sequences
-// do. How values are written is the database's own: see catalog.DisplayOwn.
+// do. How values are written is the database's own: see catalog.DefaultOutputSettings.
 const SessionSettings = `SET session_replication_role = replica; SET groundhog.off = on;
 		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
 		SET lc_monetary = 'C'; SET array_nulls = on;
@@ -77,7 +78,7 @@ const SessionSettings = `SET session_replication_role = replica; SET groundhog.o
 		SELECT pg_catalog.set_config(name, value, false) FROM (VALUES ('deadlock_timeout', '20ms'), ('log_min_messages', 'fatal')) s(name, value)
 			WHERE pg_catalog.has_parameter_privilege(name, 'SET')`
 
-// Home names the server whose transaction ids a connection sees.
+// ServerID names the server whose transaction ids a connection sees.
 func ServerID(ctx context.Context, q catalog.Querier) (home string, err error) {
 	err = q.QueryRow(ctx, `SELECT system_identifier::text || '/' || pg_catalog.current_setting('server_version_num')::integer / 10000 FROM pg_catalog.pg_control_system()`).Scan(&home)
 	return home, err
@@ -85,53 +86,26 @@ func ServerID(ctx context.Context, q catalog.Querier) (home string, err error) {
 
 // Outcome is what Restore or Undo did.
 type Outcome struct {
-	Unusable   string // why nothing was done: one of the reasons below
-	Tables []Table
+	Unusable Reason // why nothing was done
+	Tables   []Table
 }
 
 // Table is a table that was written to.
 type Table struct {
 	schema.Name
-	Reload  string // why it must be loaded again; none: it was undone
-	Changed int64  // rows that were removed or put in again
-	Rows    int64  // in the baseline; only Written tells
+	Reload  Cause // why it must be loaded again; none: it was undone
+	Changed int64 // rows that were removed or put in again
+	Rows    int64 // in the baseline; only Written tells
 }
 
-// The reasons.
-const (
-	NoBaseline    = "unmarked"    // it is no baseline of ours
-	Damaged     = "damaged"     // something of ours is gone
-	OtherBaseline       = "other"       // it is the baseline of another snapshot
-	OtherVersion     = "version"     // another version of this library tracks it
-	ForeignServer       = "moved"       // it came from another server
-	Crash       = "crash"       // the server crashed
-	SchemaChanged      = "schema"      // the schema was changed
-	UntrackedWrite       = "blind"       // rows were written where the journal can't tell
-	LargeObjects     = "objects"     // there are large objects
-	Subscription = "replication" // a subscription may write
-	Wraparound  = "wraparound"  // transaction ids are too many to be compared
+// LockTimeout is how long a session that has the WriterLock waits for another lock.
+// A session that holds that one and comes to wait for the WriterLock is in a deadlock
+// with us, of which the server tells it after a second: before that we have given up,
+// and try again.
+const LockTimeout = 400 * time.Millisecond
 
-	Truncated = "truncated" // the table was truncated
-	OverlappingTx = "straddled" // a transaction that began before the baseline wrote to it
-	TooManyChanges      = "much"      // so many rows were changed that loading is cheaper
-	Undecided = "undecided" // rows of one key were deleted more than once
-	AlwaysTrigger     = "awake"     // a trigger or rule that fires always would see it
-	RowSecurity    = "hidden"    // row level security
-	Published = "published" // rows can't be deleted as long as a publication has them
-	TooManyColumns   = "columns"   // it has more columns than a journal may have
-	RowTooLong      = "wide"      // a row did not fit into the journal
-	LonePartition     = "apart"     // it is a partition of a table that is not tracked
-	Refused   = "refused: " // and what the server said when the journal, or its triggers, were to be made
-	UnseenWrite    = "unseen"    // code of its extension may have written past the triggers
-)
-
-// LockWait is how long who has the gate waits for another lock, in milliseconds. Who
-// holds that and comes to wait for the gate is in a deadlock with us, of which the
-// server tells him after a second: before that we are gone, and try again.
-const LockTimeout = 400
-
-// Replaced tells that what is kept in the database was made anew while the caller
-// waited for the gate. He may try again.
+// JournalReplaced reports whether an error says that the journal was replaced while the
+// caller waited for the WriterLock. The caller may try again.
 func JournalReplaced(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "XX000" && (strings.HasPrefix(pg.Message, "cache lookup failed") || strings.HasPrefix(pg.Message, "could not open relation with OID"))
@@ -144,7 +118,7 @@ func Restore(ctx context.Context, conn *pgx.Conn, token, home string) (out Outco
 	out, err = restore(ctx, conn, token, home, false)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "GH001" {
-		return Outcome{Tables: []Table{{Name: schema.Name{Schema: pg.SchemaName, Name: pg.TableName}, Reload: pg.Detail}}}, true, nil
+		return Outcome{Tables: []Table{{Name: schema.Name{Schema: pg.SchemaName, Name: pg.TableName}, Reload: causeOf(pg.Detail)}}}, true, nil
 	}
 	if void := unusable(err); void != "" {
 		return Outcome{Unusable: void}, false, nil
@@ -153,7 +127,7 @@ func Restore(ctx context.Context, conn *pgx.Conn, token, home string) (out Outco
 }
 
 // unusable says what an error tells of what is kept in the database, if it does.
-func unusable(err error) (void string) {
+func unusable(err error) (why Reason) {
 	var pg *pgconn.PgError
 	switch {
 	case !errors.As(err, &pg):
@@ -166,7 +140,7 @@ func unusable(err error) (void string) {
 }
 
 // Undo is Restore within the caller's transaction, but for the tables that must be
-// loaded. When these are, Settle ends it.
+// loaded. When these are, FinishUndo ends it.
 func Undo(ctx context.Context, tx pgx.Tx, token, home string) (Outcome, error) {
 	return restore(ctx, tx, token, home, true)
 }
@@ -177,34 +151,35 @@ func restore(ctx context.Context, q catalog.Querier, token, home string, partly 
 		return out, err
 	}
 	var t Table
-	var way string
-	_, err = pgx.ForEachRow(rows, []any{&t.Schema, &t.Name.Name, &way, &t.Reload, &t.Changed}, func() error {
+	var way, why string
+	_, err = pgx.ForEachRow(rows, []any{&t.Schema, &t.Name.Name, &way, &why, &t.Changed}, func() error {
 		if way == "void" {
-			out.Unusable = t.Reload
+			out.Unusable = Reason(why)
 			return nil
 		}
+		t.Reload = causeOf(why)
 		out.Tables = append(out.Tables, t)
 		return nil
 	})
 	return out, err
 }
 
-// Settle ends what Undo began: the caller has loaded the tables that it named.
+// FinishUndo ends what Undo began: the caller has loaded the tables that it named.
 func FinishUndo(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, `SELECT groundhog.settle()`)
 	return err
 }
 
-// Baseline is what Mark marks.
+// Baseline is what SetBaseline marks.
 type Baseline struct {
-	Token     string
+	Token         string
 	ServerID      string
-	Tables    []schema.Name // that hold rows, or have partitions that do
-	Rows      map[schema.Name]int64
-	Sequences []schema.Sequence
-	EventTriggers     bool // the role may make event triggers
-	StaleViews     bool // materialised views may not show what the tables hold
-	Reinstall      bool // what is there is not to be trusted: see Damaged
+	Tables        []schema.Name // that hold rows, or have partitions that do
+	Rows          map[schema.Name]int64
+	Sequences     []schema.Sequence
+	EventTriggers bool // the role may make event triggers
+	StaleViews    bool // materialised views may not show what the tables hold
+	Reinstall     bool // what is there is not to be trusted: see Damaged
 
 	// Untracked, if there is one, is told of each table that can't have a journal and
 	// is loaded again, and why.
@@ -224,34 +199,29 @@ type Baseline struct {
 	CacheResets map[schema.Name]catalog.CacheReset
 }
 
-// ErrWraparound is an error of Mark: ids of transactions are too many to be compared.
+// ErrWraparound is an error of SetBaseline: ids of transactions are too many to be compared.
 var ErrWraparound = errors.New("transaction ids are near wraparound")
 
-// Reasons for which Begin does not allow Mark.
-const (
-	ForeignSchema = "foreign" // another role's schema has the name
-	LaterVersion   = "later"   // a later version of this library tracks the database
-)
-
-// WhyNot tells why Begin did not allow Mark.
-func WhyUntrackable(ctx context.Context, tx pgx.Tx) (why string) {
+// WhyUntrackable returns why BeginUntracked does not allow SetBaseline: ForeignSchema
+// or LaterVersion.
+func WhyUntrackable(ctx context.Context, tx pgx.Tx) (why Reason) {
 	if _, ours, err := installed(ctx, tx); err == nil && !ours {
 		return ForeignSchema
 	}
 	return LaterVersion
 }
 
-// Watched reports whether event triggers see changes of the schema. It fails where the
+// HasEventTriggers reports whether event triggers see changes of the schema. It fails where the
 // database is not tracked.
 func HasEventTriggers(ctx context.Context, q catalog.Querier) (watched bool, err error) {
 	err = q.QueryRow(ctx, `SELECT watched FROM groundhog.state`).Scan(&watched)
 	return watched, err
 }
 
-// Begin begins a change that goes past the journal, in the caller's transaction:
-// until Mark the database is no baseline. Where others track it, whose role or later
-// version must not be meddled with, the journal is left awake, and Mark must not be
-// called.
+// BeginUntracked begins a change that goes past the journal, in the caller's
+// transaction: until SetBaseline the database is no baseline. Where another role or a
+// later version tracks it, the journal stays on, and SetBaseline must not be called:
+// mark is false.
 func BeginUntracked(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
 	v, ours, err := installed(ctx, tx)
 	switch {
@@ -268,9 +238,9 @@ func BeginUntracked(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
 	return true, err
 }
 
-// Mark makes what is in the database the baseline, and makes what tracking needs
+// SetBaseline makes what is in the database the baseline, and makes what tracking needs
 // where it is not there, in the caller's transaction, which must have kept out all
-// writers since before its first change, and called Begin.
+// writers since before its first change, and called BeginUntracked.
 func SetBaseline(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	xid, err := currentXID(ctx, tx)
 	if err != nil {
@@ -299,7 +269,7 @@ func SetBaseline(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	return err
 }
 
-// Rename gives the baseline that was marked as token another name, and tells how
+// RenameBaseline gives the baseline that was marked as token another name, and tells how
 // many rows it has. Where it is not the baseline any more, it does nothing.
 func RenameBaseline(ctx context.Context, conn *pgx.Conn, token, to string, count map[schema.Name]int64) error {
 	spaces, names, rows := columns(count)
@@ -357,7 +327,7 @@ func isReady(ctx context.Context, tx pgx.Tx, home string, tables int) (ok bool, 
 	return ok, err
 }
 
-// LoudError is about an event trigger that would react to our statements, and that the
+// EventTriggerError is about an event trigger that would react to our statements, and that the
 // role may not disable.
 type EventTriggerError struct{ Trigger string }
 
