@@ -57,13 +57,13 @@ func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 	if m.tx, err = m.se.conn.BeginTx(ctx, writing); err != nil {
 		return false, err
 	}
-	if _, err = m.tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SELECT pg_catalog.pg_advisory_xact_lock(%d)`, markWait.Milliseconds(), track.Gate), pgx.QueryExecModeSimpleProtocol); err != nil {
+	if _, err = m.tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SELECT pg_catalog.pg_advisory_xact_lock(%d)`, markWait.Milliseconds(), track.WriterLock), pgx.QueryExecModeSimpleProtocol); err != nil {
 		return false, err
 	}
-	if ok, err := track.Begin(ctx, m.tx); !ok || err != nil {
+	if ok, err := track.BeginUntracked(ctx, m.tx); !ok || err != nil {
 		return false, err
 	}
-	if m.ready, err = track.Ready(ctx, m.tx, m.se.home); m.ready || err != nil {
+	if m.ready, err = track.Ready(ctx, m.tx, m.se.serverID); m.ready || err != nil {
 		return m.ready, err
 	}
 	// Nothing makes writers heed the gate yet.
@@ -78,18 +78,18 @@ func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 	for i, t := range cat.Tables {
 		names[i] = t.Only()
 	}
-	return true, execAll(ctx, m.tx, []string{"LOCK TABLE " + strings.Join(names, ", ") + " IN SHARE ROW EXCLUSIVE MODE"})
+	return true, catalog.ExecScript(ctx, m.tx, "LOCK TABLE "+strings.Join(names, ", ")+" IN SHARE ROW EXCLUSIVE MODE")
 }
 
 // mark marks what the snapshot's transaction sees, and lets writers in again.
-func (m *baselineMarker) mark(ctx context.Context, sel *selection, powers catalog.Powers, sequences []schema.Sequence) {
+func (m *baselineMarker) mark(ctx context.Context, sel *selection, powers catalog.Privileges, sequences []schema.Sequence) {
 	if m == nil || m.tx == nil {
 		return
 	}
 	baseline := sel.baseline()
-	baseline.Token, baseline.Home, baseline.Watch, baseline.Sequences, baseline.Stale, baseline.Ready = m.pending, m.se.home, powers.Super, sequences, true, m.ready
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Sequences, baseline.StaleViews, baseline.WriterLockOnly = m.pending, m.se.serverID, powers.Super, sequences, true, m.ready
 	baseline.Untracked = untrackedTable(ctx, m.db, m.cfg)
-	err := track.Mark(ctx, m.tx, baseline)
+	err := track.SetBaseline(ctx, m.tx, baseline)
 	if err == nil {
 		err = m.tx.Commit(ctx)
 	}
@@ -104,7 +104,7 @@ func (m *baselineMarker) name(ctx context.Context, sum string, rows map[schema.N
 	if m == nil || m.pending == "" {
 		return
 	}
-	_ = track.Rename(ctx, m.se.conn, m.pending, sum, rows)
+	_ = track.RenameBaseline(ctx, m.se.conn, m.pending, sum, rows)
 }
 
 func (m *baselineMarker) rollback(ctx context.Context) {
@@ -127,6 +127,6 @@ func (m *baselineMarker) end(ctx context.Context) {
 // once for each reason.
 func untrackedTable(ctx context.Context, d *database, c *settings) func(track.Table) {
 	return func(t track.Table) {
-		d.notices.note(ctx, c.logger, c.lang, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload, "table", t.Name.String(), "why", whyReloaded(t.Reload, c.lang))
+		d.notices.note(ctx, c.logger, c.lang, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload.String(), "table", t.Name.String(), "why", t.Reload.Text(c.lang))
 	}
 }

@@ -70,25 +70,25 @@ func (c *clone) undo(ctx context.Context, sum string) (why string, err error) {
 		}
 	}
 	if !c.se.tracks {
-		return whyUntracked(c.se.untracked, c.cfg.lang), nil
+		return c.se.untracked.UntrackedText(c.cfg.lang), nil
 	}
-	if ok, err := catalog.LikeNew(ctx, c.se.conn, c.source.Likeness()); err != nil || !ok {
+	if ok, err := catalog.IsPristine(ctx, c.se.conn, c.source.Likeness()); err != nil || !ok {
 		return msg.CloneSettings.In(c.cfg.lang), err
 	}
-	if ok, err := track.AsBorn(ctx, c.se.conn); err != nil || !ok {
+	if ok, err := track.MatchesFingerprint(ctx, c.se.conn); err != nil || !ok {
 		return msg.CloneAltered.In(c.cfg.lang), err
 	}
-	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.home)
+	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.serverID)
 	switch {
 	case err != nil:
 		return "", err
 	case partly:
 		for _, t := range out.Tables {
-			why = t.Name.String() + ": " + whyReloaded(t.Reload, c.cfg.lang)
+			why = t.Name.String() + ": " + t.Reload.Text(c.cfg.lang)
 		}
 		return why, nil
-	case out.Void != "":
-		return whyReloaded(out.Void, c.cfg.lang), nil
+	case out.Unusable != "":
+		return out.Unusable.Because().Text(c.cfg.lang), nil
 	}
 	return "", nil
 }
@@ -120,7 +120,7 @@ func fill(ctx context.Context, root *database, cfg *settings, f *file, pool *pgx
 		if se.tracks {
 			// Where nothing tracks, there is nothing to note, and the clone is not used again.
 			var pg *pgconn.PgError
-			if err := track.Born(ctx, se.conn); err != nil && (!errors.As(err, &pg) || se.conn.IsClosed()) {
+			if err := track.RecordFingerprint(ctx, se.conn); err != nil && (!errors.As(err, &pg) || se.conn.IsClosed()) {
 				return err
 			}
 		}

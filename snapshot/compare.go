@@ -67,20 +67,20 @@ func (c *comparer) compare(ctx context.Context) (ChangeSet, error) {
 	if c.base != nil {
 		c.set.Snapshot, token = c.base.name, &c.base.sum
 	}
-	out := track.Outcome{Void: whyPowers}
+	out := track.Outcome{Unusable: track.NoPrivileges}
 	if c.se.tracks {
-		if out, err = track.Written(ctx, c.tx, token, c.se.home); err != nil {
+		if out, err = track.Written(ctx, c.tx, token, c.se.serverID); err != nil {
 			return ChangeSet{}, err
 		}
 	}
 	switch {
-	case out.Void == "":
+	case out.Unusable == "":
 		err = c.byJournal(ctx, out.Tables)
 	case c.base == nil:
-		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, whyReloaded(out.Void, c.cfg.lang)), nil)
+		err = errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, out.Unusable.Because().Text(c.cfg.lang)), nil)
 	default:
-		c.db.notices.note(ctx, c.cfg.logger, c.cfg.lang, slog.LevelInfo, msg.ChangesByFile, out.Void, "snapshot", c.base.name, "why", whyReloaded(out.Void, c.cfg.lang))
-		err = c.byFile(ctx, nil, out.Void)
+		c.db.notices.note(ctx, c.cfg.logger, c.cfg.lang, slog.LevelInfo, msg.ChangesByFile, string(out.Unusable), "snapshot", c.base.name, "why", out.Unusable.Because().Text(c.cfg.lang))
+		err = c.byFile(ctx, nil, out.Unusable.Because())
 	}
 	slices.SortFunc(c.set.Tables, func(a, b TableChanges) int { return strings.Compare(a.Table, b.Table) })
 	return c.set, err
@@ -101,7 +101,7 @@ func (c *comparer) byJournal(ctx context.Context, written []track.Table) error {
 	}
 	rest := map[schema.Name]track.Table{}
 	for _, t := range written {
-		if t.Reload != "" {
+		if !t.Reload.IsZero() {
 			rest[t.Name] = t
 			continue
 		}
@@ -117,19 +117,19 @@ func (c *comparer) byJournal(ctx context.Context, written []track.Table) error {
 			return err
 		}
 		if !ok {
-			t.Reload = track.Undecided
+			t.Reload = track.Undecided.Because()
 			rest[t.Name] = t
 		}
 	}
 	if len(rest) == 0 {
 		return nil
 	}
-	return c.byFile(ctx, rest, "")
+	return c.byFile(ctx, rest, track.Cause{})
 }
 
-func (c *comparer) relations(ctx context.Context, names []schema.Name) (map[schema.Name]catalog.Relation, error) {
-	found, err := catalog.Relations(ctx, c.tx, names)
-	out := map[schema.Name]catalog.Relation{}
+func (c *comparer) relations(ctx context.Context, names []schema.Name) (map[schema.Name]catalog.TrackedTable, error) {
+	found, err := catalog.TrackedTables(ctx, c.tx, names)
+	out := map[schema.Name]catalog.TrackedTable{}
 	for _, r := range found {
 		out[r.Name] = r
 	}
@@ -205,7 +205,7 @@ func changeOf(p track.Pair, fields []pgconn.FieldDescription, key []string) RowC
 
 // byFile compares tables with the snapshot's file: those that are given, else all of
 // them, for a reason.
-func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table, why string) error {
+func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table, why track.Cause) error {
 	if c.base == nil || c.cfg.most > 0 && c.base.info.Rows > c.cfg.most {
 		return c.count(ctx, only, why)
 	}
@@ -281,7 +281,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 }
 
 // withFile compares a table with its part of the file.
-func (c *comparer) withFile(ctx context.Context, l *loader, n int, s step, r catalog.Relation) error {
+func (c *comparer) withFile(ctx context.Context, l *loader, n int, s step, r catalog.TrackedTable) error {
 	if err := c.setPath(ctx); err != nil {
 		return err
 	}
@@ -306,7 +306,7 @@ func (c *comparer) withFile(ctx context.Context, l *loader, n int, s step, r cat
 			columns = append(columns, a.Name)
 		}
 	}
-	keyless := slices.ContainsFunc(r.Columns, func(a catalog.RelationColumn) bool { return a.Equal != "" && !slices.Contains(columns, a.Name) })
+	keyless := slices.ContainsFunc(r.Columns, func(a catalog.TrackedColumn) bool { return a.Equal != "" && !slices.Contains(columns, a.Name) })
 	for i := range r.Columns {
 		if keyless { // since the file does not have all of the key
 			r.Columns[i].Equal = ""
@@ -317,13 +317,13 @@ func (c *comparer) withFile(ctx context.Context, l *loader, n int, s step, r cat
 }
 
 // count tells of tables by the number of their rows.
-func (c *comparer) count(ctx context.Context, only map[schema.Name]track.Table, why string) error {
+func (c *comparer) count(ctx context.Context, only map[schema.Name]track.Table, why track.Cause) error {
 	if only == nil {
-		c.set.Tables = append(c.set.Tables, TableChanges{Note: whyReloaded(why, c.cfg.lang)})
+		c.set.Tables = append(c.set.Tables, TableChanges{Note: why.Text(c.cfg.lang)})
 		return nil
 	}
 	for _, w := range only {
-		t := TableChanges{Table: w.Name.String(), name: w.Name, Note: whyReloaded(w.Reload, c.cfg.lang), Before: w.Rows}
+		t := TableChanges{Table: w.Name.String(), name: w.Name, Note: w.Reload.Text(c.cfg.lang), Before: w.Rows}
 		if err := c.setPath(ctx); err != nil {
 			return err
 		}

@@ -42,13 +42,13 @@ func (c *copier) copyIn(ctx context.Context, into string, s step) error {
 
 // inOwnDisplay makes rows and views as a session of the database's users would.
 func (c *copier) inOwnDisplay(ctx context.Context, work func() error) error {
-	if err := c.exec(ctx, catalog.DisplayOwn()...); err != nil {
+	if err := c.exec(ctx, catalog.DefaultOutputSettings()...); err != nil {
 		return err
 	}
 	if err := work(); err != nil {
 		return err
 	}
-	return c.exec(ctx, catalog.DisplayCopy()...)
+	return c.exec(ctx, catalog.CopyOutputSettings()...)
 }
 
 // rowsMissing says that the server took fewer rows than the snapshot has.

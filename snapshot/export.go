@@ -132,7 +132,7 @@ func (e *exporter) write(ctx context.Context, m *snapfile.Manifest, readers read
 
 // readSchema reads the catalog and chooses what is in scope. What the guard saw may be
 // long ago.
-func (e *exporter) readSchema(ctx context.Context) (catalog.Powers, error) {
+func (e *exporter) readSchema(ctx context.Context) (catalog.Privileges, error) {
 	powers, err := e.cfg.guarded(ctx, e.tx)
 	if err != nil {
 		return powers, err
@@ -156,7 +156,7 @@ func (e *exporter) lock(ctx context.Context, marker *baselineMarker) error {
 		}
 		sql = slices.Concat(set(markWait), sql, set(lockWait))
 	}
-	if err := execAll(ctx, e.tx, sql); err != nil {
+	if err := catalog.ExecScript(ctx, e.tx, sql...); err != nil {
 		return err
 	}
 	oids := make([]string, len(e.sel.Tables))

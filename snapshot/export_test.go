@@ -10,7 +10,7 @@ import (
 )
 
 // RestoreLock is the advisory lock that a restore holds until it ends.
-const RestoreLock = track.Gate
+const RestoreLock = track.WriterLock
 
 // TestLock is the advisory lock that a test holds on a database that was given.
 const TestLock = testLock

@@ -17,9 +17,9 @@ import (
 func fireExtensions(ctx context.Context, l *layout, afterwards bool) (fired bool, err error) {
 	var parts, relations []string
 	for _, t := range l.sel.Tables {
-		relations = append(relations, quoteLiteral(catalog.Ident(t.Name))+"::pg_catalog.regclass")
-		p := t.Poke()
-		if len(p.Statements) == 0 || len(p.Off) > 0 && !l.powers.Replica && !afterwards {
+		relations = append(relations, catalog.Literal(catalog.Ident(t.Name))+"::pg_catalog.regclass")
+		p := t.CacheReset()
+		if len(p.Statements) == 0 || len(p.DisableTriggers) > 0 && !l.powers.Replica && !afterwards {
 			continue // or event triggers, which see ALTER TABLE, might write too
 		}
 		parts = append(parts, fmt.Sprintf(`
@@ -36,7 +36,7 @@ func fireExtensions(ctx context.Context, l *layout, afterwards bool) (fired bool
 					RAISE;
 				WHEN OTHERS THEN
 					NULL;
-			END;`, statements(p.Off), writes, asUser(p.Statements, l.powers.Replica), afterwards, statements(p.On)))
+			END;`, statements(p.DisableTriggers), writes, asUser(p.Statements, l.powers.Replica), afterwards, statements(p.EnableTriggers)))
 	}
 	if len(parts) == 0 {
 		return false, nil
@@ -51,7 +51,7 @@ func fireExtensions(ctx context.Context, l *layout, afterwards bool) (fired bool
 				RETURN; -- nothing would tell what was written
 			END IF;%s
 		END`, strings.Join(relations, ", "), afterwards, strings.Join(parts, ""))
-	_, err = l.tx.Exec(ctx, "DO "+quoteLiteral(body), pgx.QueryExecModeSimpleProtocol)
+	_, err = l.tx.Exec(ctx, "DO "+catalog.Literal(body), pgx.QueryExecModeSimpleProtocol)
 	return true, err
 }
 

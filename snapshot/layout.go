@@ -145,7 +145,7 @@ func (l *layout) leaveOutside(ctx context.Context, f *file) {
 	var left []string
 	for _, t := range f.manifest.Tables {
 		has[t.Name] = true
-		if t.Rows > 0 && slices.ContainsFunc(l.sel.Beside, func(b catalog.Table) bool { return b.Name == t.Name }) {
+		if t.Rows > 0 && slices.ContainsFunc(l.sel.RowsOutside, func(b catalog.Table) bool { return b.Name == t.Name }) {
 			left = append(left, t.Name.String())
 		}
 	}
@@ -171,7 +171,7 @@ func (l *layout) beforeExtensions(m *snapfile.Manifest) string {
 	if m.Version >= snapfile.Extensions {
 		return ""
 	}
-	for _, t := range slices.Concat(l.sel.Tables, l.sel.Beside) {
+	for _, t := range slices.Concat(l.sel.Tables, l.sel.RowsOutside) {
 		if _, saved := l.saved[t.Name]; t.Extension != "" && !saved {
 			return msg.BeforeExtensions.In(l.cfg.lang, snapfile.Extensions)
 		}

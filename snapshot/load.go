@@ -180,7 +180,7 @@ func (l *loader) putRight(ctx context.Context, plan []step) error {
 		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reactions.reacts(s.table) {
 			return disturbed
 		}
-		refused, err := catalog.Refused(ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
+		refused, err := catalog.RefusedChanges(ctx, l.tx, l.published.tables[s.table.Name].Leaves, "DELETE")
 		if err != nil {
 			return err
 		}
@@ -240,7 +240,7 @@ func refreshViews(ctx context.Context, d *database, cfg *settings) error {
 				if err != nil {
 					return err
 				}
-				return execAll(ctx, tx, refreshes(views))
+				return catalog.ExecScript(ctx, tx, refreshes(views)...)
 			})
 		})
 	})

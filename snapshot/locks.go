@@ -31,9 +31,9 @@ func lockError(ctx context.Context, d *database, c *settings, err error) error {
 }
 
 func lockHolders(ctx context.Context, d *database, c *settings) string {
-	var holders []catalog.Holder
+	var holders []catalog.LockHolder
 	err := d.withConn(ctx, func(conn *pgx.Conn) (err error) {
-		holders, err = catalog.Holders(ctx, conn)
+		holders, err = catalog.LockHolders(ctx, conn)
 		return err
 	})
 	if err != nil || len(holders) == 0 {
@@ -51,10 +51,10 @@ func lockHolders(ctx context.Context, d *database, c *settings) string {
 // for one that runs. A transaction of the connection must begin after it, since a lock
 // within one comes after it chose the moment that it sees.
 func blockRestores(ctx context.Context, conn *pgx.Conn) (done func(), err error) {
-	if _, err := conn.Exec(ctx, "SELECT pg_catalog.pg_advisory_lock_shared($1)", track.Gate); err != nil {
+	if _, err := conn.Exec(ctx, "SELECT pg_catalog.pg_advisory_lock_shared($1)", track.WriterLock); err != nil {
 		return nil, err
 	}
 	return sync.OnceFunc(func() {
-		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock_shared($1)", track.Gate)
+		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock_shared($1)", track.WriterLock)
 	}), nil
 }

@@ -274,5 +274,5 @@ func (m merger) truncateFirst(ctx context.Context, plan []step, conditions map[i
 		sql = append(sql, fmt.Sprintf("CREATE TEMPORARY TABLE %s ON COMMIT DROP AS SELECT tableoid AS relation, ctid AS place FROM %s WHERE %s", gone, plan[n].table.Only(), where))
 		noted[n] = "(tableoid, ctid) IN (SELECT relation, place FROM " + gone + ")"
 	}
-	return noted, execAll(ctx, m.tx, append(sql, "TRUNCATE TABLE "+strings.Join(truncate, ", ")))
+	return noted, catalog.ExecScript(ctx, m.tx, append(sql, "TRUNCATE TABLE "+strings.Join(truncate, ", "))...)
 }

@@ -91,7 +91,7 @@ func (op operation) persist(ctx context.Context, se *session, work func() error)
 			op.cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(op.cfg.lang), "what", op.what, "error", errs.Text(err))
 		case lockTimeout(err) && !over:
 			if op.terminate {
-				if err := catalog.EndHolders(ctx, se.conn, testdb.Application); err != nil {
+				if err := catalog.EndLockHolders(ctx, se.conn, testdb.Application); err != nil {
 					return err
 				}
 			}
@@ -103,7 +103,7 @@ func (op operation) persist(ctx context.Context, se *session, work func() error)
 
 // gaveWay reports whether work failed so that another session's did not.
 func gaveWay(err error) bool {
-	return deadlocked(err) || track.Replaced(err) || errors.Is(err, errTruncated)
+	return deadlocked(err) || track.JournalReplaced(err) || errors.Is(err, errTruncated)
 }
 
 // lockTimeout reports whether a statement waited too long for a lock.

@@ -21,6 +21,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // originName is the snapshot of what was in a database at its first use.
@@ -95,7 +96,7 @@ func (o *origin) save(ctx context.Context) error {
 	}
 	pruneOrigins(cfg.dir, o.live.identity)
 	// Until it is noted, nothing has happened that would have changed the database.
-	err = o.db.withConn(ctx, func(conn *pgx.Conn) error { return catalog.MarkOrigin(ctx, conn, filepath.Base(path), path) })
+	err = o.db.withConn(ctx, func(conn *pgx.Conn) error { return track.RecordOrigin(ctx, conn, filepath.Base(path), path) })
 	return o.cfg.explain(err, msg.OriginUnmarked)
 }
 
@@ -121,15 +122,15 @@ func (o *origin) find(ctx context.Context) (originState, error) {
 		return originNone, err
 	}
 	o.path = own
-	if mark == catalog.Unmarked {
+	if mark == track.OriginUnknown {
 		return originNone, nil
 	}
-	if _, err := os.Lstat(own); mark == catalog.Marked && errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Lstat(own); mark == track.OriginRecorded && errors.Is(err, fs.ErrNotExist) {
 		o.path = noted
 	}
 	f, err := o.open()
 	switch {
-	case errors.Is(err, ErrNotFound) && mark == catalog.Unmarkable:
+	case errors.Is(err, ErrNotFound) && mark == track.OriginUnrecordable:
 		return originNone, nil
 	case errors.Is(err, ErrNotFound):
 		return originNone, errs.New(ErrNotFound, msg.OriginGone.In(o.cfg.lang, o.path), nil)
@@ -145,15 +146,15 @@ func (o *origin) find(ctx context.Context) (originState, error) {
 
 // mark reports whether it was noted that the origin was saved, and where: for a
 // database that fixtures made, by this process, else in the database.
-func (o *origin) mark(ctx context.Context, path string) (mark catalog.OriginMark, file string, err error) {
+func (o *origin) mark(ctx context.Context, path string) (mark track.OriginState, file string, err error) {
 	if o.own != nil {
 		if o.db.hasOrigin(path) {
-			mark = catalog.Marked
+			mark = track.OriginRecorded
 		}
 		return mark, path, nil
 	}
 	err = o.db.withConn(ctx, func(conn *pgx.Conn) (err error) {
-		mark, file, err = catalog.ReadMark(ctx, conn, filepath.Base(path))
+		mark, file, err = track.ReadOrigin(ctx, conn, filepath.Base(path))
 		return err
 	})
 	return mark, file, o.cfg.explain(err, msg.CantReadSchema)

@@ -39,7 +39,7 @@ func readPublished(ctx context.Context, t *transaction, tables []catalog.Table) 
 // has to be truncated, that can't be helped: with foreign keys that can't be switched
 // off, a DELETE might not be possible. all are the tables that may reference it.
 func (p *published) deaf(t catalog.Table, all []catalog.Table) bool {
-	if !p.tables[t.Name].Deaf || len(p.refused) > 0 {
+	if !p.tables[t.Name].TruncateLeftOut || len(p.refused) > 0 {
 		return false
 	}
 	return p.powers.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(all, func(other catalog.Table) bool {
@@ -60,7 +60,7 @@ func (p *published) refusedBy(ctx context.Context, plan []step) (map[schema.Name
 	}
 	out := map[schema.Name]string{}
 	for way, commands := range commands {
-		said, err := catalog.Refused(ctx, p.tx, leaves[way], commands...)
+		said, err := catalog.RefusedChanges(ctx, p.tx, leaves[way], commands...)
 		if err != nil {
 			return nil, err
 		}

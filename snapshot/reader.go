@@ -117,7 +117,7 @@ func (r *reader) second(ctx context.Context, ids <-chan string) error {
 			return nil
 		}
 		// Whoever waits for a table that the first has would be waited for here.
-		if err := execAll(ctx, tx, append([]string{"SET TRANSACTION SNAPSHOT " + quoteLiteral(id)}, r.sel.lockSQL(" NOWAIT")...)); err != nil {
+		if err := catalog.ExecScript(ctx, tx, append([]string{"SET TRANSACTION SNAPSHOT " + catalog.Literal(id)}, r.sel.lockSQL(" NOWAIT")...)...); err != nil {
 			return err
 		}
 		began = true

@@ -57,16 +57,16 @@ type restorer struct {
 }
 
 func (r *restorer) restore(ctx context.Context) (Restored, error) {
-	why := ""
+	var why track.Cause
 	switch {
 	case r.file.manifest.Scope != nil:
-		why = whyScope
+		why = track.Scoped.Because()
 	case !r.se.tracks:
-		why = whyPowers
+		why = track.NoPrivileges.Because()
 		r.tellUntracked(ctx, r.se.untracked, nil)
 	default:
 		restored, done, void, err := r.undo(ctx)
-		if failed := unexpected(err); failed != "" {
+		if failed := unexpected(err); !failed.IsZero() {
 			done, void, r.renew, err = false, failed, true, nil
 		}
 		if err != nil || done {
@@ -81,31 +81,31 @@ func (r *restorer) restore(ctx context.Context) (Restored, error) {
 // names or states that are not as the journal has them. A load needs no journal. It
 // would meet what comes from the connection, another session, the server's resources
 // or the server itself again.
-func unexpected(err error) string {
+func unexpected(err error) track.Cause {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || len(pg.Code) != 5 || pg.Code == "55P03" || slices.Contains([]string{"08", "25", "28", "40", "53", "57", "58", "F0", "XX"}, pg.Code[:2]) {
-		return ""
+		return track.Cause{}
 	}
-	return strings.TrimPrefix(errs.Line(pg), pg.Severity+": ")
+	return track.Said(strings.TrimPrefix(errs.Line(pg), pg.Severity+": "))
 }
 
 // undo goes back by the journal, as far as that can be done. Otherwise it has done
 // nothing, and says why all tables must be loaded.
-func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why string, err error) {
-	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.home)
+func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why track.Cause, err error) {
+	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.serverID)
 	if err != nil {
-		return restored, false, "", err
+		return restored, false, track.Cause{}, err
 	}
 	if partly {
 		out, err = r.undoPartly(ctx)
 		if err != nil {
-			return restored, false, "", err
+			return restored, false, track.Cause{}, err
 		}
 	}
-	if out.Void != "" {
-		return restored, false, out.Void, nil
+	if out.Unusable != "" {
+		return restored, false, out.Unusable.Because(), nil
 	}
-	return Restored{Ways: r.waysTaken(out)}, true, "", nil
+	return Restored{Ways: r.waysTaken(out)}, true, track.Cause{}, nil
 }
 
 // reloadAtMost is the share of a snapshot's rows from which on all tables are
@@ -122,13 +122,13 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 		return out, err
 	}
 	defer tx.Rollback(ctx)
-	if out, err = track.Undo(ctx, tx, r.file.sum, r.se.home); err != nil || out.Void != "" {
+	if out, err = track.Undo(ctx, tx, r.file.sum, r.se.serverID); err != nil || out.Unusable != "" {
 		return out, err
 	}
 	again := map[schema.Name]bool{}
 	var rows int64
 	for _, t := range out.Tables {
-		again[t.Name] = t.Reload != ""
+		again[t.Name] = !t.Reload.IsZero()
 	}
 	for _, t := range r.file.manifest.Tables {
 		if again[t.Name] {
@@ -136,7 +136,7 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 		}
 	}
 	if float64(rows) > reloadAtMost*float64(r.file.info.Rows) {
-		return track.Outcome{Void: whyMost}, nil
+		return track.Outcome{Unusable: track.MostRows}, nil
 	}
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return out, err
@@ -150,12 +150,12 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 	defer l.meter.Done()
 	_, err = l.replaceRows(ctx, r.file.reader)
 	if errors.Is(err, errPublished) { // with more tables it can be truncated
-		return track.Outcome{Void: track.Published}, nil
+		return track.Outcome{Unusable: track.Published}, nil
 	}
 	if err != nil {
 		return out, err
 	}
-	if err := track.Settle(ctx, tx); err != nil {
+	if err := track.FinishUndo(ctx, tx); err != nil {
 		return out, err
 	}
 	return out, tx.Commit(ctx)
@@ -163,7 +163,7 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 
 // reload loads all tables, and marks the database as what the file holds, so that
 // the next time it can be undone.
-func (r *restorer) reload(ctx context.Context, why string) (restored Restored, err error) {
+func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restored, err error) {
 	if err := r.file.open(&r.cfg.settings); err != nil {
 		return restored, err
 	}
@@ -180,11 +180,11 @@ func (r *restorer) reload(ctx context.Context, why string) (restored Restored, e
 		if err != nil {
 			return err
 		}
-		restored = Restored{Differences: l.differences, Ways: waysOf(plan, whyReloaded(why, r.cfg.lang), r.cfg.lang)}
+		restored = Restored{Differences: l.differences, Ways: waysOf(plan, why.Text(r.cfg.lang), r.cfg.lang)}
 		switch {
 		case m.Scope != nil || !r.se.tracks || len(l.differences) > 0:
 		case !t.mayMark:
-			r.tellUntracked(ctx, track.WhyNot(ctx, t.tx), nil)
+			r.tellUntracked(ctx, track.WhyUntrackable(ctx, t.tx).Because(), nil)
 		default:
 			r.mark(ctx, t.tx, l, why)
 		}
@@ -195,9 +195,9 @@ func (r *restorer) reload(ctx context.Context, why string) (restored Restored, e
 
 // mark makes what was loaded the baseline. Where it can't be, it is loaded again
 // the next time.
-func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
+func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cause) {
 	baseline := l.sel.baseline()
-	baseline.Token, baseline.Home, baseline.Watch, baseline.Anew, baseline.Rows = r.file.sum, r.se.home, l.powers.Super, r.renew || why == track.Damaged, map[schema.Name]int64{}
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Reinstall, baseline.Rows = r.file.sum, r.se.serverID, l.powers.Super, r.renew || why.Reason == track.Damaged, map[schema.Name]int64{}
 	baseline.Untracked = untrackedTable(ctx, r.db, &r.cfg.settings)
 	for _, t := range r.file.manifest.Tables {
 		baseline.Rows[t.Name] = t.Rows
@@ -206,13 +206,13 @@ func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why string) {
 		if baseline.Sequences, err = catalog.Sequences(ctx, tx, l.sel.sequences()); err != nil {
 			return err
 		}
-		return track.Mark(ctx, tx, baseline)
+		return track.SetBaseline(ctx, tx, baseline)
 	})
 	switch {
 	case errors.Is(err, track.ErrWraparound):
-		r.tellUntracked(ctx, track.Wraparound, nil)
+		r.tellUntracked(ctx, track.Wraparound.Because(), nil)
 	case err != nil:
-		r.tellUntracked(ctx, "", err)
+		r.tellUntracked(ctx, track.Cause{}, err)
 	}
 }
 
@@ -222,19 +222,19 @@ func (r *restorer) tellUnwatched(ctx context.Context) {
 	if r.se.powers.Super || !r.se.tracks || !r.db.notices.untold(ctx, r.cfg.logger, slog.LevelInfo, msg.NotWatched, role) {
 		return
 	}
-	if watched, err := track.Watched(ctx, r.se.conn); err == nil && !watched {
+	if watched, err := track.HasEventTriggers(ctx, r.se.conn); err == nil && !watched {
 		r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelInfo, msg.NotWatched, role, "role", role)
 	}
 }
 
 // tellUntracked tells why restores load everything.
-func (r *restorer) tellUntracked(ctx context.Context, why string, err error) {
-	reason, text := why, whyUntracked(why, r.cfg.lang)
+func (r *restorer) tellUntracked(ctx context.Context, why track.Cause, err error) {
+	reason, text := why.String(), why.UntrackedText(r.cfg.lang)
 	if err != nil {
 		reason, text = err.Error(), errs.Text(err)
 	}
 	var pg *pgconn.PgError
-	if why == whyPowers || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+	if why.Reason == track.NoPrivileges || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
 		text += "; " + msg.TrackRights.In(r.cfg.lang)
 	}
 	r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelWarn, msg.CantTrack, reason, "role", r.se.powers.Role, "why", text)
@@ -251,8 +251,8 @@ func (r *restorer) waysTaken(out track.Outcome) []TableWay {
 	ways := make([]TableWay, len(r.file.manifest.Tables))
 	for i, t := range r.file.manifest.Tables {
 		w := TableWay{Table: r.file.info.Tables[i].Name, Way: Nothing, Why: nothing, Rows: t.Rows}
-		if written, ok := by[t.Name]; ok && written.Reload != "" {
-			w.Way, w.Why = Reloaded, whyReloaded(written.Reload, lang)
+		if written, ok := by[t.Name]; ok && !written.Reload.IsZero() {
+			w.Way, w.Why = Reloaded, written.Reload.Text(lang)
 		} else if ok {
 			w.Way, w.Why, w.Changed = Undone, undone, written.Changed
 		}

@@ -26,11 +26,11 @@ func unhide(ctx context.Context, c *settings, tx pgx.Tx, tables []catalog.Table,
 	}
 	triggers, _, err := catalog.EventTriggers(ctx, tx)
 	if err != nil || len(triggers) == 0 {
-		return errors.Join(err, execAll(ctx, tx, sql))
+		return errors.Join(err, catalog.ExecScript(ctx, tx, sql...))
 	}
 	before, err := catalog.XactWrites(ctx, tx, names)
 	if err == nil {
-		err = execAll(ctx, tx, sql)
+		err = catalog.ExecScript(ctx, tx, sql...)
 	}
 	if err != nil {
 		return err

@@ -27,7 +27,7 @@ type selection struct {
 // extension's.
 func wholeOf(cat *catalog.Catalog) *selection {
 	own := *cat
-	out := &selection{Catalog: &own, where: map[schema.Name]string{}, partly: map[schema.Name]bool{}, others: slices.Concat(cat.Beside, cat.Others)}
+	out := &selection{Catalog: &own, where: map[schema.Name]string{}, partly: map[schema.Name]bool{}, others: slices.Concat(cat.RowsOutside, cat.Others)}
 	for _, t := range cat.Tables {
 		if t.Condition != "" {
 			out.where[t.Name], out.partly[t.Name] = t.Condition, true
@@ -62,7 +62,7 @@ func (s *selection) asIs(tables []catalog.Table) {
 
 // baseline is what is to be tracked: all tables whose rows are part of the snapshot.
 func (s *selection) baseline() track.Baseline {
-	b := track.Baseline{Pokes: map[schema.Name]catalog.Poke{}, Native: map[schema.Name]bool{}, Rowwise: s.Native}
+	b := track.Baseline{CacheResets: map[schema.Name]catalog.CacheReset{}, Native: map[schema.Name]bool{}, RowTriggersOnly: s.Native}
 	in, only := map[schema.Name]bool{}, map[schema.Name]string{}
 	for _, t := range slices.Concat(s.Tables, s.others) {
 		only[t.Name] = t.Only()
@@ -72,8 +72,8 @@ func (s *selection) baseline() track.Baseline {
 		if t.Native {
 			b.Native[t.Name] = true
 		}
-		if p := t.Poke(); len(p.Statements) > 0 {
-			b.Pokes[t.Name] = p
+		if p := t.CacheReset(); len(p.Statements) > 0 {
+			b.CacheResets[t.Name] = p
 		}
 	}
 	root := rootsOf(s.Schema)
@@ -85,7 +85,7 @@ func (s *selection) baseline() track.Baseline {
 	for _, t := range slices.Concat(s.Tables, s.others) {
 		for _, fk := range t.ForeignKeys {
 			if in[t.Name] != in[fk.References] && fk.Validated {
-				b.Keys = append(b.Keys, track.Key{ForeignKey: fk, Child: cmp.Or(only[fk.Table], catalog.Ident(fk.Table)), Target: cmp.Or(only[fk.Target], catalog.Ident(fk.Target))})
+				b.OutsideKeys = append(b.OutsideKeys, track.OutsideKey{ForeignKey: fk, Child: cmp.Or(only[fk.Table], catalog.Ident(fk.Table)), Target: cmp.Or(only[fk.Target], catalog.Ident(fk.Target))})
 			}
 		}
 	}
@@ -156,7 +156,7 @@ type chooser struct {
 }
 
 // tables are all that a pattern may name.
-func (c *chooser) tables() []catalog.Table { return slices.Concat(c.cat.Tables, c.cat.Beside) }
+func (c *chooser) tables() []catalog.Table { return slices.Concat(c.cat.Tables, c.cat.RowsOutside) }
 
 func (c *chooser) names() string {
 	var names []string
@@ -267,12 +267,12 @@ func (c *chooser) reduce() *selection {
 			out.others = append(out.others, t)
 		}
 	}
-	for _, t := range c.cat.Beside {
+	for _, t := range c.cat.RowsOutside {
 		if c.kept[t.Name] {
-			out.Beside = append(out.Beside, t)
+			out.RowsOutside = append(out.RowsOutside, t)
 		}
 	}
-	out.others = slices.Concat(out.others, c.cat.Beside, c.cat.Others)
+	out.others = slices.Concat(out.others, c.cat.RowsOutside, c.cat.Others)
 	root := rootsOf(c.cat.Schema)
 	for _, t := range c.cat.Schema.Tables {
 		if c.kept[root(t.Name)] {

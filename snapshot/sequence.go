@@ -43,7 +43,7 @@ func setSequences(ctx context.Context, l *layout, states []schema.Sequence, rene
 			set = append(set, want[s.Name])
 		}
 	}
-	if err := execAll(ctx, l.tx, restart); err != nil {
+	if err := catalog.ExecScript(ctx, l.tx, restart...); err != nil {
 		return err
 	}
 	return catalog.SetSequences(ctx, l.tx, set)

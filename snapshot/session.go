@@ -22,13 +22,13 @@ import (
 
 // session is a connection of our own, set up to change the database.
 type session struct {
-	conn   *pgx.Conn
-	powers catalog.Powers
-	tracks bool   // what is written can be tracked
-	home   string // see track.Home
-	path   string // the search path that it was given; none: that with which it began
+	conn     *pgx.Conn
+	powers   catalog.Privileges
+	tracks   bool   // what is written can be tracked
+	serverID string // see track.ServerID
+	path     string // the search path that it was given; none: that with which it began
 
-	untracked string // why not: a reason of msg.WhyUntracked, or what the server says
+	untracked track.Cause // why not
 }
 
 // newSession sets a connection up. On an error it closes it.
@@ -41,8 +41,8 @@ func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session,
 	if err := refusePooler(ctx, cfg, conn); err != nil {
 		return nil, err
 	}
-	se := &session{conn: conn, untracked: whyPowers}
-	if se.powers, err = catalog.ReadPowers(ctx, conn); err != nil {
+	se := &session{conn: conn, untracked: track.NoPrivileges.Because()}
+	if se.powers, err = catalog.ReadPrivileges(ctx, conn); err != nil {
 		return nil, err
 	}
 	if err := cfg.writable(se.powers); err != nil {
@@ -51,16 +51,16 @@ func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session,
 	if !se.powers.Replica {
 		return se, nil
 	}
-	se.home, err = track.Home(ctx, conn)
+	se.serverID, err = track.ServerID(ctx, conn)
 	var pg *pgconn.PgError
 	if err != nil && !errors.As(err, &pg) { // the role may not ask, or the server does not tell
 		return nil, err
 	}
 	se.tracks = err == nil
 	if err != nil {
-		se.untracked = strings.TrimPrefix(errs.Line(err), "ERROR: ")
+		se.untracked = track.Said(strings.TrimPrefix(errs.Line(err), "ERROR: "))
 	}
-	_, err = conn.Exec(ctx, track.Settings, pgx.QueryExecModeSimpleProtocol)
+	_, err = conn.Exec(ctx, track.SessionSettings, pgx.QueryExecModeSimpleProtocol)
 	return se, err
 }
 

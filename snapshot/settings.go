@@ -85,8 +85,8 @@ func (c *settings) meter(what string, rows int64) *progress.Meter {
 }
 
 // guarded asks the database who it is and refuses one that is not for tests.
-func (c *settings) guarded(ctx context.Context, q catalog.Querier) (catalog.Powers, error) {
-	powers, err := catalog.ReadPowers(ctx, q)
+func (c *settings) guarded(ctx context.Context, q catalog.Querier) (catalog.Privileges, error) {
+	powers, err := catalog.ReadPrivileges(ctx, q)
 	if err != nil {
 		return powers, err
 	}
@@ -100,7 +100,7 @@ func (c *settings) guarded(ctx context.Context, q catalog.Querier) (catalog.Powe
 }
 
 // writable refuses a server that nothing can be changed on.
-func (c *settings) writable(powers catalog.Powers) error {
+func (c *settings) writable(powers catalog.Privileges) error {
 	if !powers.Standby {
 		return nil
 	}

@@ -1,7 +1,6 @@
 package snapshot
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"strings"
@@ -17,7 +16,7 @@ const catalogOnly = "pg_catalog"
 
 // localPath is the statement that gives a transaction a search path.
 func localPath(path string) string {
-	return "SELECT pg_catalog.set_config('search_path', " + quoteLiteral(path) + ", true)"
+	return "SELECT pg_catalog.set_config('search_path', " + catalog.Literal(path) + ", true)"
 }
 
 // writing is what a database is changed in.
@@ -42,7 +41,7 @@ var writeSettings = func() map[string]string {
 	out["synchronous_commit"] = "off" // a restored database that a crash loses is restored again
 	out["jit"] = "off"
 	for _, method := range []string{"enable_seqscan", "enable_hashjoin", "enable_mergejoin"} {
-		out[method] = "on" // see track.Settings
+		out[method] = "on" // see track.SessionSettings
 	}
 	out["max_parallel_workers_per_gather"] = "2"
 	return out
@@ -64,21 +63,9 @@ func columnsOf(alias string, names []string) string {
 	return strings.Join(out, ", ")
 }
 
-// quoteLiteral quotes a text of the server's for a statement that takes no
-// parameters.
-func quoteLiteral(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
-
 func joinConditions(a, b string) string {
 	if a == "" {
 		return b
 	}
 	return "(" + a + ") AND " + b
-}
-
-// execAll sends all statements in one round trip.
-func execAll(ctx context.Context, tx pgx.Tx, sql []string) error {
-	if len(sql) == 0 {
-		return nil
-	}
-	return tx.Conn().PgConn().Exec(ctx, strings.Join(sql, ";\n")).Close()
 }

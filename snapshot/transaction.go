@@ -16,7 +16,7 @@ type transaction struct {
 	db      *database
 	se      *session
 	tx      pgx.Tx
-	powers  catalog.Powers
+	powers  catalog.Privileges
 	mayMark bool // at its end, what is there may be made the baseline
 }
 
@@ -36,10 +36,10 @@ func change(ctx context.Context, d *database, cfg *settings, se *session, f func
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.Gate, fmt.Sprint(track.LockWait)); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.WriterLock, fmt.Sprint(track.LockTimeout.Milliseconds())); err != nil {
 		return err
 	}
-	if t.mayMark, err = track.Begin(ctx, tx); err != nil {
+	if t.mayMark, err = track.BeginUntracked(ctx, tx); err != nil {
 		return err
 	}
 	if err := f(t); err != nil {
@@ -49,7 +49,9 @@ func change(ctx context.Context, d *database, cfg *settings, se *session, f func
 }
 
 // exec executes statements in one round trip.
-func (t *transaction) exec(ctx context.Context, sql ...string) error { return execAll(ctx, t.tx, sql) }
+func (t *transaction) exec(ctx context.Context, sql ...string) error {
+	return catalog.ExecScript(ctx, t.tx, sql...)
+}
 
 // savepoint runs work in a savepoint, which is left in any case: rows that are written
 // in one have the id of a later transaction than the one that is marked as the baseline.

@@ -2,12 +2,12 @@ package catalog
 
 import "context"
 
-// LikeNew reports whether the database that q is connected to is as it was made,
+// IsPristine reports whether the database that q is connected to is as it was made,
 // but for what is in it: its settings, owner and rights are unchanged, it has no
 // prepared transaction, and no other session is connected to it. What it was made
 // like is the likeness that [GiveTraits] returned, or empty for what CREATE DATABASE
 // leaves.
-func LikeNew(ctx context.Context, q Querier, likeness string) (ok bool, err error) {
+func IsPristine(ctx context.Context, q Querier, likeness string) (ok bool, err error) {
 	err = q.QueryRow(ctx, `
 		SELECT CASE WHEN $1 <> '' THEN `+likenessOf+` = $1
 			ELSE d.datacl IS NULL AND d.datconnlimit = -1 AND d.datallowconn AND NOT d.datistemplate AND pg_catalog.pg_get_userbyid(d.datdba) = current_user

@@ -28,13 +28,13 @@ type Catalog struct {
 	// Tables are the tables that hold data of their own to save: ordinary
 	// tables, and partitioned tables for all their partitions. They are in
 	// load order: what is referenced comes first.
-	Tables    []Table
-	Beside    []Table    // those of Schema whose rows are outside
-	Others    []Table    // tables outside of Schema that share foreign keys with some of it, with these keys alone
-	Sequences []Sequence // those of Schema, with what is known of them beside, but for those that are outside
-	Outside   []Outside
-	Native    bool // functions of an extension may write before triggers for the statement fire, or past them
-	Migration *Migration
+	Tables      []Table
+	RowsOutside []Table    // those of Schema whose rows are outside
+	Others      []Table    // tables outside of Schema that share foreign keys with some of it, with these keys alone
+	Sequences   []Sequence // those of Schema, with what is known of them beside, but for those that are outside
+	Outside     []Outside
+	Native      bool // functions of an extension may write before triggers for the statement fire, or past them
+	Migration   *Migration
 }
 
 // Table is a table whose rows are saved and loaded, with facts of the live
@@ -89,7 +89,6 @@ type ForeignKey struct {
 	Period     bool     // the last column is a range that must be covered
 	Validated  bool
 	Deferrable bool
-	Deferred   bool
 }
 
 // Sequence is a sequence and the integer columns that take their values from it.
@@ -107,9 +106,6 @@ type Column struct {
 	Table, Root schema.Name
 	Name        string
 }
-
-// Ident quotes a qualified name for a statement.
-func Ident(n schema.Name) string { return pgx.Identifier{n.Schema, n.Name}.Sanitize() }
 
 // Only quotes a table for a statement that must see its own rows, and no others:
 // those of its partitions are, those of tables that inherit from it are not.

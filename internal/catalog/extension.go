@@ -207,16 +207,18 @@ const (
 	triggerUpdate = 16
 )
 
-// Poke is what makes an extension's own triggers on its table fire without a change:
+// CacheReset is what makes an extension's own triggers on its table fire without a change:
 // those for statements do even where no row is concerned. An extension empties what
 // it keeps in memory of the table in such triggers, and they are silent while
-// rows are put back. Off and On keep the user's own triggers out of it.
-type Poke struct{ Off, Statements, On []string }
+// rows are put back. DisableTriggers and EnableTriggers keep the
+// user's own triggers out of it.
+type CacheReset struct{ DisableTriggers, Statements, EnableTriggers []string }
 
-// Poke returns what wakes the extension to which the table belongs. There may be
+// CacheReset returns what makes the extension to which the table belongs drop what it
+// keeps in memory. There may be
 // nothing to do. Triggers for rows stay silent: they speak of rows that the extension
 // itself changed when they fired first, and the snapshot has what they did.
-func (t Table) Poke() Poke {
+func (t Table) CacheReset() CacheReset {
 	var events int16
 	var set []string
 	for _, g := range t.Triggers {
@@ -232,10 +234,10 @@ func (t Table) Poke() Poke {
 			}
 		}
 	}
-	var p Poke
+	var out CacheReset
 	name, only := Ident(t.Name), t.Only()
 	if len(set) > 0 {
-		p.Statements = append(p.Statements, fmt.Sprintf("UPDATE %s SET %s WHERE false", only, strings.Join(set, ", ")))
+		out.Statements = append(out.Statements, fmt.Sprintf("UPDATE %s SET %s WHERE false", only, strings.Join(set, ", ")))
 	}
 	if events&triggerInsert != 0 {
 		var columns []string
@@ -246,22 +248,22 @@ func (t Table) Poke() Poke {
 		if len(columns) > 0 {
 			into = fmt.Sprintf(" (%s) OVERRIDING SYSTEM VALUE", strings.Join(columns, ", "))
 		}
-		p.Statements = append(p.Statements, fmt.Sprintf("INSERT INTO %s%s SELECT %s FROM %s WHERE false", name, into, strings.Join(columns, ", "), only))
+		out.Statements = append(out.Statements, fmt.Sprintf("INSERT INTO %s%s SELECT %s FROM %s WHERE false", name, into, strings.Join(columns, ", "), only))
 	}
 	if events&triggerDelete != 0 {
-		p.Statements = append(p.Statements, fmt.Sprintf("DELETE FROM %s WHERE false", only))
+		out.Statements = append(out.Statements, fmt.Sprintf("DELETE FROM %s WHERE false", only))
 	}
-	if len(p.Statements) == 0 {
-		return p
+	if len(out.Statements) == 0 {
+		return out
 	}
 	for _, g := range t.Triggers {
 		if !g.Extension && g.kind&triggerRow == 0 && g.fires() && g.Table == t.Name {
 			alter, trigger := "ALTER TABLE ONLY "+name+" ", pgx.Identifier{g.Name}.Sanitize()
-			p.Off = append(p.Off, alter+"DISABLE TRIGGER "+trigger)
-			p.On = append(p.On, alter+map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS"}[g.Enabled]+" TRIGGER "+trigger)
+			out.DisableTriggers = append(out.DisableTriggers, alter+"DISABLE TRIGGER "+trigger)
+			out.EnableTriggers = append(out.EnableTriggers, alter+map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS"}[g.Enabled]+" TRIGGER "+trigger)
 		}
 	}
-	return p
+	return out
 }
 
 // fires reports whether the trigger fires in a session that replicates nothing.

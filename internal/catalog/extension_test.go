@@ -54,15 +54,15 @@ func TestPoke(t *testing.T) {
 	}
 	table.Triggers = []Trigger{own(triggerUpdate, ""), own(triggerUpdate|triggerDelete, "w"), own(triggerInsert, "")}
 	table.Triggers = append(table.Triggers, Trigger{Table: name, Name: "the user's", Enabled: "A", kind: triggerInsert})
-	require.Equal(t, Poke{
-		Off: []string{`ALTER TABLE ONLY "s"."a ""b""" DISABLE TRIGGER "the user's"`},
+	require.Equal(t, CacheReset{
+		DisableTriggers: []string{`ALTER TABLE ONLY "s"."a ""b""" DISABLE TRIGGER "the user's"`},
 		Statements: []string{
 			`UPDATE ONLY "s"."a ""b""" SET "v" = "v", "w" = "w" WHERE false`,
 			`INSERT INTO "s"."a ""b""" ("id", "v") OVERRIDING SYSTEM VALUE SELECT "id", "v" FROM ONLY "s"."a ""b""" WHERE false`,
 			`DELETE FROM ONLY "s"."a ""b""" WHERE false`,
 		},
-		On: []string{`ALTER TABLE ONLY "s"."a ""b""" ENABLE ALWAYS TRIGGER "the user's"`},
-	}, table.Poke())
+		EnableTriggers: []string{`ALTER TABLE ONLY "s"."a ""b""" ENABLE ALWAYS TRIGGER "the user's"`},
+	}, table.CacheReset())
 	table.Triggers = []Trigger{own(triggerUpdate|triggerRow, "")}
-	require.Equal(t, Poke{}, table.Poke(), "a trigger for rows")
+	require.Equal(t, CacheReset{}, table.CacheReset(), "a trigger for rows")
 }

@@ -78,9 +78,6 @@ func (t Trait) String() string {
 	return strings.Replace(t.sql("…"), Identifier("…"), "…", 1)
 }
 
-// Identifier quotes a name that has no schema.
-func Identifier(name string) string { return pgx.Identifier{name}.Sanitize() }
-
 // sql is the statement that gives the trait to a database.
 func (t Trait) sql(database string) string {
 	database = Identifier(database)
@@ -125,18 +122,8 @@ func (t Trait) sql(database string) string {
 // more, so a stored list would become one name. No extension may have one.
 var quotedLists = []string{"local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces"}
 
-// Literal writes a string for a statement that takes no parameters, as those about
-// databases take none. It is the same string whatever standard_conforming_strings is.
-func Literal(text string) string {
-	quoted := "'" + strings.ReplaceAll(text, "'", "''") + "'"
-	if strings.Contains(text, `\`) {
-		quoted = " E" + strings.ReplaceAll(quoted, `\`, `\\`)
-	}
-	return quoted
-}
-
 // GiveTraits gives the traits to a database, in one round trip, and returns its
-// [LikeNew] likeness. Those that the server refuses are left out, and told.
+// [IsPristine] likeness. Those that the server refuses are left out, and told.
 func GiveTraits(ctx context.Context, conn *pgx.Conn, database string, traits []Trait) (likeness string, refused []Refusal, err error) {
 	tell := "SELECT " + likenessOf + " FROM pg_catalog.pg_database d WHERE d.datname = " + Literal(database)
 	run := func(statements ...string) (last string, err error) {
@@ -175,7 +162,7 @@ func isRefused(err error) bool {
 	return errors.As(err, &refused)
 }
 
-// likenessOf is a hash of what LikeNew compares of the database d.
+// likenessOf is a hash of what IsPristine compares of the database d.
 const likenessOf = `pg_catalog.md5(ROW(d.datdba, d.datacl::text, d.datconnlimit, d.datallowconn, d.datistemplate, d.dattablespace,
 	pg_catalog.shobj_description(d.oid, 'pg_database'),
 	(SELECT pg_catalog.array_agg(ROW(s.setrole, s.setconfig)::text ORDER BY s.setrole) FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = d.oid),

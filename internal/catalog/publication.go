@@ -15,10 +15,10 @@ import (
 // Published is a table that a publication has with updates or deletes.
 type Published struct {
 	schema.Name
-	Leaves []uint32 // the tables that store its rows and are published
-	By     []string // the publications
-	Deaf   bool     // one publishes DELETE and not TRUNCATE
-	Narrow bool     // one may leave out columns: REPLICA IDENTITY FULL may not be allowed
+	Leaves          []uint32 // the tables that store its rows and are published
+	By              []string // the publications
+	TruncateLeftOut bool     // one publishes DELETE and not TRUNCATE
+	ColumnsLeftOut  bool     // one may leave out columns: REPLICA IDENTITY FULL may not be allowed
 }
 
 // ReadPublished reads which of the tables are published. A partitioned table is
@@ -48,7 +48,7 @@ func ReadPublished(ctx context.Context, q Querier, names []schema.Name) ([]Publi
 		return nil, fmt.Errorf("read what is published: %w", err)
 	}
 	out, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (p Published, err error) {
-		return p, row.Scan(&p.Schema, &p.Name.Name, &p.Leaves, &p.By, &p.Deaf, &p.Narrow)
+		return p, row.Scan(&p.Schema, &p.Name.Name, &p.Leaves, &p.By, &p.TruncateLeftOut, &p.ColumnsLeftOut)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read what is published: %w", err)
@@ -56,12 +56,12 @@ func ReadPublished(ctx context.Context, q Querier, names []schema.Name) ([]Publi
 	return out, nil
 }
 
-// Refused asks the server which of the tables it would refuse these commands
+// RefusedChanges asks the server which of the tables it would refuse these commands
 // (DELETE, UPDATE) on, since a publication has the table and its replica identity
 // does not suffice. It returns what the server says. Nothing is executed, so that
 // nothing reacts. The rule has changed with each version, and has exceptions: only
 // the server knows it.
-func Refused(ctx context.Context, tx pgx.Tx, tables []uint32, commands ...string) (map[uint32]string, error) {
+func RefusedChanges(ctx context.Context, tx pgx.Tx, tables []uint32, commands ...string) (map[uint32]string, error) {
 	if len(tables) == 0 {
 		return nil, nil
 	}

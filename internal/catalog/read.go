@@ -130,7 +130,7 @@ type typeOf struct {
 type constraint struct {
 	table, domain, target   uint32
 	name, kind              string
-	deferrable, deferred    bool
+	deferrable              bool
 	inherited, full, period bool
 	validated               bool
 	columns, refColumns     []int16
@@ -333,13 +333,13 @@ func (r *reader) readConstraints(b *pgx.Batch) {
 		period = "conperiod"
 	}
 	each(b, `
-		SELECT conrelid, contypid, confrelid, conname, contype::text, condeferrable, condeferred, conparentid <> 0, conkey, confkey,
+		SELECT conrelid, contypid, confrelid, conname, contype::text, condeferrable, conparentid <> 0, conkey, confkey,
 			conpfeqop, confdeltype::text, confmatchtype = 'f', convalidated, `+period+`,
 			CASE contype WHEN 'c' THEN pg_catalog.pg_get_constraintdef(oid) ELSE '' END
 		FROM pg_catalog.pg_constraint
 		WHERE contype IN ('p', 'u', 'f') AND conrelid`+made+` OR contype = 'c' AND contypid`+made+`
 		ORDER BY contype <> 'p', conrelid, conname COLLATE "C"`,
-		[]any{&k.table, &k.domain, &k.target, &k.name, &k.kind, &k.deferrable, &k.deferred, &k.inherited, &k.columns, &k.refColumns,
+		[]any{&k.table, &k.domain, &k.target, &k.name, &k.kind, &k.deferrable, &k.inherited, &k.columns, &k.refColumns,
 			&k.operators, &k.onDelete, &k.full, &k.validated, &k.period, &k.check}, func() error {
 			one := k
 			one.columns, one.refColumns, one.operators = slices.Clone(k.columns), slices.Clone(k.refColumns), slices.Clone(k.operators)
@@ -543,7 +543,7 @@ func (r *reader) foreignKey(rel *relation, k *constraint) {
 	rel.root.live.ForeignKeys = append(rel.root.live.ForeignKeys, ForeignKey{
 		Name: k.name, Table: rel.table.Name, Columns: columns, References: known.root.table.Name, Target: ref,
 		RefColumns: refColumns, Operators: r.namesOf(k.operators),
-		OnDelete: k.onDelete, Full: k.full, Period: k.period, Validated: k.validated, Deferrable: k.deferrable, Deferred: k.deferred})
+		OnDelete: k.onDelete, Full: k.full, Period: k.period, Validated: k.validated, Deferrable: k.deferrable})
 }
 
 // recordImage is the one operator of the system by which a foreign key may
@@ -751,7 +751,7 @@ func (r *reader) finish() *Catalog {
 			continue
 		}
 		if rel.why != "" {
-			r.out.Beside = append(r.out.Beside, rel.live)
+			r.out.RowsOutside = append(r.out.RowsOutside, rel.live)
 			continue
 		}
 		byName[rel.table.Name] = rel

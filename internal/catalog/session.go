@@ -37,18 +37,18 @@ var CopySettings = map[string]string{
 // time zone is left out of. What they write is read the same under any other.
 var display = []string{"datestyle", "intervalstyle", "timezone", "extra_float_digits", "bytea_output"}
 
-// DisplayOwn gives the transaction the database's own way to write values, in
+// DefaultOutputSettings gives the transaction the database's own way to write values, in
 // which checks, generated columns, partition keys, indexes and materialised views
 // may say what day it is.
-func DisplayOwn() (sql []string) {
+func DefaultOutputSettings() (sql []string) {
 	for _, name := range display {
 		sql = append(sql, "SET LOCAL "+name+" TO DEFAULT")
 	}
 	return sql
 }
 
-// DisplayCopy gives it that of CopySettings again.
-func DisplayCopy() (sql []string) {
+// CopyOutputSettings gives it that of CopySettings again.
+func CopyOutputSettings() (sql []string) {
 	for _, name := range display {
 		sql = append(sql, fmt.Sprintf("SET LOCAL %s = '%s'", name, CopySettings[name]))
 	}
@@ -92,8 +92,8 @@ func major(conn *pgx.Conn) int {
 	return n
 }
 
-// Powers tells who the role is and what it may do.
-type Powers struct {
+// Privileges tells who the role is and what it may do.
+type Privileges struct {
 	Database string
 	Server   string // "PostgreSQL 15.18"
 	Role     string
@@ -103,10 +103,10 @@ type Powers struct {
 	Standby  bool  // the server takes no changes
 }
 
-// ReadPowers asks for the name of the database and the rights of the role.
+// ReadPrivileges asks for the name of the database and the rights of the role.
 // The parameter privilege exists from PostgreSQL 15 on, like groundhog's support.
-func ReadPowers(ctx context.Context, q Querier) (Powers, error) {
-	var p Powers
+func ReadPrivileges(ctx context.Context, q Querier) (Privileges, error) {
+	var p Privileges
 	err := q.QueryRow(ctx, `SELECT pg_catalog.current_database(), 'PostgreSQL ' || pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
 		current_user, pg_catalog.current_setting('is_superuser')::boolean,
 		pg_catalog.has_parameter_privilege('session_replication_role', 'SET'),
@@ -153,100 +153,15 @@ func notAllowed(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "42501"
 }
 
-// MarkOrigin notes in a database that its origin of that name is kept in a file.
-// Where the role may not, it does nothing. The notes are a view: that outlives a crash,
-// and no publication has it.
-func MarkOrigin(ctx context.Context, conn *pgx.Conn, name, file string) error {
-	tx, err := Begin(ctx, conn, "READ COMMITTED, READ WRITE", map[string]string{"lock_timeout": "5s"})
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback(ctx)
-	if err := markOrigin(ctx, tx, name, file); notAllowed(err) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return tx.Commit(ctx)
-}
-
-func markOrigin(ctx context.Context, tx pgx.Tx, name, file string) error {
-	// The lock is for those who would note something at the same time.
-	var kind string
-	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('`+OwnSchema+`.origin', 0)), pg_catalog.set_config('`+OwnSchema+`.off', 'on', true),
-		CASE WHEN pg_catalog.has_parameter_privilege('session_replication_role', 'SET') THEN pg_catalog.set_config('session_replication_role', 'replica', true) END`); err != nil {
-		return err
-	}
-	err := tx.QueryRow(ctx, `SELECT coalesce((SELECT c.relkind::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = '`+OwnSchema+`' AND c.relname = 'origin'), '')`).Scan(&kind)
-	if err != nil {
-		return err
-	}
-	others, clear := "", ""
-	if kind != "" {
-		others = ` UNION ALL SELECT o.name, o.file, o.kept FROM ` + OwnSchema + `.origin o WHERE o.name <> $1`
-	}
-	if kind == "r" { // as earlier versions kept them
-		clear = "DROP TABLE " + OwnSchema + ".origin;"
-	}
-	var values string
-	err = tx.QueryRow(ctx, `SELECT pg_catalog.string_agg(pg_catalog.format('(%L::text, %L::text, %L::timestamptz)', o.name, o.file, o.kept), ', ')
-		FROM (SELECT $1::text AS name, $2::text AS file, pg_catalog.now() AS kept`+others+`) o`, name, file).Scan(&values)
-	if err != nil {
-		return err
-	}
-	triggers, may, err := EventTriggers(ctx, tx)
-	if err != nil {
-		return err
-	}
-	if !may { // they see it
-		triggers = nil
-	}
-	off, on := Unseen(triggers)
-	return tx.Conn().PgConn().Exec(ctx, off+clear+`CREATE SCHEMA IF NOT EXISTS `+OwnSchema+`;
-		CREATE OR REPLACE VIEW `+OwnSchema+`.origin (name, file, kept) AS VALUES `+values+";\n"+on).Close()
-}
-
-// Unseen returns statements that disable event triggers, and that give them their
+// WithoutEventTriggers returns statements that disable event triggers, and that give them their
 // states again.
-func Unseen(triggers []Trigger) (off, on string) {
+func WithoutEventTriggers(triggers []Trigger) (off, on string) {
 	for _, t := range triggers {
 		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]
 		alter := "ALTER EVENT TRIGGER " + pgx.Identifier{t.Name}.Sanitize()
 		off, on = off+alter+" DISABLE;\n", alter+" "+state+";\n"+on
 	}
 	return off, on
-}
-
-// OriginMark is what a database notes about its origin.
-type OriginMark int
-
-// The marks.
-const (
-	Unmarked OriginMark = iota
-	Marked
-	Unmarkable // the role may note nothing
-)
-
-// ReadMark reports whether MarkOrigin noted the origin of that name, and its file. A
-// copy of a database has the notes too, so the name must be one of this very
-// database.
-func ReadMark(ctx context.Context, conn *pgx.Conn, name string) (mark OriginMark, file string, err error) {
-	var there, may bool
-	err = conn.QueryRow(ctx, `SELECT pg_catalog.to_regclass('`+OwnSchema+`.origin') IS NOT NULL,
-		coalesce(pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace('`+OwnSchema+`'), 'CREATE'),
-			pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'))`).Scan(&there, &may)
-	if err == nil && there {
-		err = conn.QueryRow(ctx, `SELECT coalesce((SELECT file FROM `+OwnSchema+`.origin WHERE name = $1), ''),
-			$2 AND (SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = '`+OwnSchema+`.origin'::pg_catalog.regclass)`, name, may).Scan(&file, &may)
-	}
-	switch {
-	case notAllowed(err), err == nil && file == "" && !may:
-		return Unmarkable, "", nil
-	case err == nil && file != "":
-		return Marked, file, nil
-	}
-	return Unmarked, "", err
 }
 
 // MaterializedViews lists the user's materialised views that are populated, what
@@ -400,8 +315,8 @@ func SetSequences(ctx context.Context, q Querier, states []schema.Sequence) erro
 	return nil
 }
 
-// Holder is somebody who holds a lock that we wait for.
-type Holder struct {
+// LockHolder is a session, or a prepared transaction, that holds a lock that we wait for.
+type LockHolder struct {
 	PID         int32
 	Application string
 	State       string
@@ -410,9 +325,9 @@ type Holder struct {
 	Relation    string
 }
 
-// Holders tells which other sessions of this database hold locks on user
+// LockHolders tells which other sessions of this database hold locks on user
 // tables, the oldest transaction first; prepared transactions have pid 0.
-func Holders(ctx context.Context, q Querier) ([]Holder, error) {
+func LockHolders(ctx context.Context, q Querier) ([]LockHolder, error) {
 	rows, err := q.Query(ctx, `
 		SELECT coalesce(l.pid, 0), coalesce(a.application_name, p.gid, ''), coalesce(a.state, 'prepared'), coalesce(left(a.query, 200), ''),
 			coalesce(date_trunc('second', now() - coalesce(a.xact_start, p.prepared))::text, ''), min(c.relname)
@@ -430,9 +345,9 @@ func Holders(ctx context.Context, q Querier) ([]Holder, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []Holder
+	var out []LockHolder
 	for rows.Next() {
-		var h Holder
+		var h LockHolder
 		if err := rows.Scan(&h.PID, &h.Application, &h.State, &h.Query, &h.Since, &h.Relation); err != nil {
 			return nil, err
 		}
@@ -441,11 +356,11 @@ func Holders(ctx context.Context, q Querier) ([]Holder, error) {
 	return out, rows.Err()
 }
 
-// EndHolders ends the transactions that Holders tells of: sessions are terminated,
+// EndLockHolders ends the transactions that LockHolders tells of: sessions are terminated,
 // prepared transactions rolled back. Those of the application named except are
 // spared. The role must be the same as theirs, or a superuser.
-func EndHolders(ctx context.Context, conn *pgx.Conn, except string) error {
-	holders, err := Holders(ctx, conn)
+func EndLockHolders(ctx context.Context, conn *pgx.Conn, except string) error {
+	holders, err := LockHolders(ctx, conn)
 	if err != nil {
 		return err
 	}

@@ -10,36 +10,35 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// Relation is a table as a journal of its changes has to know it.
-type Relation struct {
+// TrackedTable is a table as a journal of its changes has to know it.
+type TrackedTable struct {
 	schema.Name
-	OID         uint32
-	Root        uint32 // the partitioned table that it belongs to in the end, or itself
-	Parents     []uint32
-	Partitioned bool // it has partitions, and no rows of its own
-	Partition   bool
-	Inherits    bool     // rows of it are seen through another table, or the other way round
-	Awake       bool     // it has a trigger or a rule that fires in replica role
-	Secured     bool     // row level security hides rows from the current role
-	Triggers    []string // of the user's, with names like those of ours
-	Columns     []RelationColumn
+	OID           uint32
+	Root          uint32 // the partitioned table that it belongs to in the end, or itself
+	Parents       []uint32
+	Partitioned   bool // it has partitions, and no rows of its own
+	Partition     bool
+	Inherits      bool     // rows of it are seen through another table, or the other way round
+	AlwaysTrigger bool     // it has a trigger or a rule that fires in replica role
+	Secured       bool     // row level security hides rows from the current role
+	Triggers      []string // of the user's, with names like those of ours
+	Columns       []TrackedColumn
 }
 
-// RelationColumn is a column of a Relation.
-type RelationColumn struct {
+// TrackedColumn is a column of a TrackedTable.
+type TrackedColumn struct {
 	Name      string
 	Type      string // qualified, without domains
 	User      bool   // somebody's own type, or of an extension: it may be dropped
 	Enum      bool   // … of which a value is just a label
 	Collation string // qualified and quoted; none: the type has none
 	Generated string // pg_attribute.attgenerated: s stored, v virtual
-	Identity  bool
 	Equal     string // where it belongs to the primary key: the key's operator for equality
 }
 
-// Relations reads the tables with these names. The transaction's search_path must
+// TrackedTables reads the tables with these names. The transaction's search_path must
 // be pg_catalog alone.
-func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation, error) {
+func TrackedTables(ctx context.Context, q Querier, names []schema.Name) ([]TrackedTable, error) {
 	var schemas, tables []string
 	for _, n := range names {
 		schemas, tables = append(schemas, n.Schema), append(tables, n.Name)
@@ -59,7 +58,7 @@ func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation,
 			c.relrowsecurity AND pg_catalog.row_security_active(c.oid),
 			ARRAY(SELECT t.tgname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 				WHERE t.tgrelid = c.oid AND t.tgname ~ '^(000|zzz)_`+OwnSchema+`_' AND p.pronamespace <> coalesce(pg_catalog.to_regnamespace('`+OwnSchema+`'), 0)),
-			a.attname, a.type, a.own, a.enum, a.coll, a.attgenerated, a.identity, a.equal
+			a.attname, a.type, a.own, a.enum, a.coll, a.attgenerated, a.equal
 		FROM unnest($1::text[], $2::text[]) AS u(s, t)
 			JOIN pg_catalog.pg_namespace n ON n.nspname = u.s JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.t
 			CROSS JOIN LATERAL (
@@ -71,7 +70,6 @@ func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation,
 					coalesce(pg_catalog.array_agg(coalesce((SELECT pg_catalog.format('%I.%I', cn.nspname, co.collname) FROM pg_catalog.pg_collation co
 						JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation), '') ORDER BY a.attnum), '{}') AS coll,
 					coalesce(pg_catalog.array_agg(a.attgenerated::text ORDER BY a.attnum), '{}') AS attgenerated,
-					coalesce(pg_catalog.array_agg(a.attidentity <> '' ORDER BY a.attnum), '{}') AS identity,
 					coalesce(pg_catalog.array_agg(coalesce((SELECT pg_catalog.format('OPERATOR(%I.%s)', opn.nspname, op.oprname)
 						FROM pg_catalog.pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::pg_catalog.oid[]) WITH ORDINALITY AS k(num, class, pos)
 							JOIN pg_catalog.pg_opclass oc ON oc.oid = k.class
@@ -90,18 +88,18 @@ func Relations(ctx context.Context, q Querier, names []schema.Name) ([]Relation,
 		return nil, fmt.Errorf("read the tables to track: %w", err)
 	}
 	var (
-		out                                        []Relation
-		r                                          Relation
+		out                                        []TrackedTable
+		r                                          TrackedTable
 		columns, types, collations, generated, key []string
-		own, enum, identity                        []bool
+		own, enum                                  []bool
 	)
-	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.Awake, &r.Secured, &r.Triggers,
-		&columns, &types, &own, &enum, &collations, &generated, &identity, &key}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.AlwaysTrigger, &r.Secured, &r.Triggers,
+		&columns, &types, &own, &enum, &collations, &generated, &key}, func() error {
 		one := r
 		one.Parents, one.Triggers = slices.Clone(r.Parents), slices.Clone(r.Triggers)
-		one.Columns = make([]RelationColumn, len(columns))
+		one.Columns = make([]TrackedColumn, len(columns))
 		for i := range columns {
-			one.Columns[i] = RelationColumn{Name: columns[i], Type: types[i], User: own[i], Enum: enum[i], Collation: collations[i], Generated: generated[i], Identity: identity[i], Equal: key[i]}
+			one.Columns[i] = TrackedColumn{Name: columns[i], Type: types[i], User: own[i], Enum: enum[i], Collation: collations[i], Generated: generated[i], Equal: key[i]}
 		}
 		out = append(out, one)
 		return nil

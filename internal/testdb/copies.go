@@ -35,6 +35,6 @@ type Copy interface {
 
 	Drop() error
 
-	// Likeness is what catalog.LikeNew compares the database with.
+	// Likeness is what catalog.IsPristine compares the database with.
 	Likeness() string
 }

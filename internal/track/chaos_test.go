@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 //go:embed chaos.sql
@@ -73,7 +74,7 @@ func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []str
 		workers.Go(func() { c.work(t, w.url, i, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
 	random := rand.New(rand.NewPCG(seed, 99))
-	count := ways{why: map[string]int{}}
+	count := ways{why: map[track.Reason]int{}}
 	restores, repeats, told, quiet := 0, 0, 0, false
 	for done := false; !done; {
 		done = atomic.LoadInt64(&c.left) <= 0

@@ -10,6 +10,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/internal/fault"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // chaosExtension has the table setup, and triggers of its own: one empties what is kept of
@@ -68,9 +69,9 @@ func TestAnExtensionIsWoken(t *testing.T) {
 	}
 	// What no trigger saw is loaded.
 	w.sql(other, `BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL groundhog.off = on; DELETE FROM setup WHERE id = 2; COMMIT`)
-	require.Equal(t, 1, w.same().why["unseen"])
+	require.Equal(t, 1, w.same().why[track.UnseenWrite])
 	w.sql(other, `BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL groundhog.off = on; UPDATE setup SET v = 'unseen' WHERE id = 2; COMMIT; UPDATE setup SET v = 'seen' WHERE id = 3`)
-	require.Equal(t, 1, w.same().why["unseen"])
+	require.Equal(t, 1, w.same().why[track.UnseenWrite])
 	require.Equal(t, 1, w.same().nothing)
 	require.NoError(t, other.Close(t.Context()))
 }

@@ -3,7 +3,6 @@ package track
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
 // How much of a table can be tracked, the most first.
@@ -22,35 +22,56 @@ const (
 
 // family is a table that has a journal, with its partitions.
 type family struct {
-	root    *catalog.Relation
-	members []*catalog.Relation
+	root    *catalog.TrackedTable
+	members []*catalog.TrackedTable
 	unkeyed *unkeyed // rows can't be deleted as the table is published; else nil
 	level   int
-	why     string // why it is not journaled
+	why     Cause // why it is not journaled
+}
+
+// always says why a table is never undone, as SQL.
+func (f *family) always() string {
+	why := f.why
+	switch {
+	case f.level != journaled:
+	case f.root.AlwaysTrigger:
+		why = AlwaysTrigger.Because()
+	case f.root.Secured:
+		why = RowSecurity.Because()
+	case f.unkeyed != nil && !f.unkeyed.Switchable:
+		why = Published.Because()
+	}
+	if why.IsZero() {
+		return "NULL"
+	}
+	return catalog.Literal(why.String())
 }
 
 // installer makes what tracks a database.
 type installer struct {
-	ctx       context.Context
-	tx        pgx.Tx
-	b         Baseline
-	relations []catalog.Relation
-	families  []*family
-	views     string
-	off, on   string // event triggers
+	tx       pgx.Tx
+	b        Baseline
+	tables   []catalog.TrackedTable
+	families []*family
+	views    []schema.Name
+
+	children map[uint32][]*catalog.TrackedTable // by the oids of their parents
+	roots    map[schema.Name]uint32             // by the names of all tables
+
+	disable, enable string // event triggers
 }
 
 // install makes everything again. All of it is one script. A table that has no
 // journal for a reason that is not known beforehand makes that fail: then it is found,
 // and the others are tracked anyway.
 func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
-	in := installer{ctx: ctx, tx: tx, b: b}
-	if err := in.read(); err != nil {
+	in := installer{tx: tx, b: b}
+	if err := in.read(ctx); err != nil {
 		return err
 	}
-	err := in.exec("SAVEPOINT groundhog_install;\n", in.off, in.head(), in.tables(in.families), in.tail(), in.on, "RELEASE SAVEPOINT groundhog_install")
+	err := in.exec(ctx, "SAVEPOINT groundhog_install;\n", in.disable, in.head(), in.body(in.families), in.tail(), in.enable, "RELEASE SAVEPOINT groundhog_install")
 	if ofTable(err) {
-		err = in.stepwise()
+		err = in.stepwise(ctx)
 	}
 	if err != nil || b.Untracked == nil {
 		return err
@@ -63,30 +84,34 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	return nil
 }
 
-func (in *installer) exec(sql ...string) error { return exec(in.ctx, in.tx, strings.Join(sql, "")) }
+func (in *installer) exec(ctx context.Context, sql ...string) error {
+	return catalog.ExecScript(ctx, in.tx, strings.Join(sql, ""))
+}
 
 // read reads what there is to track.
-func (in *installer) read() (err error) {
-	if in.relations, err = relationsOf(in.ctx, in.tx, in.b.Tables); err != nil {
+func (in *installer) read(ctx context.Context) (err error) {
+	if _, err := in.tx.Exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
 		return err
 	}
-	views, err := catalog.MaterializedViews(in.ctx, in.tx)
-	if err != nil {
+	if in.tables, err = catalog.TrackedTables(ctx, in.tx, in.b.Tables); err != nil {
 		return err
 	}
-	var sql strings.Builder
-	for i, v := range views {
-		name := literal(catalog.Ident(v))
-		fmt.Fprintf(&sql, "INSERT INTO groundhog.views VALUES (%d, %s::pg_catalog.regclass, %s);\n", i, name, name)
+	if in.views, err = catalog.MaterializedViews(ctx, in.tx); err != nil {
+		return err
 	}
-	in.views = sql.String()
-	if in.off, in.on, err = hush(in.ctx, in.tx); err != nil {
+	if in.disable, in.enable, err = disableEventTriggers(ctx, in.tx); err != nil {
 		return err
 	}
 	in.group()
-	unkeyed, err := published(in.ctx, in.tx, in.families)
+	var names []schema.Name
 	for _, f := range in.families {
-		f.unkeyed = unkeyed[f.root.OID]
+		if r := f.root; f.level == journaled && !r.AlwaysTrigger && !r.Secured {
+			names = append(names, r.Name)
+		}
+	}
+	unkeyed, err := published(ctx, in.tx, names)
+	for _, f := range in.families {
+		f.unkeyed = unkeyed[f.root.Name]
 	}
 	return err
 }
@@ -94,25 +119,29 @@ func (in *installer) read() (err error) {
 // group finds the families, and those of which it is known that they have no journal.
 func (in *installer) group() {
 	byOID := map[uint32]*family{}
-	for i := range in.relations {
-		r := &in.relations[i]
-		f := byOID[r.Root]
+	in.children, in.roots = map[uint32][]*catalog.TrackedTable{}, map[schema.Name]uint32{}
+	for i := range in.tables {
+		t := &in.tables[i]
+		f := byOID[t.Root]
 		if f == nil { // roots come first
-			f = &family{root: r}
-			if r.Root != r.OID { // whose root, the statements that name it, and so what these do, are not seen
-				f.level, f.why, r.Root = unnoticed, Apart, r.OID
+			f = &family{root: t}
+			if t.Root != t.OID { // whose root, the statements that name it, and so what these do, are not seen
+				f.level, f.why, t.Root = unnoticed, LonePartition.Because(), t.OID
 			}
-			byOID[r.Root] = f
+			byOID[t.Root] = f
 			in.families = append(in.families, f)
 		}
-		f.members = append(f.members, r)
+		f.members = append(f.members, t)
 		// A partition's own trigger fires on what is put in by the root.
-		f.root.Awake, f.root.Secured = f.root.Awake || r.Awake, f.root.Secured || r.Secured
+		f.root.AlwaysTrigger, f.root.Secured = f.root.AlwaysTrigger || t.AlwaysTrigger, f.root.Secured || t.Secured
+		in.roots[t.Name] = t.Root
+		for _, parent := range t.Parents {
+			in.children[parent] = append(in.children[parent], t)
+		}
 	}
 	for _, f := range in.families {
-		g := generator{Relation: *f.root, root: f.root}
-		if f.level == journaled && len(g.columns(all))+1 > mostColumns { // and the kind of entry
-			f.level, f.why = noticed, Columns
+		if f.level == journaled && len(columnsOf(f.root))+1 > mostColumns { // and the kind of entry
+			f.level, f.why = noticed, TooManyColumns.Because()
 		}
 	}
 }
@@ -121,101 +150,107 @@ func (in *installer) group() {
 const mostColumns = 1600
 
 // head is the part of the script that is the same whatever the tables are.
-func (in *installer) head() string { return remove + script(in.b.Watch) }
+func (in *installer) head() string {
+	return render("remove", shared) + render("schema", struct {
+		*constants
+		EventTriggers bool
+	}{shared, in.b.EventTriggers})
+}
 
-// tables is the part that makes journals and triggers.
-func (in *installer) tables(families []*family) string {
+// body is the part that makes journals and triggers.
+func (in *installer) body(families []*family) string {
 	var sql strings.Builder
 	for _, f := range families {
-		fmt.Fprintf(&sql, "INSERT INTO groundhog.owners VALUES (%d, %s, %s, 0, %s, %t);\n", f.root.OID, literal(f.root.Schema), literal(f.root.Name.Name), f.always(), f.level == unnoticed)
-		for _, r := range f.members {
-			g := generator{Relation: *r, root: f.root, sql: &sql, unkeyed: f.unkeyed, rowwise: in.b.Rowwise, outside: in.b.keysOf(*r, in.relations)}
-			g.generate(f.level)
-			if r.OID == r.Root {
-				in.b.wake(&sql, *r)
-			}
-			if !in.b.Watch {
-				fmt.Fprintf(&sql, "INSERT INTO groundhog.shapes VALUES (%d, groundhog.shape(%[1]d));\n", r.OID)
-			}
-			for owner := range owners(*r, in.relations) {
-				fmt.Fprintf(&sql, "INSERT INTO groundhog.tree VALUES (%d, %d);\n", r.OID, owner)
-			}
+		data := struct {
+			Root      *catalog.TrackedTable
+			Always    string
+			Unnoticed bool
+			Members   []*table
+		}{Root: f.root, Always: f.always(), Unnoticed: f.level == unnoticed}
+		for _, t := range f.members {
+			data.Members = append(data.Members, in.member(f, t))
 		}
+		sql.WriteString(render("family", data))
 	}
 	return sql.String()
 }
 
-// always says why a table is never undone, as SQL.
-func (f *family) always() string {
-	switch {
-	case f.level != journaled:
-		return literal(f.why)
-	case f.root.Awake:
-		return literal(Awake)
-	case f.root.Secured:
-		return literal(Hidden)
-	case f.unkeyed != nil && !f.unkeyed.switched:
-		return literal(Published)
+// member returns what templates see of a table of the family.
+func (in *installer) member(f *family, t *catalog.TrackedTable) *table {
+	out := newTable(t, f.root, in.b.RowTriggersOnly)
+	out.Journaled, out.Noticed = f.level == journaled, f.level != unnoticed
+	out.EventTriggers, out.Unkeyed, out.Owners = in.b.EventTriggers, f.unkeyed, in.owners(t)
+	if t == f.root {
+		out.Outside = outsideKeysOf(t, in.b.OutsideKeys, in.roots)
+		if reset, ok := in.b.CacheResets[t.Name]; ok {
+			out.CacheReset = cacheResetOf(reset)
+		}
 	}
-	return "NULL"
+	return out
+}
+
+// owners returns the roots whose journals may tell of a statement that names t.
+func (in *installer) owners(t *catalog.TrackedTable) []uint32 {
+	seen, out := map[uint32]bool{t.OID: true}, []uint32{t.Root}
+	for next := []*catalog.TrackedTable{t}; len(next) > 0; next = next[1:] {
+		for _, c := range in.children[next[0].OID] {
+			if seen[c.OID] {
+				continue
+			}
+			seen[c.OID], next = true, append(next, c)
+			if !slices.Contains(out, c.Root) {
+				out = append(out, c.Root)
+			}
+		}
+	}
+	return out
 }
 
 // tail is the rest of the script.
 func (in *installer) tail() string {
-	var sql strings.Builder
-	sql.WriteString(in.views)
-	if in.b.Watch {
-		sql.WriteString(watchers)
+	var native []*table
+	for i := range in.tables {
+		if t := &in.tables[i]; in.b.Native[t.Name] && t.OID == t.Root {
+			one := newTable(t, t, false)
+			one.Horizon = "unseen.horizon"
+			native = append(native, one)
+		}
 	}
-	in.b.rewound(&sql)
-	in.b.unseen(&sql, in.relations)
-	fmt.Fprintf(&sql, "INSERT INTO groundhog.state SELECT %d, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, %t;\n", version, in.b.Watch)
-	return sql.String()
+	return render("rest", struct {
+		*constants
+		EventTriggers bool
+		Views         []schema.Name
+		Sequences     []schema.Sequence
+		Native        []*table
+	}{shared, in.b.EventTriggers, in.views, in.b.Sequences, native})
 }
 
-// watchers makes the event triggers, under names that nobody else's has.
-const watchers = `DO $$
-DECLARE
-	w record;
-	name text;
-BEGIN
-	FOR w IN SELECT * FROM (VALUES ('groundhog_changed', 'ddl_command_end'), ('groundhog_dropped', 'sql_drop')) w(name, event) LOOP
-		name := w.name;
-		WHILE EXISTS (SELECT FROM pg_catalog.pg_event_trigger e WHERE e.evtname = name) LOOP
-			name := pg_catalog.concat(name, '_');
-		END LOOP;
-		EXECUTE pg_catalog.format('CREATE EVENT TRIGGER %I ON %s EXECUTE FUNCTION groundhog.watch()', name, w.event);
-		EXECUTE pg_catalog.format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', name);
-	END LOOP;
-END $$;
-`
-
 // stepwise is install after the script failed, in parts.
-func (in *installer) stepwise() error {
-	if err := in.exec("ROLLBACK TO SAVEPOINT groundhog_install;\n", in.off, in.head()); err != nil {
+func (in *installer) stepwise(ctx context.Context) error {
+	if err := in.exec(ctx, "ROLLBACK TO SAVEPOINT groundhog_install;\n", in.disable, in.head()); err != nil {
 		return err
 	}
-	if err := in.halve(in.families); err != nil {
+	if err := in.halve(ctx, in.families); err != nil {
 		return err
 	}
-	return in.exec(in.tail(), in.on, "RELEASE SAVEPOINT groundhog_install")
+	return in.exec(ctx, in.tail(), in.enable, "RELEASE SAVEPOINT groundhog_install")
 }
 
 // halve makes what tracks some tables. Where that fails, it does so for halves of them,
 // until it knows which one it is that less can be done for.
-func (in *installer) halve(families []*family) error {
-	err := in.exec("SAVEPOINT groundhog_tables;\n", in.tables(families), "RELEASE SAVEPOINT groundhog_tables")
+func (in *installer) halve(ctx context.Context, families []*family) error {
+	err := in.exec(ctx, "SAVEPOINT groundhog_tables;\n", in.body(families), "RELEASE SAVEPOINT groundhog_tables")
 	if !ofTable(err) {
 		return err
 	}
-	if err := in.exec("ROLLBACK TO SAVEPOINT groundhog_tables; RELEASE SAVEPOINT groundhog_tables"); err != nil {
+	if err := in.exec(ctx, "ROLLBACK TO SAVEPOINT groundhog_tables; RELEASE SAVEPOINT groundhog_tables"); err != nil {
 		return err
 	}
 	if n := len(families); n > 1 {
-		if err := in.halve(families[:n/2]); err != nil {
+		if err := in.halve(ctx, families[:n/2]); err != nil {
 			return err
 		}
-		return in.halve(families[n/2:])
+		return in.halve(ctx, families[n/2:])
 	}
 	f := families[0]
 	if f.level == unnoticed {
@@ -223,8 +258,8 @@ func (in *installer) halve(families []*family) error {
 	}
 	var pg *pgconn.PgError
 	errors.As(err, &pg)
-	f.level, f.why = f.level+1, Refused+pg.Message
-	return in.halve(families)
+	f.level, f.why = f.level+1, Cause{Refused, pg.Message}
+	return in.halve(ctx, families)
 }
 
 // ofTable reports whether the server's error may come from one of the tables: not from
@@ -235,41 +270,4 @@ func ofTable(err error) bool {
 		return false
 	}
 	return !slices.Contains([]string{"08", "40", "53", "57", "58", "XX"}, pg.Code[:2]) && !slices.Contains([]string{"55P03", "55006"}, pg.Code) // lock_not_available, object_in_use
-}
-
-// hush returns statements around others of which no event trigger shall tell that fires
-// in replica role too: what it wrote down would be part of the baseline.
-func hush(ctx context.Context, tx pgx.Tx) (off, on string, err error) {
-	triggers, may, err := catalog.EventTriggers(ctx, tx)
-	if err == nil && len(triggers) > 0 && !may {
-		err = &LoudError{Trigger: triggers[0].Name}
-	}
-	off, on = catalog.Unseen(triggers)
-	return off, on, err
-}
-
-// quietly executes statements of which no event trigger tells.
-func quietly(ctx context.Context, tx pgx.Tx, sql string) error {
-	off, on, err := hush(ctx, tx)
-	if err != nil {
-		return err
-	}
-	return exec(ctx, tx, off+sql+";\n"+on)
-}
-
-// owners returns the tables whose journals may tell of a statement that names r.
-func owners(r catalog.Relation, all []catalog.Relation) map[uint32]bool {
-	seen := map[uint32]bool{r.OID: true}
-	out := map[uint32]bool{r.Root: true}
-	for again := true; again; {
-		again = false
-		for _, c := range all {
-			for _, p := range c.Parents {
-				if seen[p] && !seen[c.OID] {
-					seen[c.OID], out[c.Root], again = true, true, true
-				}
-			}
-		}
-	}
-	return out
 }

@@ -61,9 +61,9 @@ func newWorld(t *testing.T, sql ...string) *world {
 func (w *world) session() {
 	w.Helper()
 	w.conn = connect(w.T, w.url)
-	_, err := w.conn.Exec(w.Context(), track.Settings+"; SET lock_timeout = '5s'", pgx.QueryExecModeSimpleProtocol)
+	_, err := w.conn.Exec(w.Context(), track.SessionSettings+"; SET lock_timeout = '5s'", pgx.QueryExecModeSimpleProtocol)
 	require.NoError(w, err)
-	w.home, err = track.Home(w.Context(), w.conn)
+	w.home, err = track.ServerID(w.Context(), w.conn)
 	require.NoError(w, err)
 }
 
@@ -75,7 +75,7 @@ func (w *world) inTx(f func(tx pgx.Tx)) {
 
 func (w *world) tryTx(f func(tx pgx.Tx) error) error {
 	return pgx.BeginFunc(w.Context(), w.conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(w.Context(), "SELECT pg_advisory_xact_lock($1)", track.Gate); err != nil {
+		if _, err := tx.Exec(w.Context(), "SELECT pg_advisory_xact_lock($1)", track.WriterLock); err != nil {
 			return err
 		}
 		return f(tx)
@@ -121,11 +121,11 @@ func (w *world) baseline(tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	b := track.Baseline{Token: token, Home: w.home, Sequences: sequences, Watch: true, Rows: map[schema.Name]int64{}, Rowwise: w.rowwise,
-		Pokes: map[schema.Name]catalog.Poke{}, Native: map[schema.Name]bool{}}
+	b := track.Baseline{Token: token, ServerID: w.home, Sequences: sequences, EventTriggers: true, Rows: map[schema.Name]int64{}, RowTriggersOnly: w.rowwise,
+		CacheResets: map[schema.Name]catalog.CacheReset{}, Native: map[schema.Name]bool{}}
 	for _, t := range w.cat.Tables {
-		if p := t.Poke(); len(p.Statements) > 0 {
-			b.Pokes[t.Name] = p
+		if p := t.CacheReset(); len(p.Statements) > 0 {
+			b.CacheResets[t.Name] = p
 		}
 		b.Native[t.Name] = w.extension && t.Name.Name == "setup"
 	}
@@ -133,7 +133,7 @@ func (w *world) baseline(tx pgx.Tx) error {
 		b.Tables = append(b.Tables, t.Name)
 		b.Rows[t.Name] = 1 << 20 // small tables are undone all the same
 	}
-	if err := track.Mark(w.Context(), tx, b); err != nil {
+	if err := track.SetBaseline(w.Context(), tx, b); err != nil {
 		return err
 	}
 	_, err = tx.Exec(w.Context(), "SET LOCAL search_path TO DEFAULT")
@@ -201,7 +201,7 @@ func (w *world) load(ctx context.Context, tx pgx.Tx, t catalog.Table) error {
 // ways counts what was done to tables.
 type ways struct {
 	nothing, undone, reloaded, void int
-	why                             map[string]int
+	why                             map[track.Reason]int
 }
 
 // back goes back to the baseline as package snapshot does it, then calls check
@@ -230,9 +230,9 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 		byName[t.Name] = t
 	}
 	switch {
-	case out.Void != "":
+	case out.Unusable != "":
 		count.void++
-		count.why[out.Void]++
+		count.why[out.Unusable]++
 		// Its writers may not heed the gate.
 		var names []string
 		for _, t := range w.cat.Tables {
@@ -254,17 +254,17 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 		}
 	case partly:
 		for _, t := range out.Tables {
-			if t.Reload == "" {
+			if t.Reload.IsZero() {
 				count.undone++
 				continue
 			}
 			count.reloaded++
-			count.why[t.Reload]++
+			count.why[t.Reload.Reason]++
 			if err := w.load(ctx, tx, byName[t.Name]); err != nil {
 				return err
 			}
 		}
-		if err := track.Settle(ctx, tx); err != nil {
+		if err := track.FinishUndo(ctx, tx); err != nil {
 			return err
 		}
 	case len(out.Tables) == 0:
@@ -303,7 +303,7 @@ func (w *world) differences(tx pgx.Tx) (out []string, err error) {
 // same goes back and requires that everything is as it was.
 func (w *world) same() ways {
 	w.Helper()
-	count := ways{why: map[string]int{}}
+	count := ways{why: map[track.Reason]int{}}
 	require.NoError(w, w.back(&count, func(tx pgx.Tx) error {
 		found, err := w.differences(tx)
 		require.Empty(w, found)
@@ -316,15 +316,15 @@ func (w *world) same() ways {
 // with their copies does, and counts those that it tells.
 func (w *world) untrue(told *int) (out []string, err error) {
 	err = pgx.BeginFunc(w.Context(), w.conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(w.Context(), "SELECT pg_advisory_xact_lock($1)", track.Gate); err != nil {
+		if _, err := tx.Exec(w.Context(), "SELECT pg_advisory_xact_lock($1)", track.WriterLock); err != nil {
 			return err
 		}
 		name := token
 		written, err := track.Written(w.Context(), tx, &name, w.home)
-		if err != nil || written.Void != "" {
+		if err != nil || written.Unusable != "" {
 			return err
 		}
-		why := map[schema.Name]string{}
+		why := map[schema.Name]track.Cause{}
 		for _, t := range written.Tables {
 			why[t.Name] = t.Reload
 		}
@@ -337,7 +337,7 @@ func (w *world) untrue(told *int) (out []string, err error) {
 			names = append(names, t.Name)
 			copies[t.Name.String()] = copyOf(t)
 		}
-		relations, err := catalog.Relations(w.Context(), tx, names)
+		relations, err := catalog.TrackedTables(w.Context(), tx, names)
 		if err == nil {
 			_, err = tx.Exec(w.Context(), "SET LOCAL search_path = pg_catalog, public") // for functions behind indexes
 		}
@@ -376,7 +376,7 @@ func (w *world) untrue(told *int) (out []string, err error) {
 			if err != nil {
 				return err
 			}
-			if reload != "" || got.Undecided || more != truth.Inserted-truth.Deleted {
+			if !reload.IsZero() || got.Undecided || more != truth.Inserted-truth.Deleted {
 				continue
 			}
 			*told++

@@ -8,6 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // rule is one of those that make the journal exact: a history that needs it, and
@@ -54,7 +56,7 @@ func (w *world) advance() {
 }
 
 func (w *world) goBack() error {
-	return w.back(&ways{why: map[string]int{}}, func(pgx.Tx) error { return nil })
+	return w.back(&ways{why: map[track.Reason]int{}}, func(pgx.Tx) error { return nil })
 }
 
 var rules = []rule{

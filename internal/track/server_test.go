@@ -53,10 +53,10 @@ func TestWhatTheServerDoes(t *testing.T) {
 		}, time.Minute, 10*time.Millisecond, "somebody is still connected")
 		copied := &world{T: t, url: w.url, content: w.content, truth: w.truth, cat: w.cat}
 		copied.conn = connectTo(t, db.URL, "copy_"+strings.ToLower(strategy))
-		copied.sql(copied.conn, track.Settings)
+		copied.sql(copied.conn, track.SessionSettings)
 		copied.home = w.home
 		out := restore(copied)
-		require.Empty(t, out.Void)
+		require.Empty(t, out.Unusable)
 		require.Len(t, out.Tables, 1)
 		require.NoError(t, pgx.BeginFunc(ctx, copied.conn, func(tx pgx.Tx) error {
 			found, err := copied.differences(tx)
@@ -71,21 +71,21 @@ func TestWhatTheServerDoes(t *testing.T) {
 	// A dump that was loaded elsewhere has another server's transaction ids.
 	out, _, err := track.Restore(ctx, w.conn, token, "another server")
 	require.NoError(t, err)
-	require.Equal(t, track.Moved, out.Void)
+	require.Equal(t, track.ForeignServer, out.Unusable)
 
 	// A subscription writes without statements.
 	w.sql(w.conn, `CREATE SUBSCRIPTION s CONNECTION 'host=/nowhere' PUBLICATION p WITH (connect = false)`)
-	require.Equal(t, track.Replication, restore(w).Void)
+	require.Equal(t, track.Subscription, restore(w).Unusable)
 	w.sql(w.conn, `ALTER SUBSCRIPTION s SET (slot_name = NONE); DROP SUBSCRIPTION s`)
 
 	w.sql(w.conn, `SELECT lo_create(0)`)
-	require.Equal(t, track.Objects, restore(w).Void)
+	require.Equal(t, track.LargeObjects, restore(w).Unusable)
 	w.sql(w.conn, `SELECT lo_unlink(oid) FROM pg_largeobject_metadata`)
 
 	w.sql(w.conn, replace("^verdict$", `2146435072`, "5"))
-	require.Equal(t, track.Wraparound, restore(w).Void)
+	require.Equal(t, track.Wraparound, restore(w).Unusable)
 	w.sql(w.conn, replace("^verdict$", `(xmax[^5]*)\m5\M`, `\1 2146435072`))
-	require.Empty(t, restore(w).Void)
+	require.Empty(t, restore(w).Unusable)
 
 	// A crash empties unlogged tables: the journals, and those of the user.
 	victim := connect(t, w.url)
@@ -100,17 +100,17 @@ func TestWhatTheServerDoes(t *testing.T) {
 		return err == nil
 	}, time.Minute, 10*time.Millisecond, "the server comes up")
 	w.session()
-	require.Equal(t, track.Crash, restore(w).Void)
-	require.Equal(t, track.Crash, restore(w).Void, "until it is loaded")
+	require.Equal(t, track.Crash, restore(w).Unusable)
+	require.Equal(t, track.Crash, restore(w).Unusable, "until it is loaded")
 
 	// Nothing is known of the tables, and writers don't depend on that.
 	for _, strategy := range []string{"file_copy", "wal_log"} {
 		copied := &world{T: t, url: w.url, home: w.home, conn: connectTo(t, db.URL, "copy_"+strategy)}
 		copied.sql(copied.conn, `ALTER TABLE t DROP COLUMN v; INSERT INTO t VALUES (30); UPDATE t SET id = 31 WHERE id = 30; DELETE FROM t; TRUNCATE t`)
-		copied.sql(copied.conn, track.Settings)
-		require.Equal(t, track.Crash, restore(copied).Void)
+		copied.sql(copied.conn, track.SessionSettings)
+		require.Equal(t, track.Crash, restore(copied).Unusable)
 		require.NoError(t, pgx.BeginFunc(ctx, copied.conn, func(tx pgx.Tx) error {
-			mark, err := track.Begin(ctx, tx)
+			mark, err := track.BeginUntracked(ctx, tx)
 			require.True(t, mark)
 			return err
 		}))
@@ -119,11 +119,11 @@ func TestWhatTheServerDoes(t *testing.T) {
 	w.sql(old, `BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class`)
 	other = connect(t, w.url)
 	w.sql(other, `INSERT INTO t VALUES (40, 'after the crash'); UPDATE t SET v = 'changed' WHERE id = 1; DELETE FROM t WHERE id = 2`)
-	require.Equal(t, track.Crash, restore(w).Void)
+	require.Equal(t, track.Crash, restore(w).Unusable)
 	w.mark()
 	require.Empty(t, restore(w))
 	w.sql(old, `INSERT INTO t VALUES (41, 'a snapshot from before'); COMMIT`)
-	require.Equal(t, 1, w.same().why[track.Straddled])
+	require.Equal(t, 1, w.same().why[track.OverlappingTx])
 }
 
 func connectTo(t *testing.T, url, database string) *pgx.Conn {

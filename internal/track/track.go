@@ -33,43 +33,31 @@ package track
 
 import (
 	"context"
-	_ "embed"
 	"errors"
-	"fmt"
-	"strconv"
 	"strings"
+	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
-	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// Gate is the advisory lock that writers share and that going back takes alone:
+// WriterLock is the advisory lock that writers share and that going back takes alone:
 // "groundho".
-const Gate int64 = 0x67726f756e64686f
+const WriterLock int64 = 0x67726f756e64686f
 
-// version is that of what is kept in the database. A later one replaces an earlier
-// one, and an earlier one leaves a later one alone.
-const version = 3
+// LockTimeout is how long a session that has the WriterLock waits for another lock.
+// A session that holds that one and comes to wait for the WriterLock is in a deadlock
+// with us, of which the server tells it after a second: before that we have given up,
+// and try again.
+const LockTimeout = 400 * time.Millisecond
 
-//go:embed schema.sql
-var schemaSQL string
-
-// ids of transactions from here on are not compared: xmin has only half their bits.
-const wraparound = 1<<31 - 1<<20
-
-func script(watch bool) string {
-	return strings.NewReplacer("@watched@", strconv.FormatBool(watch), "@gate@", strconv.FormatInt(Gate, 10), "@wrap@", strconv.Itoa(wraparound), "@wait@", strconv.Itoa(LockWait)).Replace(schemaSQL)
-}
-
-// Settings are those of a session that goes back or loads: triggers are silent, in
+// SessionSettings are those of a session that goes back or loads: triggers are silent, in
 // a deadlock it is the victim, its errors are not in the server's log, where they
 // would look like a test's, and plans look journals up by key, which have never
 // been analysed, and start no workers, which takes longer than hundreds of sequences
-// do. How values are written is the database's own: see catalog.DisplayOwn.
-const Settings = `SET session_replication_role = replica; SET groundhog.off = on;
+// do. How values are written is the database's own: see catalog.DefaultOutputSettings.
+const SessionSettings = `SET session_replication_role = replica; SET groundhog.off = on;
 		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
 		SET lc_monetary = 'C'; SET array_nulls = on;
 		SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
@@ -77,356 +65,15 @@ const Settings = `SET session_replication_role = replica; SET groundhog.off = on
 		SELECT pg_catalog.set_config(name, value, false) FROM (VALUES ('deadlock_timeout', '20ms'), ('log_min_messages', 'fatal')) s(name, value)
 			WHERE pg_catalog.has_parameter_privilege(name, 'SET')`
 
-// Home names the server whose transaction ids a connection sees.
-func Home(ctx context.Context, q catalog.Querier) (home string, err error) {
+// ServerID names the server whose transaction ids a connection sees.
+func ServerID(ctx context.Context, q catalog.Querier) (home string, err error) {
 	err = q.QueryRow(ctx, `SELECT system_identifier::text || '/' || pg_catalog.current_setting('server_version_num')::integer / 10000 FROM pg_catalog.pg_control_system()`).Scan(&home)
 	return home, err
 }
 
-// Outcome is what Restore or Undo did.
-type Outcome struct {
-	Void   string // why nothing was done: one of the reasons below
-	Tables []Table
-}
-
-// Table is a table that was written to.
-type Table struct {
-	schema.Name
-	Reload  string // why it must be loaded again; none: it was undone
-	Changed int64  // rows that were removed or put in again
-	Rows    int64  // in the baseline; only Written tells
-}
-
-// The reasons.
-const (
-	Unmarked    = "unmarked"    // it is no baseline of ours
-	Damaged     = "damaged"     // something of ours is gone
-	Other       = "other"       // it is the baseline of another snapshot
-	Version     = "version"     // another version of this library tracks it
-	Moved       = "moved"       // it came from another server
-	Crash       = "crash"       // the server crashed
-	Schema      = "schema"      // the schema was changed
-	Blind       = "blind"       // rows were written where the journal can't tell
-	Objects     = "objects"     // there are large objects
-	Replication = "replication" // a subscription may write
-	Wraparound  = "wraparound"  // transaction ids are too many to be compared
-
-	Truncated = "truncated" // the table was truncated
-	Straddled = "straddled" // a transaction that began before the baseline wrote to it
-	Much      = "much"      // so many rows were changed that loading is cheaper
-	Undecided = "undecided" // rows of one key were deleted more than once
-	Awake     = "awake"     // a trigger or rule that fires always would see it
-	Hidden    = "hidden"    // row level security
-	Published = "published" // rows can't be deleted as long as a publication has them
-	Columns   = "columns"   // it has more columns than a journal may have
-	Wide      = "wide"      // a row did not fit into the journal
-	Apart     = "apart"     // it is a partition of a table that is not tracked
-	Refused   = "refused: " // and what the server said when the journal, or its triggers, were to be made
-	Unseen    = "unseen"    // code of its extension may have written past the triggers
-)
-
-// LockWait is how long who has the gate waits for another lock, in milliseconds. Who
-// holds that and comes to wait for the gate is in a deadlock with us, of which the
-// server tells him after a second: before that we are gone, and try again.
-const LockWait = 400
-
-// Replaced tells that what is kept in the database was made anew while the caller
-// waited for the gate. He may try again.
-func Replaced(err error) bool {
+// JournalReplaced reports whether an error says that the journal was replaced while the
+// caller waited for the WriterLock. The caller may try again.
+func JournalReplaced(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "XX000" && (strings.HasPrefix(pg.Message, "cache lookup failed") || strings.HasPrefix(pg.Message, "could not open relation with OID"))
-}
-
-// Restore goes back to the baseline of the snapshot called token, in a transaction
-// of its own and one round trip. It is all or nothing: partly tells that nothing was
-// done since tables must be loaded, the first of which is told; see Undo.
-func Restore(ctx context.Context, conn *pgx.Conn, token, home string) (out Outcome, partly bool, err error) {
-	out, err = restore(ctx, conn, token, home, false)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "GH001" {
-		return Outcome{Tables: []Table{{Name: schema.Name{Schema: pg.SchemaName, Name: pg.TableName}, Reload: pg.Detail}}}, true, nil
-	}
-	if void := unusable(err); void != "" {
-		return Outcome{Void: void}, false, nil
-	}
-	return out, false, err
-}
-
-// unusable says what an error tells of what is kept in the database, if it does.
-func unusable(err error) (void string) {
-	var pg *pgconn.PgError
-	switch {
-	case !errors.As(err, &pg):
-	case pg.Code == "3F000" || pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore("): // invalid_schema_name, undefined_function
-		return Unmarked
-	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
-		return Damaged
-	}
-	return ""
-}
-
-// Undo is Restore within the caller's transaction, but for the tables that must be
-// loaded. When these are, Settle ends it.
-func Undo(ctx context.Context, tx pgx.Tx, token, home string) (Outcome, error) {
-	return restore(ctx, tx, token, home, true)
-}
-
-func restore(ctx context.Context, q catalog.Querier, token, home string, partly bool) (out Outcome, err error) {
-	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4)`, token, home, partly, version)
-	if err != nil {
-		return out, err
-	}
-	var t Table
-	var way string
-	_, err = pgx.ForEachRow(rows, []any{&t.Schema, &t.Name.Name, &way, &t.Reload, &t.Changed}, func() error {
-		if way == "void" {
-			out.Void = t.Reload
-			return nil
-		}
-		out.Tables = append(out.Tables, t)
-		return nil
-	})
-	return out, err
-}
-
-// Settle ends what Undo began: the caller has loaded the tables that it named.
-func Settle(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `SELECT groundhog.settle()`)
-	return err
-}
-
-// Baseline is what Mark marks.
-type Baseline struct {
-	Token     string
-	Home      string
-	Tables    []schema.Name // that hold rows, or have partitions that do
-	Rows      map[schema.Name]int64
-	Sequences []schema.Sequence
-	Watch     bool // the role may make event triggers
-	Stale     bool // materialised views may not show what the tables hold
-	Anew      bool // what is there is not to be trusted: see Damaged
-
-	// Untracked, if there is one, is told of each table that can't have a journal and
-	// is loaded again, and why.
-	Untracked func(Table)
-
-	// Ready tells that the caller kept writers out by the gate alone: where that does not
-	// watch all of the tables, nothing is marked.
-	Ready bool
-	// Keys are the foreign keys between a table and one that is not tracked.
-	Keys []Key
-	// Rowwise tells that a statement may end before triggers for the statement fire:
-	// functions in C can do that. Then those for rows tell of all.
-	Rowwise bool
-	// Native are the tables to which functions in C may write past all triggers.
-	Native map[schema.Name]bool
-	// Pokes wake extensions when their tables were brought back.
-	Pokes map[schema.Name]catalog.Poke
-}
-
-// ErrWraparound is an error of Mark: ids of transactions are too many to be compared.
-var ErrWraparound = errors.New("transaction ids are near wraparound")
-
-// Reasons for which Begin does not allow Mark.
-const (
-	Foreign = "foreign" // another role's schema has the name
-	Later   = "later"   // a later version of this library tracks the database
-)
-
-// WhyNot tells why Begin did not allow Mark.
-func WhyNot(ctx context.Context, tx pgx.Tx) (why string) {
-	if _, ours, err := installed(ctx, tx); err == nil && !ours {
-		return Foreign
-	}
-	return Later
-}
-
-// Watched reports whether event triggers see changes of the schema. It fails where the
-// database is not tracked.
-func Watched(ctx context.Context, q catalog.Querier) (watched bool, err error) {
-	err = q.QueryRow(ctx, `SELECT watched FROM groundhog.state`).Scan(&watched)
-	return watched, err
-}
-
-// Begin begins a change that goes past the journal, in the caller's transaction:
-// until Mark the database is no baseline. Where others track it, whose role or later
-// version must not be meddled with, the journal is left awake, and Mark must not be
-// called.
-func Begin(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
-	v, ours, err := installed(ctx, tx)
-	switch {
-	case err != nil:
-		return false, err
-	case !ours || v > version:
-		_, err = tx.Exec(ctx, `SET LOCAL groundhog.off = off`)
-		return false, err
-	case v == version:
-		_, err = tx.Exec(ctx, `UPDATE groundhog.state SET token = NULL`)
-	case v > 0: // a publication may have what an earlier version kept
-		_, err = tx.Exec(ctx, `TRUNCATE groundhog.state`)
-	}
-	return true, err
-}
-
-// Mark makes what is in the database the baseline, and makes what tracking needs
-// where it is not there, in the caller's transaction, which must have kept out all
-// writers since before its first change, and called Begin.
-func Mark(ctx context.Context, tx pgx.Tx, b Baseline) error {
-	xid, err := currentXID(ctx, tx)
-	if err != nil {
-		return err
-	}
-	if xid >= wraparound {
-		return ErrWraparound
-	}
-	ready, err := isReady(ctx, tx, b.Home, len(b.Tables))
-	if err != nil {
-		return err
-	}
-	if b.Ready && !ready {
-		return errNotReady
-	}
-	if !ready || b.Anew {
-		if err := install(ctx, tx, b); err != nil {
-			return err
-		}
-	}
-	if err := quietly(ctx, tx, sequencesMoved(b.Sequences)); err != nil {
-		return err
-	}
-	spaces, names, rows := columns(b.Rows)
-	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4, $5, $6)`, b.Token, b.Home, spaces, names, rows, b.Stale)
-	return err
-}
-
-// Rename gives the baseline that was marked as token another name, and tells how
-// many rows it has. Where it is not the baseline any more, it does nothing.
-func Rename(ctx context.Context, conn *pgx.Conn, token, to string, count map[schema.Name]int64) error {
-	spaces, names, rows := columns(count)
-	_, err := conn.Exec(ctx, `SELECT groundhog.rename($1, $2, $3, $4, $5)`, token, to, spaces, names, rows)
-	return err
-}
-
-func columns(count map[schema.Name]int64) (spaces, names []string, rows []int64) {
-	for name, n := range count {
-		spaces, names, rows = append(spaces, name.Schema), append(names, name.Name), append(rows, n)
-	}
-	return spaces, names, rows
-}
-
-func currentXID(ctx context.Context, tx pgx.Tx) (xid int64, err error) {
-	err = tx.QueryRow(ctx, `SELECT pg_catalog.pg_current_xact_id()::text::bigint`).Scan(&xid)
-	return xid, err
-}
-
-// installed tells the version of what is in the database, 0 where there is nothing,
-// and whether the role may change it: a schema of our name that somebody else made
-// is not touched. One in which only package catalog keeps something is ours.
-func installed(ctx context.Context, tx pgx.Tx) (v int, ours bool, err error) {
-	var there bool
-	err = tx.QueryRow(ctx, `SELECT c.oid IS NOT NULL, coalesce(pg_catalog.pg_has_role(coalesce(c.relowner, o.relowner), 'USAGE'), n.oid IS NULL)
-		FROM (VALUES (1)) one LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = 'groundhog'
-			LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = 'state' LEFT JOIN pg_catalog.pg_class o ON o.relnamespace = n.oid AND o.relname = 'origin'`).Scan(&there, &ours)
-	if err != nil || !there || !ours {
-		return 0, ours, err
-	}
-	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.max(version), 0) FROM groundhog.state`).Scan(&v)
-	return v, true, err
-}
-
-// errNotReady tells that tables are not tracked that should be: those of extensions
-// are tracked by their owners only.
-var errNotReady = errors.New("not all tables are tracked")
-
-// Ready reports whether what is there tracks the tables as they are now, so that
-// writers heed the gate.
-func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
-	return isReady(ctx, tx, home, 0)
-}
-
-// isReady tells the same, and whether that many tables are tracked.
-func isReady(ctx context.Context, tx pgx.Tx, home string, tables int) (ok bool, err error) {
-	v, _, err := installed(ctx, tx)
-	if err != nil || v != version {
-		return false, err
-	}
-	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND CASE WHEN s.watched THEN s.watchers = groundhog.watchers() ELSE s.schema = groundhog.fingerprint() END), false)
-			AND NOT EXISTS (SELECT FROM groundhog.moved)
-			AND (SELECT pg_catalog.count(DISTINCT rel) FROM groundhog.tree) >= $2
-		FROM groundhog.state s`, home, tables).Scan(&ok)
-	return ok, err
-}
-
-// LoudError is about an event trigger that would react to our statements, and that the
-// role may not disable.
-type LoudError struct{ Trigger string }
-
-func (e *LoudError) Error() string {
-	return "the event trigger " + strconv.Quote(e.Trigger) + " fires in replica role, and only a superuser may disable it"
-}
-
-func relationsOf(ctx context.Context, tx pgx.Tx, names []schema.Name) ([]catalog.Relation, error) {
-	if _, err := tx.Exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
-		return nil, err
-	}
-	return catalog.Relations(ctx, tx, names)
-}
-
-// sequencesMoved writes the function that finds the sequences that are not as in
-// the baseline. Their values are part of it: there is no faster way to ask hundreds.
-// A function of the server reads one in a third of the time that a scan of it takes,
-// but tells nothing of one that was not called.
-func sequencesMoved(states []schema.Sequence) string {
-	var called, parts []string
-	for _, s := range states {
-		name := catalog.Ident(s.Name)
-		if s.IsCalled {
-			called = append(called, fmt.Sprintf("(%s::pg_catalog.regclass::pg_catalog.oid, %d::bigint)", literal(name), s.LastValue))
-			continue
-		}
-		parts = append(parts, fmt.Sprintf("SELECT %s::pg_catalog.regclass::pg_catalog.oid, %d::bigint, false FROM %s WHERE last_value <> %[2]d OR is_called", literal(name), s.LastValue, name))
-	}
-	if len(called) > 0 {
-		parts = append(parts, "SELECT v.seq, v.value, true FROM (VALUES "+strings.Join(called, ", ")+") v(seq, value) WHERE pg_catalog.pg_sequence_last_value(v.seq) IS DISTINCT FROM v.value")
-	}
-	body := ""
-	if len(parts) > 0 {
-		body = "RETURN QUERY " + strings.Join(parts, "\nUNION ALL ") + ";"
-	}
-	return `CREATE OR REPLACE FUNCTION groundhog.sequences_moved() RETURNS TABLE (seq oid, value bigint, called boolean) LANGUAGE plpgsql AS ` + quoted(`
-#variable_conflict use_column
-BEGIN
-	`+body+`
-END `)
-}
-
-// remove removes what tracks, and lets be what package catalog keeps beside it.
-const remove = `DO $groundhog$
-DECLARE
-	d text;
-BEGIN
-	FOR d IN SELECT pg_catalog.format('DROP FUNCTION %s CASCADE', p.oid::pg_catalog.regprocedure) FROM pg_catalog.pg_proc p
-			WHERE p.pronamespace = pg_catalog.to_regnamespace('groundhog')
-		UNION ALL SELECT pg_catalog.format('DROP %s %s CASCADE', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass) FROM pg_catalog.pg_class c
-			WHERE c.relnamespace = pg_catalog.to_regnamespace('groundhog') AND c.relkind IN ('r', 'S') AND c.relname <> 'origin' LOOP
-		EXECUTE d;
-	END LOOP;
-END $groundhog$;
-`
-
-// Drop removes the schema and everything in it from the database.
-func Drop(ctx context.Context, tx pgx.Tx) error {
-	if _, ours, err := installed(ctx, tx); err != nil || !ours {
-		return err
-	}
-	var there bool // or an event trigger would see a change of the schema that is none
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'groundhog')`).Scan(&there)
-	if err != nil || !there {
-		return err
-	}
-	return quietly(ctx, tx, "DROP SCHEMA groundhog CASCADE")
-}
-
-func exec(ctx context.Context, tx pgx.Tx, sql string) error {
-	return tx.Conn().PgConn().Exec(ctx, sql).Close()
 }

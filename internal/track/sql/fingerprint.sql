@@ -1,41 +1,11 @@
-package track
-
-import (
-	"context"
-	"errors"
-
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/groundhogdb/groundhog/internal/catalog"
-)
-
-// Born notes what a baseline that was just marked has beside what the journal
-// watches, for AsBorn. The note goes when what tracks is made anew, as it is by a
-// restore after a change of the schema, which then passes for the baseline's.
-func Born(ctx context.Context, conn *pgx.Conn) error {
-	return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		return quietly(ctx, tx, birth)
-	})
-}
-
-// AsBorn reports whether the schema is still what Born found, as far as the journal
-// can't tell of it, and so are the tables that no baseline has.
-func AsBorn(ctx context.Context, q catalog.Querier) (ok bool, err error) {
-	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(b.mark = groundhog.birthmark()), false) FROM groundhog.born b`).Scan(&ok)
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000" || pg.Code == "42883") { // it is gone
-		return false, nil
-	}
-	return ok, err
-}
-
-// The tables beside are those of migration tools, and those of extensions of which no
-// row is the user's. xmin tells
-// of each row that was written, at no cost of its width. No command on an event
-// trigger fires one. Who may make none sees no command at all: there the rights and
-// what a fingerprint leaves out are compared too.
-const birth = `
+{{- /*
+What a baseline has besides what the journal watches: see RecordFingerprint. These are
+tables of migration tools, and tables of extensions of which no row is the user's. xmin
+tells of each row that was written, at no cost of its width. No command on an event
+trigger fires one. A role that may make no event triggers sees no command at all: there
+the privileges and what groundhog.fingerprint leaves out are compared too.
+*/}}
+{{define "fingerprint" -}}
 CREATE FUNCTION groundhog.birthmark() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $groundhog$
 DECLARE
 	mark text;
@@ -81,4 +51,4 @@ BEGIN
 	RETURN coalesce(mark, '');
 END $groundhog$;
 CREATE UNLOGGED TABLE groundhog.born AS SELECT groundhog.birthmark() AS mark;
-`
+{{end}}

@@ -1,6 +1,6 @@
--- What tracking needs in a database, whatever its tables are. @gate@ and the like
--- are filled in by package track. Every name is qualified, since the functions run
--- in sessions of others, under any search_path.
+{{define "schema" -}}
+-- What tracking needs in a database, whatever its tables are. Every name is qualified,
+-- since the functions run in sessions of others, under any search_path.
 
 CREATE SCHEMA IF NOT EXISTS groundhog;
 
@@ -70,8 +70,8 @@ DECLARE
 	own bigint;
 	why text;
 BEGIN
-	PERFORM pg_catalog.pg_advisory_xact_lock_shared(@gate@);
-	IF NOT @watched@ AND EXISTS (SELECT FROM groundhog.shapes h WHERE h.rel OPERATOR(pg_catalog.=) TG_RELID
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared({{.WriterLock}});
+	IF NOT {{.EventTriggers}} AND EXISTS (SELECT FROM groundhog.shapes h WHERE h.rel OPERATOR(pg_catalog.=) TG_RELID
 			AND h.shape IS DISTINCT FROM groundhog.shape(h.rel)) THEN
 		-- The functions that note rows speak of columns that may be gone.
 		INSERT INTO groundhog.moved VALUES ('ALTER TABLE');
@@ -87,14 +87,14 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
-		why := 'truncated';
+		why := '{{.Reason.Truncated}}';
 	ELSIF own OPERATOR(pg_catalog.<=) horizon THEN
 		-- Its rows would pass for the baseline's: it began before the restore.
-		why := 'straddled';
+		why := '{{.Reason.OverlappingTx}}';
 	ELSIF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
 		AND horizon IS DISTINCT FROM (SELECT h.last_value FROM groundhog.horizon h) THEN
 		-- Its snapshot is older than the restore.
-		why := 'straddled';
+		why := '{{.Reason.OverlappingTx}}';
 	END IF;
 	PERFORM pg_catalog.set_config('groundhog.r', coalesce(horizon::text, ''), true),
 		pg_catalog.set_config('groundhog.t', pg_catalog.concat(pg_catalog.current_setting('groundhog.t', true), ',', TG_RELID, ','), true);
@@ -105,8 +105,8 @@ END $$;
 -- A row was changed where nothing is known of the horizon.
 CREATE FUNCTION groundhog.blind(rel oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-	PERFORM pg_catalog.pg_advisory_xact_lock_shared(@gate@);
-	INSERT INTO groundhog.touched VALUES (rel, 'blind');
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared({{.WriterLock}});
+	INSERT INTO groundhog.touched VALUES (rel, '{{.Reason.UntrackedWrite}}');
 END $$;
 
 -- After a change of the schema. Refreshing a materialised view is none, but
@@ -126,7 +126,7 @@ BEGIN
 	ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c WHERE c.schema_name IS DISTINCT FROM 'pg_temp') THEN
 		RETURN;
 	END IF;
-	PERFORM pg_catalog.pg_advisory_xact_lock_shared(@gate@);
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared({{.WriterLock}});
 	IF TG_TAG OPERATOR(pg_catalog.=) 'REFRESH MATERIALIZED VIEW' THEN
 		-- One that was or is now without data is a change all the same.
 		IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) c.objid
@@ -205,17 +205,17 @@ END $$;
 -- one that asks.
 CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS TABLE (horizon xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
 	SELECT st.r::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
-			WHEN st.version OPERATOR(pg_catalog.<>) library THEN 'version'
-			WHEN st.token IS NULL THEN 'unmarked'
-			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other'
-			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'moved'
-			WHEN st.watched AND NOT coalesce(st.watchers OPERATOR(pg_catalog.=) groundhog.watchers(), false) THEN 'damaged'
-			WHEN EXISTS (SELECT FROM groundhog.moved) THEN 'schema'
-			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN 'blind'
-			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN 'objects'
-			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN 'replication'
-			WHEN pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint OPERATOR(pg_catalog.>=) @wrap@ THEN 'wraparound'
-			WHEN NOT st.watched AND NOT coalesce(st.schema OPERATOR(pg_catalog.=) groundhog.fingerprint(), false) THEN 'schema'
+			WHEN st.version OPERATOR(pg_catalog.<>) library THEN '{{.Reason.OtherVersion}}'
+			WHEN st.token IS NULL THEN '{{.Reason.NoBaseline}}'
+			WHEN st.token OPERATOR(pg_catalog.<>) want THEN '{{.Reason.OtherBaseline}}'
+			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN '{{.Reason.ForeignServer}}'
+			WHEN st.watched AND NOT coalesce(st.watchers OPERATOR(pg_catalog.=) groundhog.watchers(), false) THEN '{{.Reason.Damaged}}'
+			WHEN EXISTS (SELECT FROM groundhog.moved) THEN '{{.Reason.SchemaChanged}}'
+			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN '{{.Reason.UntrackedWrite}}'
+			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN '{{.Reason.LargeObjects}}'
+			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN '{{.Reason.Subscription}}'
+			WHEN pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint OPERATOR(pg_catalog.>=) {{.Wraparound}} THEN '{{.Reason.Wraparound}}'
+			WHEN NOT st.watched AND NOT coalesce(st.schema OPERATOR(pg_catalog.=) groundhog.fingerprint(), false) THEN '{{.Reason.SchemaChanged}}'
 		END
 	FROM groundhog.state st
 $$;
@@ -234,7 +234,7 @@ CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, space text, name t
 		JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
 	GROUP BY o.owner, o.space, o.name, o.rows, o.always
 	UNION ALL
-	SELECT o.owner, o.space, o.name, o.rows, 'unseen' FROM groundhog.unseen((SELECT st.r::text::pg_catalog.xid FROM groundhog.state st), NULL) u(owner)
+	SELECT o.owner, o.space, o.name, o.rows, '{{.Reason.UnseenWrite}}' FROM groundhog.unseen((SELECT st.r::text::pg_catalog.xid FROM groundhog.state st), NULL) u(owner)
 		JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) u.owner
 		WHERE NOT EXISTS (SELECT FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel WHERE t.owner OPERATOR(pg_catalog.=) o.owner)
 	ORDER BY 1
@@ -250,11 +250,11 @@ DECLARE
 	s record;
 	x record;
 BEGIN
-	PERFORM pg_catalog.pg_advisory_xact_lock(@gate@);
-	PERFORM pg_catalog.set_config('lock_timeout', '@wait@', true);
+	PERFORM pg_catalog.pg_advisory_xact_lock({{.WriterLock}});
+	PERFORM pg_catalog.set_config('lock_timeout', '{{.LockTimeout}}', true);
 	SELECT * INTO s FROM groundhog.verdict(want, here, library);
 	IF NOT FOUND OR s.void IS NOT NULL THEN
-		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, coalesce(s.void, 'crash'), 0::bigint;
+		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, coalesce(s.void, '{{.Reason.Crash}}'), 0::bigint;
 		RETURN;
 	END IF;
 	IF NOT s.touched THEN
@@ -269,7 +269,7 @@ BEGIN
 				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.owner) INTO why, changed USING s.horizon, x.rows;
 				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.owner OPERATOR(pg_catalog.=) x.owner)
 					AND EXISTS (SELECT FROM groundhog.unseen(s.horizon, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(owner) WHERE u.owner OPERATOR(pg_catalog.=) x.owner) THEN
-					why := 'unseen'; -- it is not as it was
+					why := '{{.Reason.UnseenWrite}}'; -- it is not as it was
 				END IF;
 			END IF;
 			IF why IS NOT NULL THEN
@@ -417,3 +417,4 @@ BEGIN
 		PERFORM groundhog.count(spaces, names, rows);
 	END IF;
 END $$;
+{{end}}

@@ -1,0 +1,161 @@
+package track
+
+import (
+	"strings"
+
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
+)
+
+// Reason is a reason for which a database, or one of its tables, is loaded again
+// rather than undone, or is not tracked at all. The functions in the database return
+// these values and the journal keeps them: a change of one needs another version.
+//
+// SQL templates name a reason as Go does: {{.Reason.Truncated}}.
+type Reason string
+
+// The reasons that concern all tables: see Outcome.Unusable.
+const (
+	NoBaseline     Reason = "no_baseline"     // nothing marks the database as a baseline of ours
+	Damaged        Reason = "damaged"         // something of ours is gone
+	OtherBaseline  Reason = "other_baseline"  // it is the baseline of another snapshot
+	OtherVersion   Reason = "version"         // another version of this library tracks it; that version gives this value too
+	ForeignServer  Reason = "foreign_server"  // it came from another server, whose transaction ids are others
+	Crash          Reason = "crash"           // the server crashed
+	SchemaChanged  Reason = "schema_changed"  // the schema was changed
+	UntrackedWrite Reason = "untracked_write" // rows were written where the journal could not tell
+	LargeObjects   Reason = "large_objects"   // there are large objects
+	Subscription   Reason = "subscription"    // a subscription may write
+	Wraparound     Reason = "wraparound"      // transaction ids are too many to be compared
+)
+
+// The reasons that concern one table: see Table.Reload.
+const (
+	Truncated      Reason = "truncated"        // the table was truncated
+	OverlappingTx  Reason = "overlapping_tx"   // a transaction that began before the baseline wrote to it
+	TooManyChanges Reason = "too_many_changes" // so many rows were changed that loading is cheaper
+	Undecided      Reason = "undecided"        // rows of one key were deleted more than once
+	AlwaysTrigger  Reason = "always_trigger"   // a trigger or rule that fires in replica role too would see the undo
+	RowSecurity    Reason = "row_security"     // row level security hides rows
+	Published      Reason = "published"        // rows can't be deleted as long as a publication has them
+	TooManyColumns Reason = "too_many_columns" // it has more columns than a journal may have
+	RowTooLong     Reason = "row_too_long"     // a row did not fit into the journal
+	LonePartition  Reason = "lone_partition"   // it is a partition of a table that is not tracked
+	UnseenWrite    Reason = "unseen_write"     // code of its extension may have written past the triggers
+	Refused        Reason = "refused"          // the server refused the journal or its triggers: see Cause.Server
+)
+
+// The reasons for which nothing tracks a database: see WhyUntrackable.
+const (
+	NoPrivileges  Reason = "no_privileges"  // the role may not set session_replication_role
+	ForeignSchema Reason = "foreign_schema" // another role's schema has the name
+	LaterVersion  Reason = "later_version"  // a later version of this library tracks the database
+)
+
+// The reasons of callers that do not ask the journal, or do not do what it tells.
+const (
+	Scoped   Reason = "scoped"    // the snapshot holds some of the rows only
+	MostRows Reason = "most_rows" // most rows would have to be loaded anyway
+)
+
+// reasons are all of them: the name by which SQL templates call one, and how people
+// read it.
+var reasons = []struct {
+	reason Reason
+	name   string
+	text   msg.Text
+}{
+	{NoBaseline, "NoBaseline", msg.WhyNoBaseline},
+	{Damaged, "Damaged", msg.WhyDamaged},
+	{OtherBaseline, "OtherBaseline", msg.WhyOtherBaseline},
+	{OtherVersion, "OtherVersion", msg.WhyOtherVersion},
+	{ForeignServer, "ForeignServer", msg.WhyForeignServer},
+	{Crash, "Crash", msg.WhyCrash},
+	{SchemaChanged, "SchemaChanged", msg.WhySchemaChanged},
+	{UntrackedWrite, "UntrackedWrite", msg.WhyUntrackedWrite},
+	{LargeObjects, "LargeObjects", msg.WhyLargeObjects},
+	{Subscription, "Subscription", msg.WhySubscription},
+	{Wraparound, "Wraparound", msg.WhyWraparound},
+	{Truncated, "Truncated", msg.WhyTruncated},
+	{OverlappingTx, "OverlappingTx", msg.WhyOverlappingTx},
+	{TooManyChanges, "TooManyChanges", msg.WhyTooManyChanges},
+	{Undecided, "Undecided", msg.WhyUndecided},
+	{AlwaysTrigger, "AlwaysTrigger", msg.WhyAlwaysTrigger},
+	{RowSecurity, "RowSecurity", msg.WhyRowSecurity},
+	{Published, "Published", msg.WhyPublished},
+	{TooManyColumns, "TooManyColumns", msg.WhyTooManyColumns},
+	{RowTooLong, "RowTooLong", msg.WhyRowTooLong},
+	{LonePartition, "LonePartition", msg.WhyLonePartition},
+	{UnseenWrite, "UnseenWrite", msg.WhyUnseenWrite},
+	{Refused, "Refused", msg.WhyRefused},
+	{NoPrivileges, "NoPrivileges", msg.WhyNoPrivileges},
+	{ForeignSchema, "ForeignSchema", msg.CantTrackForeignSchema},
+	{LaterVersion, "LaterVersion", msg.CantTrackLaterVersion},
+	{Scoped, "Scoped", msg.WhyScope},
+	{MostRows, "MostRows", msg.WhyMostRows},
+}
+
+// texts are the reasons as people read them.
+var texts = func() map[Reason]msg.Text {
+	out := map[Reason]msg.Text{}
+	for _, r := range reasons {
+		out[r.reason] = r.text
+	}
+	return out
+}()
+
+// Because returns the reason as a cause.
+func (r Reason) Because() Cause { return Cause{Reason: r} }
+
+// Cause is why a table is loaded again or not tracked: a reason, or what the server
+// said. The zero value is no cause.
+type Cause struct {
+	Reason Reason
+	Server string // what the server said: of Refused, or where no reason is known
+}
+
+// Said returns what the server said as a cause.
+func Said(server string) Cause { return Cause{Server: server} }
+
+// refusal is what the text of a cause begins with where the server refused a journal.
+const refusal = string(Refused) + ": "
+
+// causeOf reads what String wrote.
+func causeOf(text string) Cause {
+	if said, ok := strings.CutPrefix(text, refusal); ok {
+		return Cause{Reason: Refused, Server: said}
+	}
+	return Reason(text).Because()
+}
+
+// IsZero reports whether there is no cause.
+func (c Cause) IsZero() bool { return c == Cause{} }
+
+// String returns the cause as the journal keeps it. It tells causes apart.
+func (c Cause) String() string {
+	if c.Reason == Refused {
+		return refusal + c.Server
+	}
+	return string(c.Reason) + c.Server
+}
+
+// Text returns the cause as people read it. Without a reason that is what the server
+// said.
+func (c Cause) Text(lang msg.Lang) string {
+	switch text, ok := texts[c.Reason]; {
+	case !ok:
+		return c.String()
+	case c.Reason == Refused:
+		return text.In(lang, schema.Line(c.Server))
+	default:
+		return text.In(lang)
+	}
+}
+
+// UntrackedText returns the cause as people read it where nothing is tracked for it.
+func (c Cause) UntrackedText(lang msg.Lang) string {
+	if c.Reason == NoPrivileges {
+		return msg.CantTrackNoPrivileges.In(lang)
+	}
+	return c.Text(lang)
+}

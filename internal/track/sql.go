@@ -1,0 +1,102 @@
+package track
+
+import (
+	"embed"
+	"strconv"
+	"strings"
+	"sync"
+	"text/template"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+)
+
+// What is made in the database is written in files of SQL, which are templates.
+//
+//go:embed sql/*.sql
+var sqlFiles embed.FS
+
+// templates parses the files, once and when they are needed.
+var templates = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("").Option("missingkey=error").Funcs(template.FuncMap{
+		"ident":    catalog.Ident,
+		"literal":  catalog.Literal,
+		"body":     func() string { return bodyMark },
+		"undoFrom": func() int { return undoFrom }, "undoShare": func() float64 { return undoShare },
+	}).ParseFS(sqlFiles, "sql/*.sql"))
+})
+
+// render returns the SQL that a template makes of data. Only a template that does not
+// fit its data fails, which tests find.
+func render(name string, data any) string {
+	var out strings.Builder
+	out.Grow(4 << 10)
+	if err := templates().ExecuteTemplate(&out, name, data); err != nil {
+		panic(err)
+	}
+	return dollars(out.String())
+}
+
+// bodyMark stands for the dollars around the body of a function until these are known.
+// No SQL holds it.
+const bodyMark = "\x00"
+
+// dollars puts dollars around the bodies, with a tag that the text, and so no name in
+// it, holds.
+func dollars(sql string) string {
+	if !strings.Contains(sql, bodyMark) {
+		return sql
+	}
+	tag := "$groundhog"
+	for n := 1; strings.Contains(sql, tag); n++ {
+		tag = "$groundhog" + strconv.Itoa(n)
+	}
+	return strings.ReplaceAll(sql, bodyMark, tag+"$")
+}
+
+// constants are what all templates may name.
+type constants struct {
+	Reason      map[string]Reason // by their names in Go
+	Kind        kinds
+	Version     int
+	WriterLock  int64
+	LockTimeout int64 // in milliseconds
+	Wraparound  int64
+}
+
+// kinds are the kinds of entries in a journal.
+type kinds struct {
+	Old       string // a row of the baseline that was updated, or deleted where that is told row by row
+	New       string // the key of a row that was inserted, or that an update gave another key
+	Gone      string // the key that an update took from a row
+	Deleted   string // a deleted row, of the baseline or not
+	Undecided string // a deleted row of which nobody knows whether it was the baseline's
+}
+
+var shared = &constants{
+	Reason: func() map[string]Reason {
+		out := map[string]Reason{}
+		for _, r := range reasons {
+			out[r.name] = r.reason
+		}
+		return out
+	}(),
+	Kind:        kinds{Old: "v", New: "k", Gone: "g", Deleted: "d", Undecided: "?"},
+	Version:     version,
+	WriterLock:  WriterLock,
+	LockTimeout: LockTimeout.Milliseconds(),
+	Wraparound:  wraparound,
+}
+
+// The version of what is kept in the database. A later one replaces an earlier one, and
+// an earlier one leaves a later one alone.
+const version = 4
+
+// Ids of transactions from here on are not compared: xmin has only half their bits.
+const wraparound = 1<<31 - 1<<20
+
+// A table with more changes than undoFrom and undoShare of its rows is loaded again:
+// putting one row back costs about as much as loading one.
+const (
+	undoFrom  = 1000
+	undoShare = 0.7
+)

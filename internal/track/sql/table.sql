@@ -1,0 +1,115 @@
+{{- /*
+What tracks one table: see the type table, whose fields and methods these templates use.
+Names of the functions end with the oid of the table, names of journals with that of its
+root. Columns of a journal are called c1, c2 …, whatever the table calls them.
+
+A body of a function stands between two {{body}}, which become dollars with a tag that
+the body does not hold. Its first line keeps columns from being taken for variables.
+*/ -}}
+
+{{define "table"}}
+	{{- if eq .OID .Root}}{{template "journal" .}}{{end}}
+	{{- if .Noticed}}{{template "enter" .}}
+		{{- if and .Journaled (not .Partitioned)}}
+			{{- template "note baseline rows" .}}
+			{{- if .Key}}{{template "note keys" .}}{{end}}
+		{{- end}}
+		{{- "" -}}
+ALTER TABLE ONLY {{.Ident}} {{.EnableAlways}};
+{{end}}
+{{- end}}
+
+{{- /* The journal, of a root alone. One whose rows are not noted has no columns. */}}
+{{define "journal" -}}
+CREATE UNLOGGED TABLE {{.Journal}} (kind "char"{{if .Journaled}}{{.All.Definitions}}{{end}});
+{{if .Journaled}}{{template "undo" .}}{{end}}
+{{- end}}
+
+{{- /* While triggers of ours are not disabled. */}}
+{{define "enabled"}}pg_catalog.current_setting('groundhog.off', true) IS DISTINCT FROM 'on'{{end}}
+
+{{- /* Notes once per transaction that the table is written to: groundhog.enter lists it in groundhog.t. */}}
+{{define "enter" -}}
+CREATE TRIGGER {{.Trigger "000_groundhog_enter"}} BEFORE INSERT OR UPDATE OR DELETE ON {{.Ident}} FOR EACH STATEMENT
+	WHEN ({{template "enabled"}} AND coalesce(pg_catalog.strpos(pg_catalog.current_setting('groundhog.t', true), ',{{.OID}},'), 0) OPERATOR(pg_catalog.=) 0)
+	EXECUTE FUNCTION groundhog.enter();
+CREATE TRIGGER {{.Trigger "000_groundhog_truncate"}} BEFORE TRUNCATE ON {{.Ident}} FOR EACH STATEMENT
+	WHEN ({{template "enabled"}}) EXECUTE FUNCTION groundhog.enter();
+{{end}}
+
+{{- /*
+Text means the same in all sessions under these. They take some microseconds, and are
+left out where no column is kept as text.
+*/}}
+{{define "text settings"}}{{if .KeepsText}} SET datestyle = 'ISO, YMD' SET intervalstyle = postgres SET timezone = 'UTC' SET extra_float_digits = 1 SET bytea_output = hex SET lc_monetary = 'C' SET search_path = pg_catalog{{end}}{{end}}
+
+{{- /* Around what writes an entry: one that does not fit is noted, rather than fail the statement of the writer. */}}
+{{define "begin entry"}}{{if .Wide}}
+	BEGIN{{end}}{{end}}
+{{define "end entry"}}{{if .Wide}}
+	EXCEPTION WHEN program_limit_exceeded THEN
+		INSERT INTO groundhog.touched VALUES ({{.Root}}, '{{.Reason.RowTooLong}}');
+	END;{{end}}{{end}}
+
+{{- /*
+Keeps the rows of the baseline that are updated, or deleted where that is told row by
+row. A version of a row is the baseline's where its xmin is not younger than the
+horizon. A row whose horizon is not known is kept: too much is not wrong.
+*/}}
+{{define "note baseline rows" -}}
+CREATE FUNCTION groundhog.old_{{.OID}}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{{template "text settings" .}} AS {{body}}
+#variable_conflict use_column
+BEGIN
+	{{- template "begin entry" .}}
+	INSERT INTO {{.Journal}} (kind{{.All.Entries}}) VALUES ('{{.Kind.Old}}'{{.All.Of "OLD."}});
+	{{- template "end entry" .}}
+	IF coalesce(pg_catalog.current_setting('groundhog.r', true), '') OPERATOR(pg_catalog.=) '' THEN
+		PERFORM groundhog.blind({{.Root}});
+	END IF;
+	RETURN NULL;
+END {{body}};
+CREATE TRIGGER {{.Trigger "zzz_groundhog_old"}} AFTER UPDATE{{if not .Decides}} OR DELETE{{end}} ON {{.Ident}} FOR EACH ROW
+	WHEN ((pg_catalog.age(OLD.xmin) OPERATOR(pg_catalog.>=) pg_catalog.age(nullif(pg_catalog.current_setting('groundhog.r', true), '')::pg_catalog.xid)) IS NOT FALSE AND {{template "enabled"}})
+	EXECUTE FUNCTION groundhog.old_{{.OID}}();
+{{end}}
+
+{{- /*
+Notes the keys of new rows, keys that rows went away from, and rows that a statement
+deleted.
+
+A condition of a trigger that named columns would keep them from being altered. That on
+a changed key is a function, whose body is put in its place whenever it is evaluated, so
+it costs no call.
+*/}}
+{{define "note keys" -}}
+CREATE FUNCTION groundhog.note_{{.OID}}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{{template "text settings" .}} AS {{body}}
+#variable_conflict use_column
+BEGIN
+	{{- template "begin entry" .}}
+	IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+		INSERT INTO {{.Journal}} (kind{{.Key.Entries}}) {{if .InsertByRow -}}
+			VALUES ('{{.Kind.New}}'{{.Key.Of "NEW."}});
+		{{- else -}}
+			SELECT '{{.Kind.New}}'{{.Key.Of ""}} FROM groundhog_new;
+		{{- end}}
+	ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+		INSERT INTO {{.Journal}} (kind{{.All.Entries}}) SELECT '{{.Kind.Deleted}}'{{.All.Of ""}} FROM groundhog_old;
+	ELSE
+		INSERT INTO {{.Journal}} (kind{{.Key.Entries}}) VALUES ('{{.Kind.New}}'{{.Key.Of "NEW."}}), ('{{.Kind.Gone}}'{{.Key.Of "OLD."}});
+	END IF;
+	{{- template "end entry" .}}
+	RETURN NULL;
+END {{body}};
+CREATE FUNCTION groundhog.rekeyed_{{.OID}}(old anyelement, new anyelement) RETURNS boolean LANGUAGE sql IMMUTABLE AS {{body}}
+	SELECT NOT ({{.Key.Unchanged}})
+{{body}};
+GRANT EXECUTE ON FUNCTION groundhog.rekeyed_{{.OID}}(anyelement, anyelement) TO PUBLIC;
+CREATE TRIGGER {{.Trigger "zzz_groundhog_key"}} AFTER UPDATE ON {{.Ident}} FOR EACH ROW
+	WHEN (groundhog.rekeyed_{{.OID}}(OLD.*, NEW.*) AND {{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
+CREATE TRIGGER {{.Trigger "zzz_groundhog_new"}} AFTER INSERT ON {{.Ident}}{{if not .InsertByRow}} REFERENCING NEW TABLE AS groundhog_new{{end}} FOR EACH {{if .InsertByRow}}ROW{{else}}STATEMENT{{end}}
+	WHEN ({{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
+{{if .Decides -}}
+CREATE TRIGGER {{.Trigger "zzz_groundhog_gone"}} AFTER DELETE ON {{.Ident}} REFERENCING OLD TABLE AS groundhog_old FOR EACH STATEMENT
+	WHEN ({{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
+{{end}}
+{{- end}}
