@@ -179,15 +179,15 @@ const shownWidth = 40
 // width measures texts alike on every terminal and in every locale.
 var width = &runewidth.Condition{StrictEmojiNeutral: true}
 
-// line is what is shown of one row, in cells that stand below those of its like.
-type line struct {
+// rowLine is what is shown of one row, in cells that stand below those of its like.
+type rowLine struct {
 	like  string
 	sign  string
 	cells []string
 }
 
 func aligned(rows []RowChange, cut bool) []string {
-	lines := make([]line, len(rows))
+	lines := make([]rowLine, len(rows))
 	widths := map[string][]int{}
 	for i, r := range rows {
 		lines[i] = r.line(cut)
@@ -213,14 +213,14 @@ func aligned(rows []RowChange, cut bool) []string {
 	return out
 }
 
-func (r RowChange) line(cut bool) line {
+func (r RowChange) line(cut bool) rowLine {
 	one := func(row Row, column string) string {
 		i := slices.Index(row.Columns(), column)
 		return valueText(row.values[i], cut)
 	}
 	switch r.Op {
 	case Insert, Delete:
-		l, row := line{sign: "+"}, r.New
+		l, row := rowLine{sign: "+"}, r.New
 		if r.Op == Delete {
 			l.sign, row = "-", r.Old
 		}
@@ -229,7 +229,7 @@ func (r RowChange) line(cut bool) line {
 		}
 		return l
 	default:
-		l := line{like: strings.Join(r.Columns, "\x00") + "\x00~", sign: "~"}
+		l := rowLine{like: strings.Join(r.Columns, "\x00") + "\x00~", sign: "~"}
 		for _, column := range r.key {
 			l.cells = append(l.cells, schema.Told(column)+"="+one(r.New, column))
 		}

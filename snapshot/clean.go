@@ -7,8 +7,8 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
-// clean empties the tables in scope, and puts the sequences back.
-func clean(ctx context.Context, d *database, cfg *settings) error {
+// cleanDatabase empties the tables in scope, and puts the sequences back.
+func cleanDatabase(ctx context.Context, d *database, cfg *settings) error {
 	began := time.Now()
 	err := operation{db: d, cfg: cfg}.change(ctx, func(t *transaction) error {
 		l := newLoader(t, cfg)

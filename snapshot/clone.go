@@ -29,7 +29,7 @@ type clone struct {
 }
 
 // lend opens a pool that leads to the clone, which is at the snapshot of the file.
-func (c *clone) lend(ctx context.Context, root *database, cfg *settings, f *file, test string) (err error) {
+func (c *clone) lend(ctx context.Context, root *database, cfg *settings, f *snapshotFile, test string) (err error) {
 	if c.lent, err = c.source.Lend(ctx, test); err != nil {
 		return err
 	}
@@ -107,12 +107,12 @@ func (c *clone) close() {
 const templateVersion = "3"
 
 // fill loads the snapshot into a database that has the schema, and marks it.
-func fill(ctx context.Context, root *database, cfg *settings, f *file, pool *pgxpool.Pool) (err error) {
+func fill(ctx context.Context, root *database, cfg *settings, f *snapshotFile, pool *pgxpool.Pool) (err error) {
 	into := root.copyOf(pool)
 	defer func() { err = errors.Join(err, into.Close()) }()
 	from := f.closed()
 	defer from.close()
-	if _, err := restore(ctx, into, &restoreConfig{settings: *cfg}, from); err != nil {
+	if _, err := restoreSnapshot(ctx, into, &restoreConfig{settings: *cfg}, from); err != nil {
 		return err
 	}
 	if se := into.sessions.take(); se != nil {

@@ -53,7 +53,7 @@ type clonePools struct {
 
 // clonePoolOf returns the clones of a database at the snapshot with that sum.
 func clonePoolOf(d *database, m testdb.Maker, sum string) *clonePool {
-	pools := keep(d.root, func() *clonePools { return &clonePools{by: map[string]*clonePool{}} })
+	pools := keptFor(d.root, func() *clonePools { return &clonePools{by: map[string]*clonePool{}} })
 	pools.mu.Lock()
 	defer pools.mu.Unlock()
 	p := pools.by[sum]
@@ -158,7 +158,7 @@ func (p *clonePool) signal() {
 }
 
 // acquire returns a clone for a test.
-func (p *clonePool) acquire(ctx context.Context, cfg *settings, f *file, test string) (*clone, error) {
+func (p *clonePool) acquire(ctx context.Context, cfg *settings, f *snapshotFile, test string) (*clone, error) {
 	p.mu.Lock()
 	failed := p.failed
 	p.failed = nil
@@ -195,7 +195,7 @@ func (p *clonePool) acquire(ctx context.Context, cfg *settings, f *file, test st
 
 // lend lends a clone, or drops it, also when a function of the caller's panics or ends
 // the goroutine, as t.Fatal does.
-func (p *clonePool) lend(ctx context.Context, c *clone, cfg *settings, f *file, test string) (err error) {
+func (p *clonePool) lend(ctx context.Context, c *clone, cfg *settings, f *snapshotFile, test string) (err error) {
 	defer func() {
 		if c.lent == nil {
 			err = errors.Join(err, p.drop(c))
@@ -247,7 +247,7 @@ func (p *clonePool) find(ctx context.Context, cfg *settings, test string) (*clon
 
 // add makes one that find has counted. Without one it is counted no more, however
 // that came: the schema may be made by functions of the caller's.
-func (p *clonePool) add(ctx context.Context, cfg *settings, f *file) (made *clone, err error) {
+func (p *clonePool) add(ctx context.Context, cfg *settings, f *snapshotFile) (made *clone, err error) {
 	defer func() {
 		if made == nil {
 			p.free()
@@ -269,7 +269,7 @@ func (p *clonePool) add(ctx context.Context, cfg *settings, f *file) (made *clon
 }
 
 // makeAhead makes one for the next test.
-func (p *clonePool) makeAhead(cfg *settings, f *file) {
+func (p *clonePool) makeAhead(cfg *settings, f *snapshotFile) {
 	defer p.ahead.Done()
 	quiet := *cfg // the test whose log it is may end meanwhile
 	quiet.logger, quiet.noProgress = discard, true

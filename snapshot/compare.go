@@ -18,8 +18,8 @@ import (
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
-// compare finds what was changed in the database.
-func compare(ctx context.Context, d *database, cfg *changesConfig) (ChangeSet, error) {
+// compareDatabase finds what was changed in the database.
+func compareDatabase(ctx context.Context, d *database, cfg *changesConfig) (ChangeSet, error) {
 	var set ChangeSet
 	err := operation{db: d, cfg: &cfg.settings}.read(ctx, func(se *session) error {
 		err := reading(ctx, d, se.conn, func(searchPath string) (err error) {
@@ -37,7 +37,7 @@ type comparer struct {
 	db   *database
 	cfg  *changesConfig
 	se   *session
-	base *file // nil: unknown
+	base *snapshotFile // nil: unknown
 	tx   pgx.Tx
 	set  ChangeSet
 
@@ -140,7 +140,7 @@ func (c *comparer) relations(ctx context.Context, names []schema.Name) (map[sche
 func (c *comparer) add(ctx context.Context, t TableChanges, what track.Comparison) (ok bool, err error) {
 	name := what.Table.Name
 	all := len(what.Columns)
-	what.Columns = slices.DeleteFunc(what.Columns, func(column string) bool { return c.cfg.ignores(name, column) })
+	what.Columns = slices.DeleteFunc(what.Columns, func(column string) bool { return ignores(c.cfg.ignored, name, column) })
 	if all > 0 && len(what.Columns) == 0 {
 		return true, nil
 	}
@@ -249,7 +249,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 		return err
 	}
 	plan := planner{l.layout}.plan(c.base.reader)
-	plan = slices.Concat(slices.DeleteFunc(slices.Clone(plan), func(s step) bool { return s.table.Secured }), slices.DeleteFunc(plan, func(s step) bool { return !s.table.Secured }))
+	plan = slices.Concat(slices.DeleteFunc(slices.Clone(plan), func(s loadStep) bool { return s.table.Secured }), slices.DeleteFunc(plan, func(s loadStep) bool { return !s.table.Secured }))
 	for n, s := range plan {
 		name := s.table.Name
 		if _, ok := only[name]; only != nil && !ok {
@@ -271,7 +271,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 		saved := l.saved[t.Name]
 		ignored := len(saved) > 0
 		for column := range saved {
-			ignored = ignored && c.cfg.ignores(t.Name, column)
+			ignored = ignored && ignores(c.cfg.ignored, t.Name, column)
 		}
 		if !live[t.Name] && only == nil && !ignored {
 			c.set.Tables = append(c.set.Tables, TableChanges{Table: t.Name.String(), name: t.Name, Note: msg.TableDropped.In(c.cfg.lang), Before: t.Rows})
@@ -281,7 +281,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 }
 
 // withFile compares a table with its part of the file.
-func (c *comparer) withFile(ctx context.Context, l *loader, n int, s step, r catalog.TrackedTable) error {
+func (c *comparer) withFile(ctx context.Context, l *loader, n int, s loadStep, r catalog.TrackedTable) error {
 	if err := c.setPath(ctx); err != nil {
 		return err
 	}
@@ -333,4 +333,26 @@ func (c *comparer) count(ctx context.Context, only map[schema.Name]track.Table, 
 		c.set.Tables = append(c.set.Tables, t)
 	}
 	return nil
+}
+
+// ignores reports whether one of the patterns leaves a column out; see [Ignoring].
+func ignores(patterns []string, table schema.Name, column string) bool {
+	told := schema.Told(column)
+	names := []string{column, table.Name + "." + column, table.Plain() + "." + column, told, schema.Told(table.Name) + "." + told, table.String() + "." + told}
+	whole := []string{table.Schema, table.Name, column}
+	return slices.ContainsFunc(patterns, func(p string) bool {
+		if slices.Contains(names, p) { // also with dots in it
+			return true
+		}
+		parts := strings.Split(p, ".")
+		if len(parts) > len(whole) {
+			return false
+		}
+		for i, subject := range whole[len(whole)-len(parts):] {
+			if !matchesName(parts[i], subject) {
+				return false
+			}
+		}
+		return true
+	})
 }

@@ -19,7 +19,7 @@ type copier struct {
 }
 
 // copyIn loads the part of a table into the relation.
-func (c *copier) copyIn(ctx context.Context, into string, s step) error {
+func (c *copier) copyIn(ctx context.Context, into string, s loadStep) error {
 	if s.part == nil || s.part.Rows == 0 {
 		return nil
 	}

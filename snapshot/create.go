@@ -11,10 +11,10 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
-// create writes the snapshot called name to the file at path. Once the database is known
+// createSnapshot writes the snapshot called name to the file at path. Once the database is known
 // to be one for tests, it takes the lock of the file, unless the caller has it, so that
 // no other process writes the file meanwhile.
-func create(ctx context.Context, d *database, cfg *createConfig, path, name string, locked bool) (Info, error) {
+func createSnapshot(ctx context.Context, d *database, cfg *createConfig, path, name string, locked bool) (Info, error) {
 	began := time.Now()
 	var info Info
 	op := operation{db: d, cfg: &cfg.settings, what: name}
@@ -34,12 +34,12 @@ func create(ctx context.Context, d *database, cfg *createConfig, path, name stri
 				folder{&cfg.settings}.sweep()
 				cfg.routine(ctx, slog.LevelDebug, msg.SnapshotCreating, "snapshot", name, "path", path)
 				err := reading(ctx, d, conn, func(searchPath string) (err error) {
-					export := func(marker *baselineMarker) {
+					read := func(marker *baselineMarker) {
 						info, err = newExporter(d, cfg, path, name, searchPath).export(ctx, conn, marker)
 					}
-					export(newBaselineMarker(ctx, d, &cfg.settings))
+					read(newBaselineMarker(ctx, d, &cfg.settings))
 					if errs.IsClass(err, ErrLocked) { // the session that has the lock may be waiting for the marker
-						export(nil)
+						read(nil)
 					}
 					return err
 				})

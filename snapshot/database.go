@@ -26,7 +26,7 @@ type database struct {
 	turn     turn
 
 	mu         sync.Mutex
-	baseline   *file             // that this process last brought it to; nil: unknown
+	baseline   *snapshotFile     // that this process last brought it to; nil: unknown
 	origins    map[string]bool   // the files of its origin that this process has saved
 	failureLog map[string]func() // of the tests that log what they changed when they fail
 	kept       io.Closer         // see keep
@@ -64,8 +64,8 @@ func (d *database) endKept() error {
 	return kept.Close()
 }
 
-// keep returns what is kept for the database, and ends with it. The first call makes it.
-func keep[T io.Closer](d *database, first func() T) T {
+// keptFor returns what is kept for the database, and ends with it. The first call makes it.
+func keptFor[T io.Closer](d *database, first func() T) T {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.kept == nil {
@@ -74,7 +74,7 @@ func keep[T io.Closer](d *database, first func() T) T {
 	return d.kept.(T)
 }
 
-func (d *database) setBaseline(f *file) {
+func (d *database) setBaseline(f *snapshotFile) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.baseline = f
@@ -82,7 +82,7 @@ func (d *database) setBaseline(f *file) {
 
 // baselineFile returns what is known of the file that the database was last brought to,
 // or nil.
-func (d *database) baselineFile() *file {
+func (d *database) baselineFile() *snapshotFile {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.baseline == nil {

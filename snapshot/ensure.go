@@ -23,13 +23,13 @@ type ensurer struct {
 	cfg        *ensureConfig
 	path, name string
 	build      func(context.Context) error
-	live       live
+	live       liveState
 	origin     *origin
 }
 
-// ensure brings the database to the snapshot called name in the file at path. originFile
+// ensureSnapshot brings the database to the snapshot called name in the file at path. originFile
 // tells where its origin is kept, for a database that fixtures made.
-func ensure(ctx context.Context, d *database, cfg *ensureConfig, path, name string, originFile func() (string, error), build func(context.Context) error) (_ Restored, err error) {
+func ensureSnapshot(ctx context.Context, d *database, cfg *ensureConfig, path, name string, originFile func() (string, error), build func(context.Context) error) (_ Restored, err error) {
 	if cfg.builder, err = builderKey(cfg.version); err != nil {
 		return Restored{}, cfg.explain(err, msg.CantReadSources)
 	}
@@ -62,12 +62,12 @@ func ensure(ctx context.Context, d *database, cfg *ensureConfig, path, name stri
 	}
 	defer f.close()
 	d.files.remember(f)
-	return restore(ctx, d, &restoreConfig{settings: cfg.settings}, f)
+	return restoreSnapshot(ctx, d, &restoreConfig{settings: cfg.settings}, f)
 }
 
 // buildAlone builds the snapshot, or waits for another process that builds it and
 // returns what that one made.
-func (e *ensurer) buildAlone(ctx context.Context) (*file, *Restored, error) {
+func (e *ensurer) buildAlone(ctx context.Context) (*snapshotFile, *Restored, error) {
 	dir := folder{&e.cfg.settings}
 	if err := dir.distinct(e.name); err != nil {
 		return nil, nil, err
@@ -89,7 +89,7 @@ func (e *ensurer) buildAlone(ctx context.Context) (*file, *Restored, error) {
 }
 
 // usable returns the file when it may be used as it is, else says why not.
-func (e *ensurer) usable() (f *file, why string, err error) {
+func (e *ensurer) usable() (f *snapshotFile, why string, err error) {
 	f, err = verify(&e.cfg.settings, e.path, e.name)
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -159,7 +159,7 @@ func (e *ensurer) buildLocked(ctx context.Context, why string) (Restored, error)
 	if err = refreshViews(ctx, e.db, &cfg.settings); err != nil {
 		return Restored{}, cfg.explain(err, msg.BuilderFailed, e.name)
 	}
-	info, err := create(ctx, e.db, &cfg.createConfig, e.path, e.name, true)
+	info, err := createSnapshot(ctx, e.db, &cfg.createConfig, e.path, e.name, true)
 	if err != nil {
 		return Restored{}, err
 	}

@@ -51,4 +51,4 @@ func deadlocked(err error) bool {
 var errTruncated = errors.New("a table was truncated while the snapshot began")
 
 // errPublished tells that a table can't be emptied since it is published.
-var errPublished = errors.New("published")
+var errPublished = errors.New("rows cannot be deleted")

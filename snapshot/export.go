@@ -19,13 +19,13 @@ import (
 
 // exporter writes what one transaction sees to a new file.
 type exporter struct {
-	reader
+	tableReader
 	create     *createConfig
 	path, name string
 }
 
 func newExporter(d *database, cfg *createConfig, path, name, searchPath string) *exporter {
-	return &exporter{reader: reader{db: d, cfg: &cfg.settings, searchPath: searchPath}, create: cfg, path: path, name: name}
+	return &exporter{tableReader: tableReader{db: d, cfg: &cfg.settings, searchPath: searchPath}, create: cfg, path: path, name: name}
 }
 
 // export makes the file of what is in scope, as one transaction on the connection sees
@@ -52,7 +52,7 @@ func (e *exporter) export(ctx context.Context, conn *pgx.Conn, marker *baselineM
 	marker.name(ctx, e.file.Sum(), rows)
 	e.tellOutside(ctx)
 	info := infoOf(m, e.path, e.file.Size())
-	e.db.setBaseline(&file{path: e.path, name: e.name, manifest: *m, info: info, sum: e.file.Sum()})
+	e.db.setBaseline(&snapshotFile{path: e.path, name: e.name, manifest: *m, info: info, sum: e.file.Sum()})
 	return info, nil
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
-// file is a snapshot file that was verified.
-type file struct {
+// snapshotFile is a snapshot file that was verified.
+type snapshotFile struct {
 	path, name string
 	stat       os.FileInfo
 	manifest   snapfile.Manifest
@@ -19,8 +19,8 @@ type file struct {
 	reader *snapfile.Reader // open, or nil: see open
 }
 
-// newFile takes over the reader of a file that was just verified.
-func newFile(r *snapfile.Reader, name string) (*file, error) {
+// newSnapshotFile takes over the reader of a file that was just verified.
+func newSnapshotFile(r *snapfile.Reader, name string) (*snapshotFile, error) {
 	stat, err := r.Stat()
 	if err != nil {
 		r.Close()
@@ -31,21 +31,21 @@ func newFile(r *snapfile.Reader, name string) (*file, error) {
 		r.Close()
 		return nil, err
 	}
-	return &file{path: r.Path, name: name, stat: stat, manifest: r.Manifest, info: infoOf(&r.Manifest, r.Path, r.Size), sum: sum, reader: r}, nil
+	return &snapshotFile{path: r.Path, name: name, stat: stat, manifest: r.Manifest, info: infoOf(&r.Manifest, r.Path, r.Size), sum: sum, reader: r}, nil
 }
 
 // verify returns the file at path, of which it proves every byte.
-func verify(c *settings, path, name string) (*file, error) {
+func verify(c *settings, path, name string) (*snapshotFile, error) {
 	r, err := folder{c}.open(path, name, false)
 	if err != nil {
 		return nil, err
 	}
-	f, err := newFile(r, name)
+	f, err := newSnapshotFile(r, name)
 	return f, c.explain(err, msg.SnapshotUnreadable, name)
 }
 
 // open opens a file that was verified earlier, and verifies what is there now.
-func (f *file) open(c *settings) error {
+func (f *snapshotFile) open(c *settings) error {
 	if f.reader != nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (f *file) open(c *settings) error {
 	return nil
 }
 
-func (f *file) close() {
+func (f *snapshotFile) close() {
 	if f.reader != nil {
 		f.reader.Close()
 		f.reader = nil
@@ -65,7 +65,7 @@ func (f *file) close() {
 }
 
 // closed returns what is known of the file, without its reader.
-func (f *file) closed() *file {
+func (f *snapshotFile) closed() *snapshotFile {
 	known := *f
 	known.reader = nil
 	return &known
@@ -74,12 +74,12 @@ func (f *file) closed() *file {
 // files are the files that were verified, by path.
 type files struct {
 	mu   sync.Mutex
-	seen map[string]*file
+	seen map[string]*snapshotFile
 }
 
 // look returns the verified file at path. One whose stat is the same as when it was
 // verified is not read again before it has to be loaded.
-func (v *files) look(c *settings, path, name string) (*file, error) {
+func (v *files) look(c *settings, path, name string) (*snapshotFile, error) {
 	v.mu.Lock()
 	seen := v.seen[path]
 	v.mu.Unlock()
@@ -99,11 +99,11 @@ func (v *files) look(c *settings, path, name string) (*file, error) {
 }
 
 // remember keeps what is known of a file for the next look.
-func (v *files) remember(f *file) {
+func (v *files) remember(f *snapshotFile) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.seen == nil {
-		v.seen = map[string]*file{}
+		v.seen = map[string]*snapshotFile{}
 	}
 	v.seen[f.path] = f.closed()
 }

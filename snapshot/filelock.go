@@ -21,8 +21,8 @@ const buildWait = 10 * time.Minute
 // that path.
 type building string
 
-// release unlocks a snapshot. The lock file of one that is not there goes too.
-func release(l *flock.Flock, path string) {
+// unlockFile unlocks a snapshot. The lock file of one that is not there goes too.
+func unlockFile(l *flock.Flock, path string) {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		_ = os.Remove(l.Path()) // who waits for it makes another one
 	} else {

@@ -30,7 +30,7 @@ func (f folder) path(name string) string {
 	if why := badName(name); why != "" {
 		f.faults.AddClass(ErrInvalidName, msg.BadName, name, why)
 	}
-	return filepath.Join(f.dir, name+extension)
+	return filepath.Join(f.dir, name+fileExtension)
 }
 
 // open opens a snapshot file and proves every byte of it.
@@ -55,7 +55,7 @@ func (f folder) open(path, name string, unpack bool) (*snapfile.Reader, error) {
 func (f folder) names() (names []string) {
 	entries, _ := os.ReadDir(f.dir)
 	for _, e := range entries {
-		if name, ok := strings.CutSuffix(e.Name(), extension); ok && badName(name) == "" {
+		if name, ok := strings.CutSuffix(e.Name(), fileExtension); ok && badName(name) == "" {
 			names = append(names, name)
 		}
 	}
@@ -106,7 +106,7 @@ func (f folder) list(ctx context.Context) ([]Info, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		name, ok := strings.CutSuffix(e.Name(), extension)
+		name, ok := strings.CutSuffix(e.Name(), fileExtension)
 		if !ok || badName(name) != "" {
 			continue
 		}
@@ -182,7 +182,7 @@ func (f folder) lock(ctx context.Context, path, name string) (unlock func(), err
 	// A word for those who wait. Where a locked file can't be written they do
 	// without.
 	_ = os.WriteFile(file, fmt.Appendf(nil, "pid %d, %s, since %s\n", os.Getpid(), filepath.Base(os.Args[0]), time.Now().Format(time.TimeOnly)), 0o644)
-	return func() { release(l, path) }, nil
+	return func() { unlockFile(l, path) }, nil
 }
 
 // sweep removes the temporary files that killed processes left in the folder: a
@@ -190,16 +190,16 @@ func (f folder) lock(ctx context.Context, path, name string) (unlock func(), err
 func (f folder) sweep() {
 	entries, _ := os.ReadDir(f.dir)
 	for _, e := range entries {
-		file, ok := strings.CutSuffix(e.Name(), extension+".tmp")
+		file, ok := strings.CutSuffix(e.Name(), fileExtension+".tmp")
 		if !ok || !strings.HasPrefix(file, ".") {
 			continue
 		}
-		path := filepath.Join(f.dir, file[1:]+extension)
+		path := filepath.Join(f.dir, file[1:]+fileExtension)
 		l, err := tryLock(lockPath(path))
 		if err != nil || l == nil {
 			continue
 		}
 		_ = os.Remove(snapfile.TempPath(path))
-		release(l, path)
+		unlockFile(l, path)
 	}
 }

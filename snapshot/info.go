@@ -61,7 +61,7 @@ func (i Info) String() string {
 
 func infoOf(m *snapfile.Manifest, path string, size int64) Info {
 	// A file that was renamed is another snapshot.
-	name := strings.TrimSuffix(filepath.Base(path), extension)
+	name := strings.TrimSuffix(filepath.Base(path), fileExtension)
 	info := Info{Name: name, Path: path, CreatedAt: m.CreatedAt, Description: m.Description, Server: m.Server,
 		Fingerprint: m.Fingerprint, Bytes: size}
 	info.Scope = scopeText(m.Scope)

@@ -70,7 +70,7 @@ func typesOf(t schema.Table) map[string]string {
 }
 
 // match reads the schema and compares it with that of a file.
-func (l *layout) match(ctx context.Context, f *file, cfg *restoreConfig) error {
+func (l *layout) match(ctx context.Context, f *snapshotFile, cfg *restoreConfig) error {
 	m := &f.manifest
 	if err := l.read(ctx, m.Scope, false); err != nil {
 		return err
@@ -120,7 +120,7 @@ func (l *layout) remember(m *snapfile.Manifest) {
 
 // fits tells that the file's columns are the table's, so that its rows can be
 // loaded as they are.
-func (l *layout) fits(s step) bool {
+func (l *layout) fits(s loadStep) bool {
 	if l.saved == nil || s.part == nil {
 		return true
 	}
@@ -140,7 +140,7 @@ func (l *layout) narrow(want func(schema.Name) bool) {
 // leaveOutside leaves tables of extensions alone of which the file has no rows: the
 // role that made it did not own them, or the extension was not there. And it says
 // which rows of the file have no place, since this role does not own the table.
-func (l *layout) leaveOutside(ctx context.Context, f *file) {
+func (l *layout) leaveOutside(ctx context.Context, f *snapshotFile) {
 	has, states := map[schema.Name]bool{}, map[schema.Name]bool{}
 	var left []string
 	for _, t := range f.manifest.Tables {

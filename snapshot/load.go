@@ -31,7 +31,7 @@ func newLoader(t *transaction, cfg *settings) *loader {
 // replace replaces what is in scope by the rows of the file, without one by none,
 // and sets every sequence to what states tell of it, else to its start. Nobody
 // else writes meanwhile. It returns what was done to each table.
-func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schema.Sequence) (plan []step, err error) {
+func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schema.Sequence) (plan []loadStep, err error) {
 	if _, err := fireExtensions(ctx, l.layout, false); err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schem
 
 // replaceRows replaces the rows alone, then does what else is to be done before
 // triggers wake up again.
-func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...func() error) (plan []step, err error) {
+func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...func() error) (plan []loadStep, err error) {
 	if err := l.mayChange(); err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 // reload replaces the rows of the tables of a plan inside a transaction in which
 // triggers are silent. It may be a single table, by DELETE: TRUNCATE would want
 // those that reference it too.
-func (l *loader) reload(ctx context.Context, plan []step) error {
+func (l *loader) reload(ctx context.Context, plan []loadStep) error {
 	m := merger{l.copier}
 	if err := m.remove(ctx, plan); err != nil {
 		return err
@@ -158,7 +158,7 @@ func refreshes(views []schema.Name) (sql []string) {
 
 // putRight removes the rows that event triggers have put into tables since these were
 // loaded. What they did beyond that is an error.
-func (l *loader) putRight(ctx context.Context, plan []step) error {
+func (l *loader) putRight(ctx context.Context, plan []loadStep) error {
 	if len(l.reactions.loud) == 0 {
 		return nil
 	}
@@ -202,7 +202,7 @@ func (l *loader) putRight(ctx context.Context, plan []step) error {
 // truncateAgain loads tables once more whose rows can't be deleted, now that their
 // replica identity is what it was: no event trigger sees TRUNCATE. It takes those along
 // that reference them.
-func (l *loader) truncateAgain(ctx context.Context, plan []step, tables map[schema.Name]bool) error {
+func (l *loader) truncateAgain(ctx context.Context, plan []loadStep, tables map[schema.Name]bool) error {
 	if len(tables) == 0 {
 		return nil
 	}
@@ -216,7 +216,7 @@ func (l *loader) truncateAgain(ctx context.Context, plan []step, tables map[sche
 			}
 		}
 	}
-	var steps []step
+	var steps []loadStep
 	for _, s := range plan {
 		if !tables[s.table.Name] {
 			continue

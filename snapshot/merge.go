@@ -30,7 +30,7 @@ func staged(n int) string { return fmt.Sprintf("pg_temp.groundhog_new_%d", n) }
 
 // remove removes the rows in scope; without replica role, only those that are not
 // in the snapshot. The conditions are all evaluated before anything changes.
-func (m merger) remove(ctx context.Context, plan []step) error {
+func (m merger) remove(ctx context.Context, plan []loadStep) error {
 	conditions := map[int]string{}
 	for n, s := range plan {
 		if s.how != byMerge {
@@ -67,7 +67,7 @@ func (m merger) remove(ctx context.Context, plan []step) error {
 }
 
 // stage loads the rows of the n-th step into its temporary table.
-func (m merger) stage(ctx context.Context, n int, s step) error {
+func (m merger) stage(ctx context.Context, n int, s loadStep) error {
 	columns, err := m.stagedColumns(ctx, s)
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (m merger) stage(ctx context.Context, n int, s step) error {
 
 // stagedColumns gives the temporary table the file's columns in the types that
 // they were saved in, as far as these are still there.
-func (m merger) stagedColumns(ctx context.Context, s step) (string, error) {
+func (m merger) stagedColumns(ctx context.Context, s loadStep) (string, error) {
 	if s.part == nil || m.fits(s) {
 		return identifiers(s.table.Columns), nil
 	}
@@ -114,7 +114,7 @@ func (m merger) stagedColumns(ctx context.Context, s step) (string, error) {
 
 // values lists the values of the columns; those of another type are read from
 // their text, as COPY would.
-func (m merger) values(s step) string {
+func (m merger) values(s loadStep) string {
 	var list []string
 	for _, c := range s.columns() {
 		value := identifiers([]string{c})
@@ -127,7 +127,7 @@ func (m merger) values(s step) string {
 }
 
 // isStaged is the condition that a row is in the snapshot, by its key.
-func (m merger) isStaged(n int, s step, row string) string {
+func (m merger) isStaged(n int, s loadStep, row string) string {
 	if !m.keyed(s) {
 		return "false"
 	}
@@ -140,7 +140,7 @@ func (m merger) isStaged(n int, s step, row string) string {
 }
 
 // keyed tells that the rows of the snapshot can be told apart by a key.
-func (m merger) keyed(s step) bool {
+func (m merger) keyed(s loadStep) bool {
 	if !s.table.Key || s.part == nil {
 		return false
 	}
@@ -149,7 +149,7 @@ func (m merger) keyed(s step) bool {
 }
 
 // insert puts the snapshot's rows of the n-th step in place.
-func (m merger) insert(ctx context.Context, n int, s step) error {
+func (m merger) insert(ctx context.Context, n int, s loadStep) error {
 	if s.part == nil || s.part.Rows == 0 {
 		return nil
 	}
@@ -188,7 +188,7 @@ func (m merger) insert(ctx context.Context, n int, s step) error {
 }
 
 // updates lists what is set in a row that is there, whose key is the same.
-func updates(s step) string {
+func updates(s loadStep) string {
 	var set []string
 	for _, c := range s.columns() {
 		if !slices.Contains(s.table.OrderBy, c) {
@@ -209,7 +209,7 @@ func reachesChildren(onDelete string) bool {
 // checkCascades refuses to delete rows in scope when that would delete or change
 // others: those that reference them by a foreign key with ON DELETE CASCADE, SET
 // NULL or SET DEFAULT. The server refuses the other sorts by itself.
-func (m merger) checkCascades(ctx context.Context, plan []step) error {
+func (m merger) checkCascades(ctx context.Context, plan []loadStep) error {
 	at := map[schema.Name]int{}
 	for n, s := range plan {
 		at[s.table.Name] = n
@@ -247,7 +247,7 @@ func (m merger) checkCascades(ctx context.Context, plan []step) error {
 // truncateFirst truncates the tables that are, before rows go that theirs reference:
 // where foreign keys can't be switched off these would hold them. The conditions on
 // the rows that go may look at those tables, so it is noted first which they are.
-func (m merger) truncateFirst(ctx context.Context, plan []step, conditions map[int]string) (noted map[int]string, err error) {
+func (m merger) truncateFirst(ctx context.Context, plan []loadStep, conditions map[int]string) (noted map[int]string, err error) {
 	if m.powers.Replica {
 		return conditions, nil
 	}

@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// extension ends the name of a snapshot file.
-const extension = ".groundhog"
+// fileExtension ends the name of a snapshot file.
+const fileExtension = ".groundhog"
 
 // badName returns what is wrong with a name, as a word that all languages read.
 func badName(name string) string {

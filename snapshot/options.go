@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"log/slog"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/option"
-	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
@@ -93,6 +93,25 @@ func (o storeOption) applyClean(c *cleanConfig) { o(&c.settings) }
 func (o storeOption) applyChanges(c *changesConfig) { o(&c.settings) }
 
 func (o storeOption) applyClone(c *cloneConfig) { o(&c.settings) }
+
+// configure applies the options of one call to c, its copy of the store's settings,
+// and settles what they left open. What is wrong with them is in c.faults.
+func configure[O any](c *settings, options []O, apply func(O)) {
+	option.Each(options, &c.faults, apply)
+	if c.logger == nil {
+		c.logger = discard
+	}
+	switch {
+	case c.dirNamed && strings.TrimSpace(c.dir) == "":
+		c.faults.Add(msg.DirEmpty)
+	case c.dir == "":
+		c.dir = defaultDir(c.logger, c.lang)
+	}
+	if dir, err := filepath.Abs(c.dir); err == nil { // a test may change the working directory later
+		c.dir = dir
+	}
+	c.scope = checkedScope(c.scope, &c.faults)
+}
 
 // WithDir keeps the snapshots in dir. Without it they are in the folder that
 // the environment variable GROUNDHOG_DIR names, else in testdata/snapshots of
@@ -303,32 +322,11 @@ func Ignoring(columns ...string) ChangesOption {
 	return changesOption(func(c *changesConfig) { c.ignored = slices.Concat(c.ignored, columns) })
 }
 
-// check refuses patterns that can't be meant.
-func (c *changesConfig) check() {
+// checkIgnored refuses patterns that can't be meant.
+func (c *changesConfig) checkIgnored() {
 	for _, p := range c.ignored {
 		if _, err := path.Match(p, ""); err != nil || strings.TrimSpace(p) == "" {
 			c.faults.AddCause(err, msg.ScopePattern, "Ignoring", p)
 		}
 	}
-}
-
-func (c *changesConfig) ignores(table schema.Name, column string) bool {
-	told := schema.Told(column)
-	names := []string{column, table.Name + "." + column, table.Plain() + "." + column, told, schema.Told(table.Name) + "." + told, table.String() + "." + told}
-	whole := []string{table.Schema, table.Name, column}
-	return slices.ContainsFunc(c.ignored, func(p string) bool {
-		if slices.Contains(names, p) { // also with dots in it
-			return true
-		}
-		parts := strings.Split(p, ".")
-		if len(parts) > len(whole) {
-			return false
-		}
-		for i, subject := range whole[len(whole)-len(parts):] {
-			if !like(parts[i], subject) {
-				return false
-			}
-		}
-		return true
-	})
 }

@@ -27,8 +27,8 @@ import (
 // originName is the snapshot of what was in a database at its first use.
 const originName = ".origin"
 
-// live is what the database says of itself.
-type live struct {
+// liveState is what the database says of itself.
+type liveState struct {
 	identity    catalog.Identity
 	tables      []catalog.Table // those that are in scope
 	fingerprint string          // of their schema
@@ -38,7 +38,7 @@ type live struct {
 type origin struct {
 	db   *database
 	cfg  *settings
-	live live
+	live liveState
 	own  func() (string, error) // where the file is of a database that fixtures made; nil: of another one
 	path string                 // of the file; see find
 }
@@ -48,7 +48,7 @@ type origin struct {
 // under the name of the database. Each scope has its own, since the rows out of
 // scope are not touched.
 func (o *origin) ownPath() (string, error) {
-	path := filepath.Join(o.cfg.dir, originName+"-"+o.live.identity.String()+extension)
+	path := filepath.Join(o.cfg.dir, originName+"-"+o.live.identity.String()+fileExtension)
 	if o.own != nil {
 		var err error
 		if path, err = o.own(); err != nil {
@@ -57,7 +57,7 @@ func (o *origin) ownPath() (string, error) {
 	}
 	if scope := o.cfg.scoped(); scope != nil {
 		sum := sha256.Sum256([]byte(scopeText(scope)))
-		path = strings.TrimSuffix(path, extension) + "-" + hex.EncodeToString(sum[:4]) + extension
+		path = strings.TrimSuffix(path, fileExtension) + "-" + hex.EncodeToString(sum[:4]) + fileExtension
 	}
 	return path, nil
 }
@@ -71,7 +71,7 @@ func (o *origin) save(ctx context.Context) error {
 	}
 	path := o.path
 	cfg := createConfig{settings: *o.cfg, builder: o.live.identity.String()}
-	cfg.dir, cfg.step, cfg.noProgress = filepath.Dir(path), true, true
+	cfg.dir, cfg.nested, cfg.noProgress = filepath.Dir(path), true, true
 	unlock, err := folder{&cfg.settings}.lock(ctx, path, originName)
 	if err != nil {
 		return err
@@ -86,7 +86,7 @@ func (o *origin) save(ctx context.Context) error {
 	if state == originFits || err != nil {
 		return err
 	}
-	if _, err := create(ctx, o.db, &cfg, path, originName, true); err != nil {
+	if _, err := createSnapshot(ctx, o.db, &cfg, path, originName, true); err != nil {
 		return err
 	}
 	o.path = path
@@ -161,7 +161,7 @@ func (o *origin) mark(ctx context.Context, path string) (mark track.OriginState,
 }
 
 // open opens the file, which must be that of this very database.
-func (o *origin) open() (*file, error) {
+func (o *origin) open() (*snapshotFile, error) {
 	f, err := verify(o.cfg, o.path, originName)
 	if err == nil && f.manifest.Builder != o.live.identity.String() {
 		f.close()
@@ -206,7 +206,7 @@ func (o *origin) carryOver(ctx context.Context) error {
 	}
 	cfg := restoreConfig{settings: *o.cfg, mismatch: Warn, skipMissing: true}
 	cfg.noProgress = true
-	if _, err := restore(ctx, o.db, &cfg, f); err != nil {
+	if _, err := restoreSnapshot(ctx, o.db, &cfg, f); err != nil {
 		return errs.New(ErrSchemaMismatch, msg.OriginUnfit.In(o.cfg.lang, o.path), err)
 	}
 	return nil
@@ -220,8 +220,8 @@ func (o *origin) restore(ctx context.Context) error {
 	}
 	defer f.close()
 	cfg := restoreConfig{settings: *o.cfg}
-	cfg.step, cfg.noProgress = true, true
-	_, err = restore(ctx, o.db, &cfg, f)
+	cfg.nested, cfg.noProgress = true, true
+	_, err = restoreSnapshot(ctx, o.db, &cfg, f)
 	return err
 }
 
@@ -247,8 +247,8 @@ func pruneOrigins(dir string, me catalog.Identity) {
 		_ = os.Remove(lockPath(path))
 	}
 	for _, e := range entries {
-		id, ok := strings.CutPrefix(strings.TrimSuffix(e.Name(), extension), originName+"-")
-		if !ok || filepath.Ext(e.Name()) != extension {
+		id, ok := strings.CutPrefix(strings.TrimSuffix(e.Name(), fileExtension), originName+"-")
+		if !ok || filepath.Ext(e.Name()) != fileExtension {
 			continue
 		}
 		system, rest, _ := strings.Cut(id, "-")

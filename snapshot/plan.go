@@ -21,7 +21,7 @@ type planner struct{ *layout }
 // plan decides for each table, in load order, how its rows are replaced by those
 // in the file; without a file, by none. This is the one place where the way is
 // chosen.
-func (p planner) plan(r *snapfile.Reader) []step {
+func (p planner) plan(r *snapfile.Reader) []loadStep {
 	truncate := p.truncatable()
 	parts := map[schema.Name]int{}
 	if r != nil {
@@ -29,9 +29,9 @@ func (p planner) plan(r *snapfile.Reader) []step {
 			parts[t.Name] = i
 		}
 	}
-	steps := make([]step, len(p.sel.Tables))
+	steps := make([]loadStep, len(p.sel.Tables))
 	for n, t := range p.sel.Tables {
-		s := step{table: t, where: p.sel.where[t.Name]}
+		s := loadStep{table: t, where: p.sel.where[t.Name]}
 		switch {
 		case s.where != "":
 			s.how = byMerge
@@ -94,7 +94,7 @@ func (p planner) truncatable() map[schema.Name]bool {
 
 // planPublished is plan, and makes way for it where tables are published. What it
 // returns makes the replica identities what they were.
-func (p planner) planPublished(ctx context.Context, r *snapfile.Reader) (plan []step, back func() error, err error) {
+func (p planner) planPublished(ctx context.Context, r *snapfile.Reader) (plan []loadStep, back func() error, err error) {
 	nothing := func() error { return nil }
 	plan = p.plan(r)
 	refused, err := p.published.refusedBy(ctx, plan)
@@ -119,7 +119,7 @@ func (p planner) planPublished(ctx context.Context, r *snapfile.Reader) (plan []
 }
 
 // waysOf tells what a plan does, and why.
-func waysOf(plan []step, why string, lang msg.Lang) []TableWay {
+func waysOf(plan []loadStep, why string, lang msg.Lang) []TableWay {
 	ways := make([]TableWay, 0, len(plan))
 	for _, s := range plan {
 		w := TableWay{Table: s.table.Name.String(), Way: Reloaded, Why: why}

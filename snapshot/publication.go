@@ -49,7 +49,7 @@ func (p *published) deaf(t catalog.Table, all []catalog.Table) bool {
 
 // refusedBy returns the tables of the plan that the server refuses to change in the
 // way that was chosen, with what it says.
-func (p *published) refusedBy(ctx context.Context, plan []step) (map[schema.Name]string, error) {
+func (p *published) refusedBy(ctx context.Context, plan []loadStep) (map[schema.Name]string, error) {
 	leaves := map[how][]uint32{}
 	for _, s := range plan {
 		leaves[s.how] = append(leaves[s.how], p.tables[s.table.Name].Leaves...)
@@ -79,7 +79,7 @@ func (p *published) refusedBy(ctx context.Context, plan []step) (map[schema.Name
 // returns what takes that back. Those for which that is not allowed are left as they
 // are, and noted. Partitions may be published as their root, so each tree is switched
 // as a whole.
-func (p *published) identify(ctx context.Context, plan []step, refused map[schema.Name]string) (back []string, err error) {
+func (p *published) identify(ctx context.Context, plan []loadStep, refused map[schema.Name]string) (back []string, err error) {
 	var names []schema.Name
 	for name := range refused {
 		names = append(names, name)
@@ -111,11 +111,11 @@ func (p *published) identify(ctx context.Context, plan []step, refused map[schem
 // try executes statements after which the server is expected to let the rows of a
 // step be changed, and takes them back if it does not. The savepoint must be gone then:
 // rows that are written below one have another transaction id than the horizon.
-func (p *published) try(ctx context.Context, sql []string, s step) (ok bool, err error) {
+func (p *published) try(ctx context.Context, sql []string, s loadStep) (ok bool, err error) {
 	if err := p.exec(ctx, slices.Concat([]string{"SAVEPOINT groundhog_identity"}, sql)...); err != nil {
 		return false, err
 	}
-	still, err := p.refusedBy(ctx, []step{s})
+	still, err := p.refusedBy(ctx, []loadStep{s})
 	if err != nil {
 		return false, err
 	}

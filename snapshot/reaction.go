@@ -71,7 +71,7 @@ func (r *reactions) disable(ctx context.Context) (enable func() error, err error
 }
 
 // note notes what the transaction has written to the table of a step by now.
-func (r *reactions) note(ctx context.Context, s *step) error {
+func (r *reactions) note(ctx context.Context, s *loadStep) error {
 	if len(r.loud) == 0 {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (r *reactions) note(ctx context.Context, s *step) error {
 	if err != nil {
 		return err
 	}
-	s.after = &written{Writes: counts[s.table.Name]}
+	s.after = &writesSoFar{Writes: counts[s.table.Name]}
 	err = r.tx.QueryRow(ctx, fmt.Sprintf("SELECT coalesce(pg_catalog.max(t.cmin::text::bigint) FILTER (WHERE %s), -1) FROM %s t", ofTransaction, s.table.Only())).Scan(&s.after.command)
 	return ofTable(s.table.Name, err)
 }
@@ -93,7 +93,7 @@ const (
 
 // ofOthers leaves out of a step what event triggers have put into its table in this
 // transaction, which made temporary tables. What they did beyond that is an error.
-func (r *reactions) ofOthers(ctx context.Context, s step) (step, error) {
+func (r *reactions) ofOthers(ctx context.Context, s loadStep) (loadStep, error) {
 	if len(r.loud) == 0 {
 		return s, nil
 	}

@@ -29,8 +29,8 @@ const (
 	largestUntil = 16 << 20
 )
 
-// reader reads the tables in scope into a file, as one transaction sees them.
-type reader struct {
+// tableReader reads the tables in scope into a file, as one transaction sees them.
+type tableReader struct {
 	db         *database
 	cfg        *settings
 	searchPath string // under which tables are read
@@ -53,7 +53,7 @@ type readers struct {
 	tell  func(id string) // gives the second the snapshot to read; "": there is nothing to do
 }
 
-func (r *reader) open(ctx context.Context) readers {
+func (r *tableReader) open(ctx context.Context) readers {
 	group, ctx := errgroup.WithContext(ctx)
 	id := make(chan string, 1)
 	var once sync.Once
@@ -68,7 +68,7 @@ func (r readers) stop() {
 
 // read copies all tables into the file, over both connections when there is
 // enough to read and the server had a second one to spare.
-func (r *reader) read(ctx context.Context, over readers, size int64) error {
+func (r *tableReader) read(ctx context.Context, over readers, size int64) error {
 	for i, t := range r.sel.Tables {
 		if t.Secured {
 			r.forced = append(r.forced, i)
@@ -104,7 +104,7 @@ func (r *reader) read(ctx context.Context, over readers, size int64) error {
 
 // second reads tables over a connection of its own that sees the same state.
 // Without one the first does all the work.
-func (r *reader) second(ctx context.Context, ids <-chan string) error {
+func (r *tableReader) second(ctx context.Context, ids <-chan string) error {
 	began := false
 	err := r.db.withConn(ctx, func(conn *pgx.Conn) error {
 		tx, err := catalog.Begin(ctx, conn, readOnly, readSettings)
@@ -131,7 +131,7 @@ func (r *reader) second(ctx context.Context, ids <-chan string) error {
 }
 
 // tables copies one table after the other until there is none left.
-func (r *reader) tables(ctx context.Context, conn *pgx.Conn) error {
+func (r *tableReader) tables(ctx context.Context, conn *pgx.Conn) error {
 	for {
 		n := int(r.next.Add(1)) - 1
 		if n >= len(r.order) {
@@ -143,7 +143,7 @@ func (r *reader) tables(ctx context.Context, conn *pgx.Conn) error {
 	}
 }
 
-func (r *reader) table(ctx context.Context, conn *pgx.Conn, i int) error {
+func (r *tableReader) table(ctx context.Context, conn *pgx.Conn, i int) error {
 	t := r.sel.Tables[i]
 	part, err := r.file.Part(i)
 	if err != nil {
@@ -164,7 +164,7 @@ func (r *reader) table(ctx context.Context, conn *pgx.Conn, i int) error {
 // the search path under which it is read. Where that is not pg_catalog alone, and a
 // value may depend on it, the condition puts pg_catalog in place when the statement is
 // planned and no row has been read: all values come out qualified.
-func (r *reader) condition(ctx context.Context, conn *pgx.Conn, t catalog.Table) (where string, err error) {
+func (r *tableReader) condition(ctx context.Context, conn *pgx.Conn, t catalog.Table) (where string, err error) {
 	where = r.sel.where[t.Name]
 	if r.searchPath == catalogOnly {
 		return where, nil

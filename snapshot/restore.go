@@ -18,9 +18,9 @@ import (
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
-// restore brings the database to the state of a verified file, in the cheapest way that
+// restoreSnapshot brings the database to the state of a verified file, in the cheapest way that
 // is certain to be right. This is the one place where it is chosen.
-func restore(ctx context.Context, d *database, cfg *restoreConfig, f *file) (Restored, error) {
+func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *snapshotFile) (Restored, error) {
 	began := time.Now()
 	var restored Restored
 	op := operation{db: d, cfg: &cfg.settings, what: f.name, terminate: cfg.terminate}
@@ -51,7 +51,7 @@ type restorer struct {
 	db   *database
 	cfg  *restoreConfig
 	se   *session
-	file *file
+	file *snapshotFile
 
 	renew bool // the journal, which did not do what it should
 }

@@ -78,16 +78,16 @@ func matches(pattern string, n schema.Name) bool {
 	case n.Is(pattern):
 		return true
 	case !strings.Contains(pattern, "."):
-		return like(pattern, n.Name)
+		return matchesName(pattern, n.Name)
 	case strings.Contains(pattern, `"`):
-		return like(pattern, n.String())
+		return matchesName(pattern, n.String())
 	}
-	return like(pattern, n.Plain())
+	return matchesName(pattern, n.Plain())
 }
 
-// like is [path.Match], to which a slash is no letter like others, for names, to which
+// matchesName is [path.Match], to which a slash is no letter like others, for names, to which
 // it is. A bad pattern was refused.
-func like(pattern, name string) bool {
+func matchesName(pattern, name string) bool {
 	ok, _ := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(name, "/", "\x00"))
 	return ok
 }

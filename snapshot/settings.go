@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
@@ -29,7 +27,7 @@ type settings struct {
 
 	dirNamed   bool // by an option
 	noProgress bool
-	step       bool            // of another operation; see settings.routine
+	nested     bool            // of another operation; see settings.routine
 	noChanges  bool            // in the log of a test that failed
 	waits      []time.Duration // between attempts; none: the usual ones
 }
@@ -38,25 +36,6 @@ type settings struct {
 const lockWait = 5 * time.Second
 
 var discard = slog.New(slog.DiscardHandler)
-
-// configure applies the options of one call to c, its copy of the store's settings,
-// and settles what they left open. What is wrong with them is in c.faults.
-func configure[O any](c *settings, options []O, apply func(O)) {
-	option.Each(options, &c.faults, apply)
-	if c.logger == nil {
-		c.logger = discard
-	}
-	switch {
-	case c.dirNamed && strings.TrimSpace(c.dir) == "":
-		c.faults.Add(msg.DirEmpty)
-	case c.dir == "":
-		c.dir = defaultDir(c.logger, c.lang)
-	}
-	if dir, err := filepath.Abs(c.dir); err == nil { // a test may change the working directory later
-		c.dir = dir
-	}
-	c.scope = checkedScope(c.scope, &c.faults)
-}
 
 // err returns an error that names all faults of the call, or nil.
 func (c *settings) err() error { return c.faults.Err(c.lang) }
@@ -74,7 +53,7 @@ func (c *settings) explain(err error, text msg.Text, args ...any) error {
 // routine is a line that tells what an operation did. One that is a step of another
 // operation keeps it to itself; warnings and reasons it tells as any other.
 func (c *settings) routine(ctx context.Context, level slog.Level, text msg.Text, args ...any) {
-	if !c.step {
+	if !c.nested {
 		c.logger.Log(ctx, level, text.In(c.lang), args...)
 	}
 }

@@ -153,7 +153,7 @@ func Restore(t testing.TB, name string, opts ...RestoreOption) Restored {
 	defer hold(t, s, db)()
 	cfg := s.restoreConfig(opts)
 	defer logFailure(t, s, !cfg.noChanges)()
-	restored, err := outside(testdb.Context(t), s, func(ctx context.Context) (Restored, error) { return s.restore(ctx, name, cfg) })
+	restored, err := runOutside(testdb.Context(t), s, func(ctx context.Context) (Restored, error) { return s.restore(ctx, name, cfg) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,7 +184,7 @@ func Ensure(t testing.TB, name string, build func(t testing.TB), opts ...EnsureO
 	}
 	cfg := s.ensureConfig(opts)
 	defer logFailure(t, s, !cfg.noChanges)()
-	restored, err := outside(testdb.Context(t), s, func(ctx context.Context) (Restored, error) { return s.ensure(ctx, name, run, cfg) })
+	restored, err := runOutside(testdb.Context(t), s, func(ctx context.Context) (Restored, error) { return s.ensure(ctx, name, run, cfg) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,7 @@ func Clone(t testing.TB, name string, opts ...CloneOption) *pgxpool.Pool {
 		cfg.faults.Add(msg.NotOfBubble, "snapshot.Clone")
 	}
 	var p *clonePool
-	c, err := outside(testdb.Context(t), s, func(ctx context.Context) (c *clone, err error) {
+	c, err := runOutside(testdb.Context(t), s, func(ctx context.Context) (c *clone, err error) {
 		p, c, err = s.clone(ctx, name, t.Name(), cfg)
 		return c, err
 	})
@@ -325,7 +325,7 @@ func storeOf(t testing.TB) (*Store, *testdb.Database) {
 		t.Fatal(err)
 	}
 	if !db.Given {
-		s.originFile = func() (string, error) { return db.File("origin" + extension) }
+		s.originFile = func() (string, error) { return db.File("origin" + fileExtension) }
 	}
 	return s, db
 }

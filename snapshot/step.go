@@ -21,24 +21,24 @@ const (
 	byMerge
 )
 
-// step is what is done to one table.
-type step struct {
+// loadStep is what is done to one table.
+type loadStep struct {
 	table catalog.Table
 	part  *snapfile.Table // nil: the table stays empty
 	data  func() io.Reader
 	how   how
 	where string // the rows in scope; none: all
 
-	after *written // what the transaction had written to it by then; see disturbed.go
+	after *writesSoFar // what the transaction had written to it by then; see disturbed.go
 }
 
 // columns lists those of the file's columns that the table has a place for.
-func (s step) columns() []string {
+func (s loadStep) columns() []string {
 	return slices.DeleteFunc(slices.Clone(s.part.Columns), func(c string) bool { return !slices.Contains(s.table.Columns, c) })
 }
 
-// written is what a transaction had written to a table when it was loaded.
-type written struct {
+// writesSoFar is what a transaction had written to a table when it was loaded.
+type writesSoFar struct {
 	catalog.Writes
 	command int64 // the last command that put a row in; -1: none
 }

@@ -51,14 +51,14 @@ func (s *Store) made() error {
 	return nil
 }
 
-// outside runs an operation of a store that NewStore made, outside of the synctest bubble
+// runOutside runs an operation of a store that NewStore made, outside of the synctest bubble
 // that the caller may be in.
-func outside[T any](ctx context.Context, s *Store, operation func(context.Context) (T, error)) (T, error) {
+func runOutside[T any](ctx context.Context, s *Store, work func(context.Context) (T, error)) (T, error) {
 	if err := s.made(); err != nil {
 		var none T
 		return none, err
 	}
-	return bubble.Do(ctx, operation)
+	return bubble.Do(ctx, work)
 }
 
 // Create writes the snapshot called name: all rows of all tables and the state
@@ -89,14 +89,14 @@ func outside[T any](ctx context.Context, s *Store, operation func(context.Contex
 // rows. A database with large objects is refused, and so is a role from which
 // row level security hides rows.
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
-	return outside(ctx, s, func(ctx context.Context) (Info, error) {
+	return runOutside(ctx, s, func(ctx context.Context) (Info, error) {
 		cfg := createConfig{settings: s.settings}
 		configure(&cfg.settings, opts, func(o CreateOption) { o.applyCreate(&cfg) })
 		path := folder{&cfg.settings}.path(name)
 		if err := cfg.err(); err != nil {
 			return Info{}, err
 		}
-		return create(ctx, s.db, &cfg, path, name, false)
+		return createSnapshot(ctx, s.db, &cfg, path, name, false)
 	})
 }
 
@@ -152,7 +152,7 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
 // order of rows.
 func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
-	return outside(ctx, s, func(ctx context.Context) (Restored, error) { return s.restore(ctx, name, s.restoreConfig(opts)) })
+	return runOutside(ctx, s, func(ctx context.Context) (Restored, error) { return s.restore(ctx, name, s.restoreConfig(opts)) })
 }
 
 func (s *Store) restoreConfig(opts []RestoreOption) *restoreConfig {
@@ -174,7 +174,7 @@ func (s *Store) restore(ctx context.Context, name string, cfg *restoreConfig) (R
 		return Restored{}, err
 	}
 	defer f.close()
-	return restore(ctx, s.db, cfg, f)
+	return restoreSnapshot(ctx, s.db, cfg, f)
 }
 
 // Ensure brings the database to the snapshot called name, and makes the snapshot
@@ -198,7 +198,7 @@ func (s *Store) restore(ctx context.Context, name string, cfg *restoreConfig) (R
 //
 // On success it costs a [Store.Restore], or build and a [Store.Create].
 func (s *Store) Ensure(ctx context.Context, name string, build func(context.Context) error, opts ...EnsureOption) (Restored, error) {
-	return outside(ctx, s, func(ctx context.Context) (Restored, error) { return s.ensure(ctx, name, build, s.ensureConfig(opts)) })
+	return runOutside(ctx, s, func(ctx context.Context) (Restored, error) { return s.ensure(ctx, name, build, s.ensureConfig(opts)) })
 }
 
 func (s *Store) ensureConfig(opts []EnsureOption) *ensureConfig {
@@ -218,7 +218,7 @@ func (s *Store) ensure(ctx context.Context, name string, build func(context.Cont
 	if err := cfg.err(); err != nil {
 		return Restored{}, err
 	}
-	return ensure(ctx, s.db, cfg, path, name, s.originFile, build)
+	return ensureSnapshot(ctx, s.db, cfg, path, name, s.originFile, build)
 }
 
 // Changes tells what was changed in the database since it was last brought to a
@@ -232,14 +232,14 @@ func (s *Store) ensure(ctx context.Context, name string, build func(context.Cont
 // holds. All changed rows are held in memory. Generated columns that are not stored
 // are left out, and where a file is compared all of them.
 func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, error) {
-	return outside(ctx, s, func(ctx context.Context) (ChangeSet, error) {
+	return runOutside(ctx, s, func(ctx context.Context) (ChangeSet, error) {
 		cfg := changesConfig{settings: s.settings}
 		configure(&cfg.settings, opts, func(o ChangesOption) { o.applyChanges(&cfg) })
-		cfg.check()
+		cfg.checkIgnored()
 		if err := cfg.err(); err != nil {
 			return ChangeSet{}, err
 		}
-		return compare(ctx, s.db, &cfg)
+		return compareDatabase(ctx, s.db, &cfg)
 	})
 }
 
@@ -261,7 +261,7 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 // Databases that are not in use go with the origin, those of a killed process with
 // the next one that uses the server.
 func (s *Store) Clone(ctx context.Context, name string, opts ...CloneOption) (*Cloned, error) {
-	return outside(ctx, s, func(ctx context.Context) (*Cloned, error) {
+	return runOutside(ctx, s, func(ctx context.Context) (*Cloned, error) {
 		cfg := s.cloneConfig(opts)
 		p, c, err := s.clone(ctx, name, "", cfg)
 		if err != nil {
@@ -305,13 +305,13 @@ func (s *Store) clone(ctx context.Context, name, test string, cfg *cloneConfig) 
 // sequences go past what the other rows use. It is one transaction, like
 // [Store.Restore], and needs the same rights.
 func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
-	_, err := outside(ctx, s, func(ctx context.Context) (struct{}, error) {
+	_, err := runOutside(ctx, s, func(ctx context.Context) (struct{}, error) {
 		cfg := cleanConfig{settings: s.settings}
 		configure(&cfg.settings, opts, func(o CleanOption) { o.applyClean(&cfg) })
 		if err := cfg.err(); err != nil {
 			return struct{}{}, err
 		}
-		return struct{}{}, clean(ctx, s.db, &cfg.settings)
+		return struct{}{}, cleanDatabase(ctx, s.db, &cfg.settings)
 	})
 	return err
 }
@@ -322,8 +322,8 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 // writers, like a restore; locks that others hold for more than 5 s are
 // [ErrLocked].
 func (s *Store) Untrack(ctx context.Context) error {
-	_, err := outside(ctx, s, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, untrack(ctx, s.db, &s.settings)
+	_, err := runOutside(ctx, s, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, untrackDatabase(ctx, s.db, &s.settings)
 	})
 	return err
 }
@@ -377,7 +377,7 @@ func (s *Store) Exists(ctx context.Context, name string) (bool, error) {
 // Delete removes the snapshot called name, waiting for a builder that is at it.
 // A missing one is [ErrNotFound]. The database is not touched.
 func (s *Store) Delete(ctx context.Context, name string) error {
-	_, err := outside(ctx, s, func(ctx context.Context) (struct{}, error) {
+	_, err := runOutside(ctx, s, func(ctx context.Context) (struct{}, error) {
 		f, path, err := s.find(ctx, name)
 		if err != nil {
 			return struct{}{}, err

@@ -6,10 +6,10 @@ import "sync"
 // first of its tests that takes it until the last of them ends.
 type turn struct {
 	mu  sync.Mutex
-	now *held
+	now *heldTurn
 }
 
-type held struct {
+type heldTurn struct {
 	tests int
 	begin func() (end func(), err error) // waits at its first call
 }
@@ -20,7 +20,7 @@ func (t *turn) take(begin func() (end func(), err error)) (wait func() error, gi
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.now == nil {
-		t.now = &held{begin: sync.OnceValues(begin)}
+		t.now = &heldTurn{begin: sync.OnceValues(begin)}
 	}
 	h := t.now
 	h.tests++

@@ -7,8 +7,8 @@ import (
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
-// untrack removes the journal.
-func untrack(ctx context.Context, d *database, cfg *settings) error {
+// untrackDatabase removes the journal.
+func untrackDatabase(ctx context.Context, d *database, cfg *settings) error {
 	err := operation{db: d, cfg: cfg}.change(ctx, func(t *transaction) error { return track.Drop(ctx, t.tx) })
 	return cfg.explain(err, msg.CantUntrack)
 }
