@@ -82,7 +82,7 @@ func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 }
 
 // mark marks what the snapshot's transaction sees, and lets writers in again.
-func (m *baselineMarker) mark(ctx context.Context, sel *selection, powers catalog.Privileges, sequences []schema.Sequence) {
+func (m *baselineMarker) markBaseline(ctx context.Context, sel *selection, powers catalog.Privileges, sequences []schema.Sequence) {
 	if m == nil || m.tx == nil {
 		return
 	}

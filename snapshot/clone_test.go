@@ -61,7 +61,7 @@ func TestCloneIsTheTestsOwn(t *testing.T) {
 		if isSuperuser(t, db) {
 			require.Len(t, snapshot.Changes(t).Table("note").Rows, 6)
 			restored := snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
-			require.NotContains(t, fmt.Sprint(restored.Ways), snapshot.Reloaded)
+			require.NotContains(t, fmt.Sprint(restored.Methods), snapshot.Reloaded)
 		}
 	})
 	t.Run("other", func(t *testing.T) {

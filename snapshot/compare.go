@@ -218,7 +218,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 		return errs.New(ErrNotFound, msg.NoBaseline.In(c.cfg.lang, msg.FileReplaced.In(c.cfg.lang, c.base.path)), nil)
 	}
 	m := &c.base.manifest
-	l := newLoader(&transaction{db: c.db, se: c.se, tx: c.tx, powers: c.se.powers}, &c.cfg.settings)
+	l := newLoader(&transaction{db: c.db, se: c.se, tx: c.tx, privileges: c.se.privileges}, &c.cfg.settings)
 	if err := l.read(ctx, m.Scope, false); err != nil {
 		return err
 	}
@@ -259,7 +259,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 			s.where = ""
 		}
 		if s.table.Secured {
-			if err := unhide(ctx, &c.cfg.settings, c.tx, []catalog.Table{s.table}, c.se.powers.Role); err != nil {
+			if err := unhide(ctx, &c.cfg.settings, c.tx, []catalog.Table{s.table}, c.se.privileges.Role); err != nil {
 				return err
 			}
 		}

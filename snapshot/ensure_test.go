@@ -51,12 +51,12 @@ func TestEnsureBuildsOnceThenRestores(t *testing.T) {
 	t.Parallel()
 	b := &builder{bundle: setupSmall(t)}
 	first := b.ensure(t, "a")
-	require.Equal(t, snapshot.Built, first.Ways[0].Way)
+	require.Equal(t, snapshot.Built, first.Methods[0].Method)
 	require.NotEmpty(t, first.Why)
 	require.EqualValues(t, 2, first.Rows)
 	exec(t, b.pool, `DELETE FROM author`)
 	second := b.ensure(t, "a")
-	require.Equal(t, undone(t, b.pool), second.Ways[0].Way)
+	require.Equal(t, undone(t, b.pool), second.Methods[0].Method)
 	require.EqualValues(t, 1, b.runs.Load())
 	var n int
 	require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT count(*) FROM author`).Scan(&n))
@@ -179,7 +179,7 @@ func TestTheLayerOnT(t *testing.T) {
 	db := fixtures.Open(t, fixtures.WithSchema(smallSchema))
 	dir := snapshot.WithDir(t.TempDir())
 	build := func(t testing.TB) { exec(t, db, `INSERT INTO author (name) VALUES ('built')`) }
-	require.Equal(t, snapshot.Built, snapshot.Ensure(t, "a", build, dir).Ways[0].Way)
+	require.Equal(t, snapshot.Built, snapshot.Ensure(t, "a", build, dir).Methods[0].Method)
 	want := state(t, db)
 	t.Cleanup(func() {
 		_, err := db.Exec(context.Background(), `TRUNCATE author CASCADE`)

@@ -63,7 +63,7 @@ func ExampleEnsure() {
 			restored := snapshot.Ensure(t, "baseline", func(t testing.TB) {
 				exec(t, db, `INSERT INTO books (title) SELECT 'Volume ' || i FROM generate_series(1, 1000) i`)
 			})
-			fmt.Println(restored.Rows, restored.Ways[0].Way == snapshot.Built)
+			fmt.Println(restored.Rows, restored.Methods[0].Method == snapshot.Built)
 		}
 	})
 	// Output:
@@ -683,8 +683,8 @@ func ExampleOutside() {
 func ExampleRestored() {
 	_ = func(t testing.TB) {
 		restored := snapshot.Restore(t, "baseline")
-		for _, way := range restored.Ways {
-			t.Log(way.Table, way.Way, way.Why, way.Changed, "of", way.Rows)
+		for _, way := range restored.Methods {
+			t.Log(way.Table, way.Method, way.Why, way.Changed, "of", way.Rows)
 		}
 	}
 }

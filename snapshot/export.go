@@ -94,7 +94,7 @@ func (e *exporter) begin(ctx context.Context, conn *pgx.Conn, marker *baselineMa
 	if err != nil {
 		return nil, readers{}, err
 	}
-	marker.mark(ctx, e.sel, powers, sequences)
+	marker.markBaseline(ctx, e.sel, powers, sequences)
 	m := &snapfile.Manifest{Name: e.name, Description: e.create.description, Server: powers.Server, Builder: e.create.builder,
 		Fingerprint: e.sel.Schema.Fingerprint(), Scope: e.cfg.scoped(), Schema: e.sel.Schema, Sequences: sequences, Outside: e.sel.outside()}
 	if e.sel.Migration != nil {

@@ -19,7 +19,7 @@ func fireExtensions(ctx context.Context, l *layout, afterwards bool) (fired bool
 	for _, t := range l.sel.Tables {
 		relations = append(relations, catalog.Literal(catalog.Ident(t.Name))+"::pg_catalog.regclass")
 		p := t.CacheReset()
-		if len(p.Statements) == 0 || len(p.DisableTriggers) > 0 && !l.powers.Replica && !afterwards {
+		if len(p.Statements) == 0 || len(p.DisableTriggers) > 0 && !l.privileges.Replica && !afterwards {
 			continue // or event triggers, which see ALTER TABLE, might write too
 		}
 		parts = append(parts, fmt.Sprintf(`
@@ -36,7 +36,7 @@ func fireExtensions(ctx context.Context, l *layout, afterwards bool) (fired bool
 					RAISE;
 				WHEN OTHERS THEN
 					NULL;
-			END;`, statements(p.DisableTriggers), writes, asUser(p.Statements, l.powers.Replica), afterwards, statements(p.EnableTriggers)))
+			END;`, statements(p.DisableTriggers), writes, asUser(p.Statements, l.privileges.Replica), afterwards, statements(p.EnableTriggers)))
 	}
 	if len(parts) == 0 {
 		return false, nil

@@ -23,7 +23,7 @@ type foreignKeys struct{ *layout }
 // deferrable until the rows are in. What it returns checks them all and makes
 // them what they were.
 func (k foreignKeys) deferChecks(ctx context.Context) (checked func() error, err error) {
-	if k.powers.Replica {
+	if k.privileges.Replica {
 		return func() error { return nil }, nil
 	}
 	component := map[schema.Name]int{}
@@ -52,7 +52,7 @@ func (k foreignKeys) deferChecks(ctx context.Context) (checked func() error, err
 // consistent as it was when it was saved. The caller has locked the tables, so
 // what is found holds until the end of the transaction.
 func (k foreignKeys) check(ctx context.Context, fromFile bool) error {
-	if !k.powers.Replica {
+	if !k.privileges.Replica {
 		return nil
 	}
 	whole, in := maps.Clone(k.sel.asis), map[schema.Name]bool{}

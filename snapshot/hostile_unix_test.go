@@ -149,7 +149,7 @@ func init() {
 		return inChild(args, func(ctx context.Context, s *snapshot.Store, _ *pgxpool.Pool) error {
 			build := func(context.Context) error { fmt.Println("build"); return nil }
 			restored, err := s.Ensure(ctx, "shared", build, snapshot.Version("1"))
-			fmt.Println("shared, as it is:", len(restored.Ways) > 0, err)
+			fmt.Println("shared, as it is:", len(restored.Methods) > 0, err)
 			_, err = s.Ensure(ctx, "shared", build, snapshot.Version("2"))
 			fmt.Println("shared, anew:", err)
 			_, err = s.Create(ctx, "shared", snapshot.Replace())
@@ -178,7 +178,7 @@ func init() {
 			if err != nil {
 				return err
 			}
-			fmt.Println("ensured", restored.Ways[0].Way)
+			fmt.Println("ensured", restored.Methods[0].Method)
 			list, err := s.List(ctx)
 			fmt.Println("listed", len(list), err)
 			_, err = s.Create(ctx, "new")

@@ -130,7 +130,7 @@ func prove(t *testing.T, k kind, b bundle) {
 		requireChanged(b)
 		restored := restore(b, after)
 		if isSuperuser(t, b.pool) && !k.reloads {
-			require.NotContains(t, waysIn(restored), snapshot.Reloaded, "%v", restored.Ways)
+			require.NotContains(t, waysIn(restored), snapshot.Reloaded, "%v", restored.Methods)
 		}
 		requireUnchanged(b)
 	}
@@ -179,9 +179,9 @@ func (k kind) pictured(picture map[string]string) map[string]string {
 	return picture
 }
 
-func waysIn(r snapshot.Restored) (ways []snapshot.Way) {
-	for _, w := range r.Ways {
-		ways = append(ways, w.Way)
+func waysIn(r snapshot.Restored) (ways []snapshot.Method) {
+	for _, w := range r.Methods {
+		ways = append(ways, w.Method)
 	}
 	return ways
 }

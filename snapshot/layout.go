@@ -150,7 +150,7 @@ func (l *layout) leaveOutside(ctx context.Context, f *snapshotFile) {
 		}
 	}
 	if len(left) > 0 {
-		l.cfg.logger.InfoContext(ctx, msg.OutsideNow.In(l.cfg.lang), "snapshot", f.name, "role", l.powers.Role, "outside", firstOf(left))
+		l.cfg.logger.InfoContext(ctx, msg.OutsideNow.In(l.cfg.lang), "snapshot", f.name, "role", l.privileges.Role, "outside", firstOf(left))
 	}
 	for _, s := range f.manifest.Sequences {
 		states[s.Name] = true
@@ -189,7 +189,7 @@ func (l *layout) leadsOutside(fk catalog.ForeignKey) bool {
 func (l *layout) mayChange() error {
 	for _, t := range l.sel.Tables {
 		if !t.Owned {
-			return errs.New(nil, msg.NotOwner.In(l.cfg.lang, l.powers.Role, t.Name.String()), nil)
+			return errs.New(nil, msg.NotOwner.In(l.cfg.lang, l.privileges.Role, t.Name.String()), nil)
 		}
 	}
 	return nil

@@ -57,13 +57,13 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 	if err := l.mayChange(); err != nil {
 		return nil, err
 	}
-	if !l.powers.Replica {
-		l.db.notices.note(ctx, l.cfg.logger, l.cfg.lang, slog.LevelInfo, msg.NotSuperuser, l.powers.Role, "role", l.powers.Role)
+	if !l.privileges.Replica {
+		l.db.notices.note(ctx, l.cfg.logger, l.cfg.lang, slog.LevelInfo, msg.NotSuperuser, l.privileges.Role, "role", l.privileges.Role)
 	}
 	if err := l.lockTables(ctx); err != nil {
 		return nil, err
 	}
-	if l.powers.Replica {
+	if l.privileges.Replica {
 		if err := l.exec(ctx, "SET LOCAL session_replication_role = replica"); err != nil {
 			return nil, err
 		}

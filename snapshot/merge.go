@@ -37,7 +37,7 @@ func (m merger) remove(ctx context.Context, plan []loadStep) error {
 			continue
 		}
 		where := s.where
-		if !m.powers.Replica {
+		if !m.privileges.Replica {
 			if err := m.stage(ctx, n, s); err != nil {
 				return ofTable(s.table.Name, err)
 			}
@@ -49,7 +49,7 @@ func (m merger) remove(ctx context.Context, plan []loadStep) error {
 		return nil
 	}
 	return m.underReadPaths(ctx, func() error { // as when the rows were saved
-		if !m.powers.Replica {
+		if !m.privileges.Replica {
 			if err := m.checkCascades(ctx, plan); err != nil {
 				return err
 			}
@@ -155,8 +155,8 @@ func (m merger) insert(ctx context.Context, n int, s loadStep) error {
 	}
 	columns := identifiers(s.columns())
 	insert := fmt.Sprintf("INSERT INTO %s AS groundhog_into (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s", catalog.Ident(s.table.Name), columns, m.values(s), staged(n))
-	replaceRows := m.powers.Replica || s.table.Deferrable
-	if m.powers.Replica || s.how != byMerge {
+	replaceRows := m.privileges.Replica || s.table.Deferrable
+	if m.privileges.Replica || s.how != byMerge {
 		if err := m.stage(ctx, n, s); err != nil {
 			return err
 		}
@@ -248,7 +248,7 @@ func (m merger) checkCascades(ctx context.Context, plan []loadStep) error {
 // where foreign keys can't be switched off these would hold them. The conditions on
 // the rows that go may look at those tables, so it is noted first which they are.
 func (m merger) truncateFirst(ctx context.Context, plan []loadStep, conditions map[int]string) (noted map[int]string, err error) {
-	if m.powers.Replica {
+	if m.privileges.Replica {
 		return conditions, nil
 	}
 	merged := map[schema.Name]bool{}

@@ -341,7 +341,7 @@ func TestHostileSchema(t *testing.T) {
 				require.Len(t, c.Table(`DROP SCHEMA public; --.t."; DELETE FROM x; --`).Deleted(), 14)
 				restored, err := b.store.Restore(ctx, "DROP TABLE x; --'")
 				require.NoError(t, err)
-				require.NotContains(t, fmt.Sprint(restored.Ways), snapshot.Reloaded)
+				require.NotContains(t, fmt.Sprint(restored.Methods), snapshot.Reloaded)
 				require.Equal(t, before, state(t, truth))
 				exec(t, b.pool, `SET search_path = pg_catalog; DELETE FROM public.raising WHERE id = 1; TRUNCATE public."プロジェクト_的_とても長い名前の表"; RESET search_path`)
 				_, err = b.store.Restore(ctx, "DROP TABLE x; --'")

@@ -207,11 +207,11 @@ func TestOneOfTwoNamesThatLookAlike(t *testing.T) {
 	restored, err := b.store.Restore(t.Context(), "a")
 	require.NoError(t, err)
 	require.Equal(t, before, state(t, b.pool))
-	ways := map[string]snapshot.Way{}
-	for _, w := range restored.Ways {
-		ways[w.Table] = w.Way
+	ways := map[string]snapshot.Method{}
+	for _, w := range restored.Methods {
+		ways[w.Table] = w.Method
 	}
-	require.Equal(t, map[string]snapshot.Way{`"a.b".c`: snapshot.Reloaded, `a."b.c"`: snapshot.Undone, "public.big": snapshot.Nothing}, ways)
+	require.Equal(t, map[string]snapshot.Method{`"a.b".c`: snapshot.Reloaded, `a."b.c"`: snapshot.Undone, "public.big": snapshot.Unchanged}, ways)
 
 	_, err = b.store.Create(t.Context(), "one", snapshot.Tables(`"a.b".c`))
 	require.NoError(t, err)
@@ -233,7 +233,7 @@ func TestDropOfWhatHasATemporaryName(t *testing.T) {
 		CREATE INDEX ON passing (v); ALTER TABLE passing DROP COLUMN v CASCADE; DROP TABLE passing`)
 	restored, err := b.store.Restore(t.Context(), "a")
 	require.NoError(t, err)
-	require.NotContains(t, waysIn(restored), snapshot.Reloaded, "%v", restored.Ways)
+	require.NotContains(t, waysIn(restored), snapshot.Reloaded, "%v", restored.Methods)
 	exec(t, b.pool, `DROP VIEW "a pg_temp"`)
 	restored, err = b.store.Restore(t.Context(), "a")
 	require.NoError(t, err)
@@ -355,7 +355,7 @@ func TestNamesOfRolesAndDatabases(t *testing.T) {
 			snapshot.Create(t, "a", snapshot.WithDir(dir))
 			exec(t, again, `DELETE FROM t`)
 			restored := snapshot.Restore(t, "a", snapshot.WithDir(dir))
-			require.Equal(t, []snapshot.Way{snapshot.Undone}, waysIn(restored))
+			require.Equal(t, []snapshot.Method{snapshot.Undone}, waysIn(restored))
 			require.Equal(t, before, state(t, again))
 		})
 	}
@@ -396,7 +396,7 @@ func FuzzNames(f *testing.F) {
 		require.Empty(t, snapshot.LineDiff(set.Text(), set.Text()))
 		require.Len(t, strings.Split(set.Summary(), "\n"), len(told))
 		if restored := restore("the changes"); isSuperuser(t, b.pool) {
-			require.NotContains(t, waysIn(restored), snapshot.Reloaded, "%v", restored.Ways)
+			require.NotContains(t, waysIn(restored), snapshot.Reloaded, "%v", restored.Methods)
 			require.Contains(t, waysIn(restored), snapshot.Undone)
 		}
 		truncate(t, b.pool)

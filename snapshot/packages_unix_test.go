@@ -150,7 +150,7 @@ func TestJobsOfPgCron(t *testing.T) {
 	const drop = `SELECT cron.unschedule('witness')` // which deletes past all triggers
 	for _, way := range []struct {
 		change, prepare string
-		way             snapshot.Way
+		way             snapshot.Method
 		told            []snapshot.Op
 	}{
 		{schedule("undone"), `SELECT`, snapshot.Undone, []snapshot.Op{snapshot.Insert}},
@@ -172,9 +172,9 @@ func TestJobsOfPgCron(t *testing.T) {
 		restored, err := store.Restore(ctx, "b")
 		require.NoError(t, err)
 		require.Equal(t, `(witness)`, text(t, pool, `SELECT jobname FROM cron.job`), way.change)
-		for _, w := range restored.Ways {
+		for _, w := range restored.Methods {
 			if w.Table == "cron.job" {
-				require.Equal(t, way.way, w.Way, way.change)
+				require.Equal(t, way.way, w.Method, way.change)
 			}
 		}
 	}

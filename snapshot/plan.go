@@ -37,7 +37,7 @@ func (p planner) plan(r *snapfile.Reader) []loadStep {
 			s.how = byMerge
 		case truncate[t.Name]:
 			s.how = byTruncate
-		case p.powers.Replica:
+		case p.privileges.Replica:
 			s.how = byDelete
 		default: // a DELETE would cascade to rows that are not in scope
 			s.how, s.where = byMerge, "true"
@@ -80,7 +80,7 @@ func (p planner) truncatable() map[schema.Name]bool {
 		return changed
 	})
 	for _, t := range p.sel.Tables {
-		want[t.Name] = can[t.Name] && (!p.powers.Replica || t.Bytes >= truncateFrom || p.published.refused[t.Name] != "")
+		want[t.Name] = can[t.Name] && (!p.privileges.Replica || t.Bytes >= truncateFrom || p.published.refused[t.Name] != "")
 	}
 	settle(func(from, to schema.Name) bool {
 		changed := want[to] && !want[from]
@@ -119,10 +119,10 @@ func (p planner) planPublished(ctx context.Context, r *snapfile.Reader) (plan []
 }
 
 // waysOf tells what a plan does, and why.
-func waysOf(plan []loadStep, why string, lang msg.Lang) []TableWay {
-	ways := make([]TableWay, 0, len(plan))
+func methodsOf(plan []loadStep, why string, lang msg.Lang) []TableMethod {
+	ways := make([]TableMethod, 0, len(plan))
 	for _, s := range plan {
-		w := TableWay{Table: s.table.Name.String(), Way: Reloaded, Why: why}
+		w := TableMethod{Table: s.table.Name.String(), Method: Reloaded, Why: why}
 		switch {
 		case s.how == byMerge && s.table.Extension != "":
 			w.Why = msg.WhyExtension.In(lang)

@@ -225,7 +225,7 @@ public.stay -1
   - id=1  room=1  valid=[2026-01-20,2026-02-10)  test=t`, c.String())
 	restored, err := b.store.Restore(t.Context(), "whole")
 	require.NoError(t, err)
-	require.NotContains(t, fmt.Sprint(restored.Ways), snapshot.Reloaded)
+	require.NotContains(t, fmt.Sprint(restored.Methods), snapshot.Reloaded)
 	require.Equal(t, before, text(t, b.pool, `SELECT * FROM stay`))
 	require.Equal(t, rooms, text(t, b.pool, `SELECT * FROM room`))
 }

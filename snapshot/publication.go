@@ -42,7 +42,7 @@ func (p *published) deaf(t catalog.Table, all []catalog.Table) bool {
 	if !p.tables[t.Name].TruncateLeftOut || len(p.refused) > 0 {
 		return false
 	}
-	return p.powers.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(all, func(other catalog.Table) bool {
+	return p.privileges.Replica || len(t.ForeignKeys) == 0 && !slices.ContainsFunc(all, func(other catalog.Table) bool {
 		return slices.ContainsFunc(other.ForeignKeys, func(fk catalog.ForeignKey) bool { return fk.References == t.Name })
 	})
 }
@@ -55,7 +55,7 @@ func (p *published) refusedBy(ctx context.Context, plan []loadStep) (map[schema.
 		leaves[s.how] = append(leaves[s.how], p.tables[s.table.Name].Leaves...)
 	}
 	commands := map[how][]string{byDelete: {"DELETE"}, byMerge: {"DELETE"}}
-	if !p.powers.Replica { // rows that are there are updated
+	if !p.privileges.Replica { // rows that are there are updated
 		commands[byMerge] = []string{"DELETE", "UPDATE"}
 	}
 	out := map[schema.Name]string{}

@@ -241,14 +241,14 @@ func TestAPublishedTableThatOthersReference(t *testing.T) {
 	before := picture(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
-	ways := func(sql string) map[string]snapshot.Way {
+	ways := func(sql string) map[string]snapshot.Method {
 		exec(t, b.pool, sql)
 		restored, err := b.store.Restore(t.Context(), "a")
 		require.NoError(t, err)
 		require.Equal(t, before, picture(t, b.pool))
-		out := map[string]snapshot.Way{}
-		for _, w := range restored.Ways {
-			out[w.Table] = w.Way
+		out := map[string]snapshot.Method{}
+		for _, w := range restored.Methods {
+			out[w.Table] = w.Method
 		}
 		return out
 	}
@@ -386,7 +386,7 @@ func TestPublicationsOfARoleWithoutEventTriggers(t *testing.T) {
 	for _, change := range []string{`CREATE PUBLICATION p FOR TABLE log, indexed`, `ALTER PUBLICATION p ADD TABLE heap`, `ALTER PUBLICATION p SET (publish = 'insert')`,
 		`ALTER TABLE indexed REPLICA IDENTITY USING INDEX other`, `DROP PUBLICATION p`} {
 		exec(t, b.pool, change)
-		for _, w := range restore().Ways {
+		for _, w := range restore().Methods {
 			require.Contains(t, w.Why, "the schema was changed", change)
 		}
 		require.NotContains(t, waysIn(restore()), snapshot.Reloaded, change)

@@ -35,7 +35,7 @@ func (r *reactions) disable(ctx context.Context) (enable func() error, err error
 	var off, on []string
 	alter := func(prefix, kind string, t catalog.Trigger) {
 		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]
-		awake := t.Enabled == "A" || (t.Enabled == "R") == r.powers.Replica
+		awake := t.Enabled == "A" || (t.Enabled == "R") == r.privileges.Replica
 		if state == "" || !awake {
 			return
 		}
@@ -113,7 +113,7 @@ func (r *reactions) ofOthers(ctx context.Context, s loadStep) (loadStep, error) 
 // triggers are awake again.
 func (r *reactions) reacts(t catalog.Table) bool {
 	awake := func(t catalog.Trigger) bool {
-		return t.Enabled == "A" || t.Enabled == "O" && !r.powers.Replica || t.Enabled == "R" && r.powers.Replica
+		return t.Enabled == "A" || t.Enabled == "O" && !r.privileges.Replica || t.Enabled == "R" && r.privileges.Replica
 	}
 	return slices.ContainsFunc(t.Triggers, awake) || slices.ContainsFunc(t.Rules, awake) || t.Secured
 }

@@ -38,7 +38,7 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	d.setBaseline(f.closed())
 	restored.Info, restored.Duration = f.info, time.Since(began)
 	restored.count()
-	args := []any{"snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes, "way", restored.way()}
+	args := []any{"snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes, "methods", restored.methods()}
 	if why := restored.why(cfg.lang); why != "" {
 		args = append(args, "why", why)
 	}
@@ -105,7 +105,7 @@ func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why 
 	if out.Unusable != "" {
 		return restored, false, out.Unusable.Because(), nil
 	}
-	return Restored{Ways: r.waysTaken(out)}, true, track.Cause{}, nil
+	return Restored{Methods: r.methodsTaken(out)}, true, track.Cause{}, nil
 }
 
 // reloadAtMost is the share of a snapshot's rows from which on all tables are
@@ -141,7 +141,7 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return out, err
 	}
-	l := newLoader(&transaction{db: r.db, se: r.se, tx: tx, powers: r.se.powers}, &r.cfg.settings)
+	l := newLoader(&transaction{db: r.db, se: r.se, tx: tx, privileges: r.se.privileges}, &r.cfg.settings)
 	if err := l.match(ctx, r.file, r.cfg); err != nil {
 		return out, err
 	}
@@ -180,7 +180,7 @@ func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restor
 		if err != nil {
 			return err
 		}
-		restored = Restored{Differences: l.differences, Ways: waysOf(plan, why.Text(r.cfg.lang), r.cfg.lang)}
+		restored = Restored{Differences: l.differences, Methods: methodsOf(plan, why.Text(r.cfg.lang), r.cfg.lang)}
 		switch {
 		case m.Scope != nil || !r.se.tracks || len(l.differences) > 0:
 		case !t.mayMark:
@@ -197,7 +197,7 @@ func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restor
 // the next time.
 func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cause) {
 	baseline := l.sel.baseline()
-	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Reinstall, baseline.Rows = r.file.sum, r.se.serverID, l.powers.Super, r.renew || why.Reason == track.Damaged, map[schema.Name]int64{}
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Reinstall, baseline.Rows = r.file.sum, r.se.serverID, l.privileges.Super, r.renew || why.Reason == track.Damaged, map[schema.Name]int64{}
 	baseline.Untracked = untrackedTable(ctx, r.db, &r.cfg.settings)
 	for _, t := range r.file.manifest.Tables {
 		baseline.Rows[t.Name] = t.Rows
@@ -218,8 +218,8 @@ func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cau
 
 // tellUnwatched tells that no event trigger sees changes of the schema, where that is so.
 func (r *restorer) tellUnwatched(ctx context.Context) {
-	role := r.se.powers.Role
-	if r.se.powers.Super || !r.se.tracks || !r.db.notices.untold(ctx, r.cfg.logger, slog.LevelInfo, msg.NotWatched, role) {
+	role := r.se.privileges.Role
+	if r.se.privileges.Super || !r.se.tracks || !r.db.notices.untold(ctx, r.cfg.logger, slog.LevelInfo, msg.NotWatched, role) {
 		return
 	}
 	if watched, err := track.HasEventTriggers(ctx, r.se.conn); err == nil && !watched {
@@ -237,24 +237,24 @@ func (r *restorer) tellUntracked(ctx context.Context, why track.Cause, err error
 	if why.Reason == track.NoPrivileges || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
 		text += "; " + msg.TrackRights.In(r.cfg.lang)
 	}
-	r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelWarn, msg.CantTrack, reason, "role", r.se.powers.Role, "why", text)
+	r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelWarn, msg.CantTrack, reason, "role", r.se.privileges.Role, "why", text)
 }
 
 // waysTaken tells what became of each table of the snapshot.
-func (r *restorer) waysTaken(out track.Outcome) []TableWay {
+func (r *restorer) methodsTaken(out track.Outcome) []TableMethod {
 	lang := r.cfg.lang
 	by := map[schema.Name]track.Table{}
 	for _, t := range out.Tables {
 		by[t.Name] = t
 	}
 	nothing, undone := msg.WhyNothing.In(lang), msg.WhyUndone.In(lang)
-	ways := make([]TableWay, len(r.file.manifest.Tables))
+	ways := make([]TableMethod, len(r.file.manifest.Tables))
 	for i, t := range r.file.manifest.Tables {
-		w := TableWay{Table: r.file.info.Tables[i].Name, Way: Nothing, Why: nothing, Rows: t.Rows}
+		w := TableMethod{Table: r.file.info.Tables[i].Name, Method: Unchanged, Why: nothing, Rows: t.Rows}
 		if written, ok := by[t.Name]; ok && !written.Reload.IsZero() {
-			w.Way, w.Why = Reloaded, written.Reload.Text(lang)
+			w.Method, w.Why = Reloaded, written.Reload.Text(lang)
 		} else if ok {
-			w.Way, w.Why, w.Changed = Undone, undone, written.Changed
+			w.Method, w.Why, w.Changed = Undone, undone, written.Changed
 		}
 		ways[i] = w
 	}

@@ -10,59 +10,59 @@ import (
 	"github.com/groundhogdb/groundhog/internal/tally"
 )
 
-// Way is how a table came to be as the snapshot has it.
-type Way string
+// Method is how a restore brought a table back.
+type Method string
 
-// The ways.
+// The methods, the cheapest first.
 const (
-	// Nothing: nobody wrote to it since it was as the snapshot has it.
-	Nothing Way = "nothing to do"
+	// Unchanged: no session wrote to it since it was as the snapshot has it.
+	Unchanged Method = "unchanged"
 	// Undone: the journal put the changed rows back.
-	Undone Way = "undone"
+	Undone Method = "undone"
 	// Reloaded: emptied and loaded from its part of the file.
-	Reloaded Way = "reloaded"
+	Reloaded Method = "reloaded"
 	// Built: filled by the builder of [Ensure], and saved.
-	Built Way = "built"
+	Built Method = "built"
 )
 
 // Restored tells what [Restore] or [Ensure] did.
 type Restored struct {
 	Info
-	Ways        []TableWay
+	Methods     []TableMethod
 	Why         string   // why it was built, if it was
 	Differences []string // between the snapshot's schema and the database's: see [Warn]
 	Duration    time.Duration
 }
 
-// TableWay is the way that was taken for one table.
-type TableWay struct {
-	Table string // qualified: public.offices
-	Way   Way
-	Why   string // why this way
-	Rows  int64  // of the snapshot
+// TableMethod is the method that was chosen for one table.
+type TableMethod struct {
+	Table  string // qualified: public.offices
+	Method Method
+	Why    string // why this method
+	Rows   int64  // of the snapshot
 
 	// Changed is how many rows were removed or put back, if the table was undone. An
 	// updated row counts as both.
 	Changed int64
 }
 
-// byCost are the ways, the cheapest first.
-var byCost = []string{string(Nothing), string(Undone), string(Reloaded), string(Built)}
+// byCost are the methods, the cheapest first.
+var byCost = []string{string(Unchanged), string(Undone), string(Reloaded), string(Built)}
 
 // builtOf tells that a builder filled the tables.
 func builtOf(info Info, why string, began time.Time) Restored {
 	r := Restored{Info: info, Why: why, Duration: time.Since(began)}
 	for _, t := range info.Tables {
-		r.Ways = append(r.Ways, TableWay{Table: t.Name, Way: Built, Why: why, Rows: t.Rows})
+		r.Methods = append(r.Methods, TableMethod{Table: t.Name, Method: Built, Why: why, Rows: t.Rows})
 	}
 	return r
 }
 
-// tables counts them by way.
+// tables counts them by method.
 func (r Restored) tables() map[string]int {
 	count := map[string]int{}
-	for _, w := range r.Ways {
-		count[string(w.Way)]++
+	for _, w := range r.Methods {
+		count[string(w.Method)]++
 	}
 	return count
 }
@@ -70,8 +70,8 @@ func (r Restored) tables() map[string]int {
 // count adds the restore to those of the process.
 func (r Restored) count() { tally.Add(byCost, r.tables(), r.reasons(), r.Duration) }
 
-// way sums the ways up.
-func (r Restored) way() string {
+// methods sums the methods up.
+func (r Restored) methods() string {
 	count := r.tables()
 	var out []string
 	for _, way := range byCost {
@@ -93,8 +93,8 @@ const (
 func (r Restored) why(lang msg.Lang) string {
 	var reasons []string
 	tables := map[string][]string{}
-	for _, w := range r.Ways {
-		if w.Way != Reloaded {
+	for _, w := range r.Methods {
+		if w.Method != Reloaded {
 			continue
 		}
 		if tables[w.Why] == nil {
@@ -120,8 +120,8 @@ func (r Restored) why(lang msg.Lang) string {
 // reasons counts the tables that were loaded by the reason.
 func (r Restored) reasons() map[string]int {
 	count := map[string]int{}
-	for _, w := range r.Ways {
-		if w.Way == Reloaded {
+	for _, w := range r.Methods {
+		if w.Method == Reloaded {
 			count[shortened(w.Why)]++
 		}
 	}

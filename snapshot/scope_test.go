@@ -111,8 +111,8 @@ func TestRowsInScopeAreRestoredAndOthersAreNot(t *testing.T) {
 			UPDATE part SET test = false, id = 7 WHERE test; INSERT INTO part VALUES (2, true, 'new'), (2, false, 'real 2')`)
 		restored, err := b.store.Restore(ctx, "a")
 		require.NoError(t, err)
-		require.Equal(t, snapshot.Reloaded, restored.Ways[0].Way)
-		require.Contains(t, restored.Ways[0].Why, "in scope")
+		require.Equal(t, snapshot.Reloaded, restored.Methods[0].Method)
+		require.Contains(t, restored.Methods[0].Why, "in scope")
 		require.Equal(t, `(1,real,jp,f) (2,"test 1",jp,t) (3,"test 2",de,t) (5,"new real",,f)`, text(t, b.pool, `SELECT * FROM office`))
 		require.Equal(t, `(1,1,,"really real","REALLY REAL",) (2,2,,boss,BOSS,t) (3,2,2,below,BELOW,t) (4,3,2,other,OTHER,t) (6,1,,"new real","NEW REAL",f)`,
 			text(t, b.pool, `SELECT * FROM staff`))

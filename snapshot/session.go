@@ -23,7 +23,7 @@ import (
 // session is a connection of our own, set up to change the database.
 type session struct {
 	conn     *pgx.Conn
-	powers   catalog.Privileges
+	privileges   catalog.Privileges
 	tracks   bool   // what is written can be tracked
 	serverID string // see track.ServerID
 	path     string // the search path that it was given; none: that with which it began
@@ -42,13 +42,13 @@ func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session,
 		return nil, err
 	}
 	se := &session{conn: conn, untracked: track.NoPrivileges.Because()}
-	if se.powers, err = catalog.ReadPrivileges(ctx, conn); err != nil {
+	if se.privileges, err = catalog.ReadPrivileges(ctx, conn); err != nil {
 		return nil, err
 	}
-	if err := cfg.writable(se.powers); err != nil {
+	if err := cfg.writable(se.privileges); err != nil {
 		return nil, err
 	}
-	if !se.powers.Replica {
+	if !se.privileges.Replica {
 		return se, nil
 	}
 	se.serverID, err = track.ServerID(ctx, conn)
@@ -85,7 +85,7 @@ func (se *session) usable() bool {
 
 // guard refuses a database that is not for tests.
 func (se *session) guard(cfg *settings) error {
-	return guard.Check(se.powers.Database, cfg.allowed, cfg.lang)
+	return guard.Check(se.privileges.Database, cfg.allowed, cfg.lang)
 }
 
 // setPath gives the session a search path; an empty one stands for that with which

@@ -132,7 +132,7 @@ func TestSubscribersFollow(t *testing.T) {
 				}
 				s.equal(t, "what a test does")
 			}
-			restore := func(after string) []snapshot.Way {
+			restore := func(after string) []snapshot.Method {
 				t.Helper()
 				restored, err := s.store.Restore(t.Context(), "a")
 				require.NoError(t, err, after)

@@ -16,7 +16,7 @@ type transaction struct {
 	db      *database
 	se      *session
 	tx      pgx.Tx
-	powers  catalog.Privileges
+	privileges  catalog.Privileges
 	mayMark bool // at its end, what is there may be made the baseline
 }
 
@@ -30,7 +30,7 @@ func change(ctx context.Context, d *database, cfg *settings, se *session, f func
 	}
 	defer tx.Rollback(ctx)
 	t := &transaction{db: d, se: se, tx: tx}
-	if t.powers, err = cfg.guarded(ctx, tx); err != nil {
+	if t.privileges, err = cfg.guarded(ctx, tx); err != nil {
 		return err
 	}
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {

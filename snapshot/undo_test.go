@@ -35,7 +35,7 @@ func cond[T any](ok bool, a, b T) T {
 }
 
 // undone is the way back from changes for the role.
-func undone(t testing.TB, pool *pgxpool.Pool) snapshot.Way {
+func undone(t testing.TB, pool *pgxpool.Pool) snapshot.Method {
 	return cond(isSuperuser(t, pool), snapshot.Undone, snapshot.Reloaded)
 }
 
@@ -47,13 +47,13 @@ func ask(t testing.TB, pool *pgxpool.Pool, sql string) (value string) {
 }
 
 // restored restores, requires that the database is as it was, and returns by table.
-func (b bundle) restored(t testing.TB, baseline map[string]string, opts ...snapshot.RestoreOption) map[string]snapshot.TableWay {
+func (b bundle) restored(t testing.TB, baseline map[string]string, opts ...snapshot.RestoreOption) map[string]snapshot.TableMethod {
 	t.Helper()
 	restored, err := b.store.Restore(t.Context(), "a", opts...)
 	require.NoError(t, err)
 	require.Equal(t, baseline, state(t, b.pool))
-	ways := map[string]snapshot.TableWay{}
-	for _, w := range restored.Ways {
+	ways := map[string]snapshot.TableMethod{}
+	for _, w := range restored.Methods {
 		ways[w.Table] = w
 	}
 	return ways
@@ -64,30 +64,30 @@ func TestARestoreTakesTheCheapestWay(t *testing.T) {
 	b, baseline := setupTracked(t)
 
 	ways := b.restored(t, baseline)
-	require.Equal(t, snapshot.Nothing, ways["public.author"].Way)
-	require.Equal(t, snapshot.Nothing, ways["public.book"].Way)
+	require.Equal(t, snapshot.Unchanged, ways["public.author"].Method)
+	require.Equal(t, snapshot.Unchanged, ways["public.book"].Method)
 
 	exec(t, b.pool, `UPDATE author SET name = 'changed' WHERE id = 1; SELECT nextval('author_id_seq')`)
 	ways = b.restored(t, baseline)
-	require.Equal(t, snapshot.Undone, ways["public.author"].Way)
+	require.Equal(t, snapshot.Undone, ways["public.author"].Method)
 	require.EqualValues(t, 2, ways["public.author"].Changed, "removed and put back")
-	require.Equal(t, snapshot.Nothing, ways["public.book"].Way)
+	require.Equal(t, snapshot.Unchanged, ways["public.book"].Method)
 
 	exec(t, b.pool, `SELECT nextval('book_id_seq')`)
 	ways = b.restored(t, baseline)
-	require.Equal(t, snapshot.Nothing, ways["public.author"].Way)
+	require.Equal(t, snapshot.Unchanged, ways["public.author"].Method)
 
 	exec(t, b.pool, `UPDATE author SET name = 'changed' WHERE id = 1; TRUNCATE book`)
 	ways = b.restored(t, baseline)
-	require.Equal(t, snapshot.Undone, ways["public.author"].Way)
-	require.Equal(t, snapshot.Reloaded, ways["public.book"].Way)
+	require.Equal(t, snapshot.Undone, ways["public.author"].Method)
+	require.Equal(t, snapshot.Reloaded, ways["public.book"].Method)
 	require.Contains(t, ways["public.book"].Why, "truncated")
 
 	exec(t, b.pool, `CREATE TABLE passing (id int); DROP TABLE passing`)
 	ways = b.restored(t, baseline)
-	require.Equal(t, snapshot.Reloaded, ways["public.author"].Way)
+	require.Equal(t, snapshot.Reloaded, ways["public.author"].Method)
 	require.Contains(t, ways["public.author"].Why, "schema")
-	require.Equal(t, snapshot.Nothing, b.restored(t, baseline)["public.author"].Way)
+	require.Equal(t, snapshot.Unchanged, b.restored(t, baseline)["public.author"].Method)
 }
 
 func TestAChangedSchemaIsExplainedAlsoWhenTracked(t *testing.T) {
@@ -149,7 +149,7 @@ func TestWritersInFlightAreNamedOrEnded(t *testing.T) {
 	require.ErrorContains(t, err, "UPDATE author")
 	require.Contains(t, err.Error(), "TerminateBlockers")
 	began := time.Now()
-	require.Equal(t, snapshot.Nothing, b.restored(t, baseline, snapshot.TerminateBlockers())["public.author"].Way)
+	require.Equal(t, snapshot.Unchanged, b.restored(t, baseline, snapshot.TerminateBlockers())["public.author"].Method)
 	require.Less(t, time.Since(began), 5*time.Second)
 	require.Error(t, idle.Ping(ctx))
 }
@@ -176,8 +176,8 @@ func TestUntrackLeavesNothing(t *testing.T) {
 	require.NoError(t, b.store.Untrack(t.Context()), "again")
 	require.Equal(t, "0", ask(t, b.pool, `SELECT (SELECT count(*) FROM pg_namespace WHERE nspname = 'groundhog')
 		+ (SELECT count(*) FROM pg_trigger WHERE tgname LIKE '%groundhog%') + (SELECT count(*) FROM pg_event_trigger WHERE evtname LIKE 'groundhog%')`))
-	require.Equal(t, snapshot.Reloaded, b.restored(t, baseline)["public.book"].Way)
-	require.Equal(t, snapshot.Nothing, b.restored(t, baseline)["public.book"].Way)
+	require.Equal(t, snapshot.Reloaded, b.restored(t, baseline)["public.book"].Method)
+	require.Equal(t, snapshot.Unchanged, b.restored(t, baseline)["public.book"].Method)
 }
 
 // TestAnUndoThatFails as none should: then all is loaded, and the reason told.
@@ -188,11 +188,11 @@ func TestAnUndoThatFails(t *testing.T) {
 	for range 2 {
 		exec(t, b.pool, `UPDATE author SET name = 'x' WHERE id = 2; INSERT INTO `+journal+` SELECT 'v', * FROM author WHERE id = 1`)
 		way := b.restored(t, baseline)["public.author"]
-		require.Equal(t, snapshot.Reloaded, way.Way)
+		require.Equal(t, snapshot.Reloaded, way.Method)
 		require.Contains(t, way.Why, "duplicate key")
 	}
 	exec(t, b.pool, `UPDATE author SET name = 'x' WHERE id = 2`)
-	require.Equal(t, snapshot.Undone, b.restored(t, baseline)["public.author"].Way)
+	require.Equal(t, snapshot.Undone, b.restored(t, baseline)["public.author"].Method)
 }
 
 func TestALaterVersionIsLeftAlone(t *testing.T) {
@@ -201,7 +201,7 @@ func TestALaterVersionIsLeftAlone(t *testing.T) {
 	exec(t, b.pool, `UPDATE groundhog.state SET version = version + 1`)
 	for range 2 {
 		exec(t, b.pool, `UPDATE author SET name = 'x'`)
-		require.Equal(t, snapshot.Reloaded, b.restored(t, baseline)["public.author"].Way)
+		require.Equal(t, snapshot.Reloaded, b.restored(t, baseline)["public.author"].Method)
 	}
 	require.NotEqual(t, "0", ask(t, b.pool, `SELECT count(*) FROM groundhog.touched`), "what we loaded is in its journal")
 	require.NoError(t, b.store.Untrack(t.Context()))
@@ -237,11 +237,11 @@ func TestTrackedWithoutSuperuser(t *testing.T) {
 	_, err = store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	baseline := state(t, b.pool)
-	require.Equal(t, snapshot.Nothing, own.restored(t, baseline)["public.author"].Way)
+	require.Equal(t, snapshot.Unchanged, own.restored(t, baseline)["public.author"].Method)
 	for _, sql := range []string{`DELETE FROM book; UPDATE author SET name = 'x'`, `VACUUM FULL author`, `ANALYZE`, `REINDEX TABLE author`} {
 		exec(t, b.pool, sql)
 	}
-	require.Equal(t, snapshot.Undone, own.restored(t, baseline)["public.author"].Way)
+	require.Equal(t, snapshot.Undone, own.restored(t, baseline)["public.author"].Method)
 	for _, sql := range []string{
 		`CREATE TABLE passing (id int); DROP TABLE passing; CREATE INDEX passing ON book (id)`,
 		`DROP INDEX passing`,
@@ -251,8 +251,8 @@ func TestTrackedWithoutSuperuser(t *testing.T) {
 	} {
 		exec(t, b.pool, sql)
 		baseline = state(t, b.pool)
-		require.Equal(t, snapshot.Reloaded, own.restored(t, baseline)["public.author"].Way, sql)
-		require.Equal(t, snapshot.Nothing, own.restored(t, baseline)["public.author"].Way, sql)
+		require.Equal(t, snapshot.Reloaded, own.restored(t, baseline)["public.author"].Method, sql)
+		require.Equal(t, snapshot.Unchanged, own.restored(t, baseline)["public.author"].Method, sql)
 	}
 }
 
@@ -265,18 +265,18 @@ func TestWhatWasCreatedIsTheBaseline(t *testing.T) {
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	baseline := state(t, b.pool)
-	require.Equal(t, snapshot.Nothing, b.restored(t, baseline)["public.author"].Way)
+	require.Equal(t, snapshot.Unchanged, b.restored(t, baseline)["public.author"].Method)
 	exec(t, b.pool, `INSERT INTO author (name) VALUES ('x')`)
 	ways := b.restored(t, baseline)
-	require.Equal(t, snapshot.Undone, ways["public.author"].Way)
-	require.Equal(t, snapshot.Nothing, ways["public.book"].Way)
+	require.Equal(t, snapshot.Undone, ways["public.author"].Method)
+	require.Equal(t, snapshot.Unchanged, ways["public.book"].Method)
 
 	exec(t, b.pool, `INSERT INTO author (name) VALUES ('kept')`)
 	baseline = state(t, b.pool)
 	_, err = b.store.Create(t.Context(), "a", snapshot.Replace())
 	require.NoError(t, err)
 	exec(t, b.pool, `DELETE FROM book; UPDATE author SET name = 'y'`)
-	require.Equal(t, snapshot.Undone, b.restored(t, baseline)["public.author"].Way)
+	require.Equal(t, snapshot.Undone, b.restored(t, baseline)["public.author"].Method)
 
 	_, err = b.store.Ensure(t.Context(), "built", func(ctx context.Context) error {
 		_, err := b.pool.Exec(ctx, `INSERT INTO author (name) SELECT 'built' FROM generate_series(1, 10)`)
@@ -287,7 +287,7 @@ func TestWhatWasCreatedIsTheBaseline(t *testing.T) {
 	exec(t, b.pool, `DELETE FROM author WHERE name = 'built'`)
 	restored, err := b.store.Restore(t.Context(), "built")
 	require.NoError(t, err)
-	require.Equal(t, snapshot.Undone, restored.Ways[0].Way)
+	require.Equal(t, snapshot.Undone, restored.Methods[0].Method)
 	require.Equal(t, baseline, state(t, b.pool))
 }
 
@@ -305,7 +305,7 @@ func TestCreateDoesNotWaitForWriters(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit(t.Context()))
 	baseline["author_id_seq"] = ask(t, b.pool, `SELECT last_value || ' ' || is_called FROM author_id_seq`) // sequences know no transactions
-	require.Equal(t, snapshot.Reloaded, b.restored(t, baseline)["public.author"].Way)
+	require.Equal(t, snapshot.Reloaded, b.restored(t, baseline)["public.author"].Method)
 }
 
 // TestTrackingIsInNobodysWay: what a test may do to its schema it may do to a
@@ -325,8 +325,8 @@ func TestTrackingIsInNobodysWay(t *testing.T) {
 	write := `UPDATE t SET id = id + 10, v = 'x', m = NULL, p = NULL; DELETE FROM t WHERE id > 13; INSERT INTO t (id, p) VALUES (3, ('2024-12-31', 1)); DELETE FROM k WHERE c = 'a'; INSERT INTO k VALUES ('sad', 'a', 'again')`
 	exec(t, b.pool, `SET datestyle = 'German'; `+write+`; RESET datestyle`)
 	ways := b.restored(t, baseline)
-	require.Equal(t, snapshot.Undone, ways["public.t"].Way, ways["public.t"].Why)
-	require.Equal(t, snapshot.Undone, ways["public.k"].Way, ways["public.k"].Why)
+	require.Equal(t, snapshot.Undone, ways["public.t"].Method, ways["public.t"].Why)
+	require.Equal(t, snapshot.Undone, ways["public.k"].Method, ways["public.k"].Why)
 	for _, sql := range []string{
 		`ALTER TABLE t RENAME COLUMN v TO w`,
 		`ALTER TABLE t RENAME COLUMN id TO key`,

@@ -40,11 +40,11 @@ const wideRows = `INSERT INTO wide (id, c1599) VALUES (1, 1), (2, 2); INSERT INT
 	INSERT INTO small (v, wide) SELECT 'v', 1 + i % 2 FROM generate_series(1, 100) i`
 
 // waysOf tells of each table by which way it was brought back.
-func waysOf(r snapshot.Restored) map[string]string {
+func methodsOf(r snapshot.Restored) map[string]string {
 	out := map[string]string{}
-	for _, w := range r.Ways {
-		out[strings.TrimPrefix(w.Table, "public.")] = string(w.Way)
-		if w.Way == snapshot.Reloaded {
+	for _, w := range r.Methods {
+		out[strings.TrimPrefix(w.Table, "public.")] = string(w.Method)
+		if w.Method == snapshot.Reloaded {
 			out[strings.TrimPrefix(w.Table, "public.")] += ": " + w.Why
 		}
 	}
@@ -83,11 +83,11 @@ func TestATableThatCantBeTrackedEndsNothing(t *testing.T) {
 		restored, err := store.Restore(ctx, "a")
 		require.NoError(t, err)
 		require.Equal(t, before, state(t, b.pool), c.change)
-		ways := waysOf(restored)
+		ways := methodsOf(restored)
 		for _, table := range []string{"wide", "parts", "brim", "small", "big"} {
 			want := c.want[table]
 			if want == "" {
-				want = "nothing to do"
+				want = "unchanged"
 			}
 			if want == "reloaded" { // whatever is told of two reasons
 				want = ways[table]
@@ -186,16 +186,16 @@ func TestATableThatTheServerRefusesToTrack(t *testing.T) {
 	require.NoError(t, err)
 	for range 2 {
 		for _, c := range []struct{ change, refused, t3, t4 string }{
-			{`SELECT`, "nothing to do", "nothing to do", "nothing to do"},
-			{`UPDATE t3 SET v = 'x' WHERE id = 1`, "nothing to do", "undone", "nothing to do"},
-			{`UPDATE refused SET v = NULL; DELETE FROM t4 WHERE id = 1`, `reloaded: its rows can't be tracked: permission denied for type macaddr`, "nothing to do", "undone"},
+			{`SELECT`, "unchanged", "unchanged", "unchanged"},
+			{`UPDATE t3 SET v = 'x' WHERE id = 1`, "unchanged", "undone", "unchanged"},
+			{`UPDATE refused SET v = NULL; DELETE FROM t4 WHERE id = 1`, `reloaded: its rows can't be tracked: permission denied for type macaddr`, "unchanged", "undone"},
 		} {
 			exec(t, pool, c.change)
 			restored, err := store.Restore(ctx, "a")
 			require.NoError(t, err)
 			require.Equal(t, before, state(t, pool), c.change)
-			ways := waysOf(restored)
-			require.Equal(t, []string{c.refused, c.t3, c.t4, "nothing to do"}, []string{ways["refused"], ways["t3"], ways["t4"], ways["t5"]}, c.change)
+			ways := methodsOf(restored)
+			require.Equal(t, []string{c.refused, c.t3, c.t4, "unchanged"}, []string{ways["refused"], ways["t3"], ways["t4"], ways["t5"]}, c.change)
 		}
 		exec(t, admin.pool, `CREATE TABLE passing (); DROP TABLE passing`) // all is made again
 		_, err = store.Restore(ctx, "a")
@@ -221,11 +221,11 @@ func TestAPartitionOfATableThatIsNotTracked(t *testing.T) {
 		change, other string
 		tables        int
 	}{
-		{`INSERT INTO root VALUES (3, 'new')`, "nothing to do", 1},
-		{`SELECT`, "nothing to do", 0},
+		{`INSERT INTO root VALUES (3, 'new')`, "unchanged", 1},
+		{`SELECT`, "unchanged", 0},
 		{`DELETE FROM root WHERE id = 1; UPDATE other SET v = 'x' WHERE id = 1`, "undone", 2},
-		{`UPDATE leaf SET id = 7 WHERE id = 1`, "nothing to do", 1},
-		{`UPDATE root SET v = 'x'`, "nothing to do", 1},
+		{`UPDATE leaf SET id = 7 WHERE id = 1`, "unchanged", 1},
+		{`UPDATE root SET v = 'x'`, "unchanged", 1},
 	} {
 		exec(t, b.pool, c.change)
 		set, err := b.store.Changes(ctx)
@@ -234,6 +234,6 @@ func TestAPartitionOfATableThatIsNotTracked(t *testing.T) {
 		restored, err := b.store.Restore(ctx, "a")
 		require.NoError(t, err)
 		require.Equal(t, before, state(t, b.pool), c.change)
-		require.Equal(t, map[string]string{"leaf": "reloaded: it is a partition of a table that is not tracked", "other": c.other}, waysOf(restored), c.change)
+		require.Equal(t, map[string]string{"leaf": "reloaded: it is a partition of a table that is not tracked", "other": c.other}, methodsOf(restored), c.change)
 	}
 }

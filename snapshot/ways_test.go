@@ -37,15 +37,15 @@ const shelfSchema = `
 var waysBack = []struct {
 	name   string
 	change string
-	want   []snapshot.Way // of author, book and tag, for a role that may have a journal
+	want   []snapshot.Method // of author, book and tag, for a role that may have a journal
 }{
-	{"nothing", `SELECT`, []snapshot.Way{snapshot.Nothing, snapshot.Nothing, snapshot.Nothing}},
+	{"nothing", `SELECT`, []snapshot.Method{snapshot.Unchanged, snapshot.Unchanged, snapshot.Unchanged}},
 	{"undone", `UPDATE author SET name = 'x' WHERE id % 9 = 0; DELETE FROM author WHERE id % 50 = 0; INSERT INTO author (name) SELECT 'new' FROM generate_series(1, 200)`,
-		[]snapshot.Way{snapshot.Undone, snapshot.Undone, snapshot.Nothing}},
+		[]snapshot.Method{snapshot.Undone, snapshot.Undone, snapshot.Unchanged}},
 	{"partly", `UPDATE book SET title = 'x' WHERE id % 9 = 0; TRUNCATE tag; INSERT INTO tag VALUES (1, 'x')`,
-		[]snapshot.Way{snapshot.Nothing, snapshot.Undone, snapshot.Reloaded}},
+		[]snapshot.Method{snapshot.Unchanged, snapshot.Undone, snapshot.Reloaded}},
 	{"reloaded", `UPDATE book SET title = 'x'; CREATE TABLE passing (id int); DROP TABLE passing; SELECT nextval('book_id_seq')`,
-		[]snapshot.Way{snapshot.Reloaded, snapshot.Reloaded, snapshot.Reloaded}},
+		[]snapshot.Method{snapshot.Reloaded, snapshot.Reloaded, snapshot.Reloaded}},
 }
 
 // shelf is a database with a snapshot "a".
@@ -133,8 +133,8 @@ func TestFaultsByEachWay(t *testing.T) {
 			exec(t, b.pool, way.change)
 			restored, err := b.store.Restore(t.Context(), "a")
 			require.NoError(t, err)
-			for i, w := range restored.Ways {
-				require.Equal(t, cond(isSuperuser(t, b.pool), way.want[i], snapshot.Reloaded), w.Way, w.Table)
+			for i, w := range restored.Methods {
+				require.Equal(t, cond(isSuperuser(t, b.pool), way.want[i], snapshot.Reloaded), w.Method, w.Table)
 			}
 			usual := s.usual(t, way.change)
 

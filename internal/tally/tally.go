@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Way is a way in which tables were brought back.
-type Way struct {
+// Method is a way in which tables were brought back.
+type Method struct {
 	Name     string
 	Tables   int
-	Restores int           // for which it was the way that cost most
+	Restores int           // for which it was the method that cost most
 	Spent    time.Duration // in these
 }
 
@@ -32,42 +32,42 @@ type Clones struct {
 
 var (
 	mu      sync.Mutex
-	ways    []Way
+	methods []Method
 	reasons = map[string]int{} // to load, of tables
 	clones  Clones
 	drops   = map[string]int{} // by reason
 )
 
-// Add counts a restore: the tables by way, the cheapest way first, those that were
+// Add counts a restore: the tables by method, the cheapest method first, those that were
 // loaded by the reason, and the time it took.
 func Add(order []string, tables, why map[string]int, spent time.Duration) {
 	mu.Lock()
 	defer mu.Unlock()
 	most := -1
 	for _, name := range order {
-		i := slices.IndexFunc(ways, func(w Way) bool { return w.Name == name })
+		i := slices.IndexFunc(methods, func(w Method) bool { return w.Name == name })
 		if i < 0 {
-			i, ways = len(ways), append(ways, Way{Name: name})
+			i, methods = len(methods), append(methods, Method{Name: name})
 		}
 		if tables[name] > 0 {
-			ways[i].Tables += tables[name]
+			methods[i].Tables += tables[name]
 			most = i
 		}
 	}
 	if most >= 0 {
-		ways[most].Restores++
-		ways[most].Spent += spent
+		methods[most].Restores++
+		methods[most].Spent += spent
 	}
 	for text, n := range why {
 		reasons[text] += n
 	}
 }
 
-// Ways returns those that were taken, the cheapest first.
-func Ways() []Way {
+// Methods returns those that were taken, the cheapest first.
+func Methods() []Method {
 	mu.Lock()
 	defer mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(ways), func(w Way) bool { return w.Tables == 0 })
+	return slices.DeleteFunc(slices.Clone(methods), func(w Method) bool { return w.Tables == 0 })
 }
 
 // Reasons returns why tables were loaded, the most frequent first.
