@@ -26,6 +26,10 @@ var (
 	ErrInvalidArgument = errs.ErrInvalidArgument
 	ErrUnsafeDatabase  = errs.ErrUnsafeDatabase
 	ErrConnection      = errs.ErrConnection
+	ErrPermission      = errs.ErrPermission
+	ErrConflict        = errs.ErrConflict
+	ErrUnsupported     = errs.ErrUnsupported
+	ErrSetup           = errs.ErrSetup
 )
 
 // explain gives an error of an operation on a snapshot its class and says what

@@ -33,6 +33,10 @@ var classes = []class{
 	{"ErrDiskSpace", "A disk is full, or has not the room that is needed: the snapshots' folder, the cache, or the server's disk. What was there before is as it was.", "Make room, or name another folder (`WithDir`, `GROUNDHOG_DIR`, `TMPDIR`)."},
 	{"ErrLocked", "Somebody else holds what is needed, for longer than the limit. The text names them: process, application, state, statement, since when.", "End what is in the way, close transactions before the test ends, or use `TerminateBlockers()`; tests that run at the same time need a `Clone` each."},
 	{"ErrConnection", "The server does not answer, or the connection was lost and could not be made again.", "See whether the server runs and has free connections. Passwords are never in the text."},
+	{"ErrPermission", "The role lacks a privilege, or the process may not read or write a file.", "Grant what the text names, or connect as another role. groundhog needs no superuser."},
+	{"ErrConflict", "What is in the database does not go together with what would be written: rows outside the scope reference rows that the snapshot lacks, or triggers change or drop rows while they are loaded. Nothing was changed.", "Widen the scope, disable what the text names in the test database, or begin with a new database."},
+	{"ErrUnsupported", "The database has something that a snapshot cannot hold.", "Remove it in the test database, as the text says."},
+	{"ErrSetup", "What the caller gave to set up a database failed: a builder, a migration, or the SQL of a schema. The cause stands after the text, and `errors.Is` finds it.", "Correct the function or the SQL."},
 	{"ErrCommitUnknown", "The connection was lost in the middle of a COMMIT, and nobody can tell whether the rows are stored.", "Look at the table, or begin with a new database."},
 }
 
@@ -85,10 +89,15 @@ func errorsPage(t *testing.T) string {
 			errorTypes(t, &types)
 		}
 	}
-	for _, name := range declared(sources(t, "../errs")[0], "Err") {
-		require.True(t, slices.ContainsFunc(classes, func(c class) bool { return c.name == name }), "%s has no entry in this page", name)
-		require.NotEmpty(t, exported[name], "no package exports %s", name)
+	known := 0
+	for _, file := range sources(t, "../errs") {
+		for _, name := range declared(file, "Err") {
+			known++
+			require.True(t, slices.ContainsFunc(classes, func(c class) bool { return c.name == name }), "%s has no entry in this page", name)
+			require.NotEmpty(t, exported[name], "no package exports %s", name)
+		}
 	}
+	require.Len(t, classes, known)
 
 	var out strings.Builder
 	out.WriteString(`# Errors
