@@ -100,7 +100,7 @@ func (c ChangeSet) text(most int, cut bool) string {
 		out = append(out, aligned(rows, cut)...)
 	}
 	if left > 0 {
-		out = append(out, msg.MoreRows.In("", left))
+		out = append(out, msg.MoreRows.In("", msg.Count(left)))
 	}
 	return strings.Join(out, "\n")
 }
@@ -211,7 +211,7 @@ func lineDiff(want, got string) string {
 	var out []string
 	for i, d := range found {
 		if i == 2*shownRows {
-			out = append(out, msg.MoreRows.In("", len(found)-i))
+			out = append(out, msg.MoreRows.In("", msg.Count(len(found)-i)))
 			break
 		}
 		out = append(out, d.text)

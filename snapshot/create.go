@@ -516,7 +516,7 @@ func (v *saver) checkRoom() (size int64, err error) {
 	}
 	free, known := freeRoom(v.cfg.dir)
 	if known && need > free {
-		return 0, errs.New(ErrDiskSpace, msg.DiskTooSmall.In(v.cfg.lang, v.cfg.dir, need, free), nil)
+		return 0, errs.New(ErrDiskSpace, msg.DiskTooSmall.In(v.cfg.lang, v.cfg.dir, msg.Count(need), msg.Count(free)), nil)
 	}
 	return size, nil
 }
@@ -532,7 +532,7 @@ func (v *saver) full(err error) error {
 		written = v.file.Size()
 	}
 	free, _ := freeRoom(v.cfg.dir)
-	return errs.New(ErrDiskSpace, msg.DiskRanOut.In(v.cfg.lang, v.cfg.dir, written, free), err)
+	return errs.New(ErrDiskSpace, msg.DiskRanOut.In(v.cfg.lang, v.cfg.dir, msg.Count(written), msg.Count(free)), err)
 }
 
 // copyOut is the statement that reads a table's own rows in the order of its

@@ -92,9 +92,9 @@ func (l *loader) checkForeignKey(fk catalog.ForeignKey) error {
 	}
 	table, target, columns := fk.Table.String(), fk.Target.String(), strings.Join(fk.Columns, ", ")
 	if l.leadsOutside(fk) {
-		return errs.New(nil, msg.ForeignKeyOutside.In(l.cfg.lang, table, rows, target, fk.Name, columns, *first), nil)
+		return errs.New(nil, msg.ForeignKeyOutside.In(l.cfg.lang, table, msg.Count(rows), target, fk.Name, columns, *first), nil)
 	}
-	return errs.New(nil, msg.ForeignKeyBroken.In(l.cfg.lang, table, rows, target, fk.Name, columns, *first), nil)
+	return errs.New(nil, msg.ForeignKeyBroken.In(l.cfg.lang, table, msg.Count(rows), target, fk.Name, columns, *first), nil)
 }
 
 // only quotes a table for a statement on its own rows; a partitioned one has none

@@ -52,12 +52,10 @@ const (
 // String describes it for people, in the language that GROUNDHOG_LANG names.
 func (o Outside) String() string {
 	why := string(o.Why)
-	if text, ok := msg.OutsideWhy[why]; ok {
-		var args []any
-		if o.Extension != "" {
-			args = append(args, o.Extension)
-		}
-		why = text.In("", args...)
+	if text, ok := msg.OutsideOf[why]; ok {
+		why = text.In("", o.Extension)
+	} else if text, ok := msg.OutsideWhy[why]; ok {
+		why = text.In("")
 	}
 	return fmt.Sprintf("%s %s (%s)", o.Kind, o.Name, why)
 }
@@ -211,7 +209,7 @@ func (l *loader) beforeExtensions(m *snapfile.Manifest) string {
 	}
 	for _, t := range slices.Concat(l.sel.Tables, l.sel.Beside) {
 		if _, saved := l.saved[t.Name]; t.Extension != "" && !saved {
-			return msg.BeforeExtensions.In(l.cfg.lang, snapfile.Extensions)
+			return msg.BeforeExtensions.In(l.cfg.lang, msg.Count(snapfile.Extensions))
 		}
 	}
 	return ""

@@ -206,5 +206,5 @@ func (l *loader) mayChange() error {
 
 // rowsMissing says that the server took fewer rows than the snapshot has.
 func (l *loader) rowsMissing(t snapfile.Table, got int64) error {
-	return errs.New(nil, msg.RowsMissing.In(l.cfg.lang, t.Name.String(), t.Rows, got), nil)
+	return errs.New(nil, msg.RowsMissing.In(l.cfg.lang, t.Name.String(), msg.Count(t.Rows), msg.Count(got)), nil)
 }

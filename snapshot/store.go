@@ -367,7 +367,7 @@ func (c *storeConfig) guarded(ctx context.Context, q catalog.Querier) (catalog.P
 		return powers, err
 	}
 	if powers.Objects > 0 {
-		return powers, errs.New(nil, msg.LargeObjects.In(c.lang, powers.Objects), nil)
+		return powers, errs.New(nil, msg.LargeObjects.In(c.lang, msg.Count(powers.Objects)), nil)
 	}
 	return powers, nil
 }

@@ -55,7 +55,7 @@ type Policy struct {
 func (p *Policy) Set(attempts int, waits []time.Duration, faults *option.Faults) {
 	valid := true
 	if attempts < 1 {
-		faults.Add(msg.RetryAttempts, attempts)
+		faults.Add(msg.RetryAttempts, msg.Count(attempts))
 		valid = false
 	}
 	for _, wait := range waits {
@@ -116,9 +116,9 @@ func (p Policy) Do(ctx context.Context, work func(context.Context) error) error 
 	case err == nil || tried == 0:
 		return err
 	case ctx.Err() != nil && fault(last):
-		return &gaveUp{text: msg.RetryEnded.In(p.Lang, tried), causes: []error{last, context.Cause(ctx)}}
+		return &gaveUp{text: msg.RetryEnded.In(p.Lang, msg.Count(tried)), causes: []error{last, context.Cause(ctx)}}
 	case tried > 1:
-		return &gaveUp{text: msg.RetryGivenUp.In(p.Lang, tried), causes: []error{last}}
+		return &gaveUp{text: msg.RetryGivenUp.In(p.Lang, msg.Count(tried)), causes: []error{last}}
 	}
 	return last
 }
