@@ -6,9 +6,9 @@ import (
 	"go/constant"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -32,13 +32,15 @@ var linux = build{"linux", ""}
 type code struct {
 	fset     *token.FileSet
 	packages []*packages.Package
+	root     string     // the path of go.mod
 	info     types.Info // of all files
 
 	texts    map[*types.Var][2]string      // English and Japanese, of variables of the catalogue
 	sources  map[types.Object][]ast.Expr   // what a variable or field is set to, or a function returns
 	params   map[*types.Var]param          // of functions
 	literals map[types.Object]*ast.FuncLit // functions in local variables
-	within   map[*ast.CallExpr]ast.Node    // the function that a call is in: *ast.FuncDecl or *ast.FuncLit
+	unset    map[types.Object]bool         // variables that are declared without a value
+	callers  map[any][]*ast.CallExpr       // by what they call
 }
 
 // param is a parameter's place: the function's object, or its literal.
@@ -66,44 +68,44 @@ func read(b build) (*code, error) {
 			Selections: map[*ast.SelectorExpr]*types.Selection{},
 		},
 		texts: map[*types.Var][2]string{}, sources: map[types.Object][]ast.Expr{}, params: map[*types.Var]param{},
-		literals: map[types.Object]*ast.FuncLit{}, within: map[*ast.CallExpr]ast.Node{},
+		literals: map[types.Object]*ast.FuncLit{}, unset: map[types.Object]bool{}, callers: map[any][]*ast.CallExpr{},
 	}
 	var err error
 	c.packages, err = packages.Load(&packages.Config{
-		Mode: packages.LoadSyntax, Fset: c.fset, Dir: "../..", BuildFlags: []string{"-tags=" + b.tags},
+		Mode: packages.LoadSyntax | packages.NeedModule, Fset: c.fset, Dir: "../..", BuildFlags: []string{"-tags=" + b.tags},
 		Env: append(os.Environ(), "GOOS="+b.system, "CGO_ENABLED=0"),
 	}, modulePath+"/...")
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range c.packages {
+		c.root = p.Module.GoMod
 		if len(p.Errors) > 0 {
 			return nil, fmt.Errorf("%s: %v", p.PkgPath, p.Errors)
 		}
-		merge(c.info.Types, p.TypesInfo.Types)
-		merge(c.info.Defs, p.TypesInfo.Defs)
-		merge(c.info.Uses, p.TypesInfo.Uses)
-		merge(c.info.Selections, p.TypesInfo.Selections)
+		maps.Copy(c.info.Types, p.TypesInfo.Types)
+		maps.Copy(c.info.Defs, p.TypesInfo.Defs)
+		maps.Copy(c.info.Uses, p.TypesInfo.Uses)
+		maps.Copy(c.info.Selections, p.TypesInfo.Selections)
 	}
 	for _, p := range c.packages {
 		for _, file := range p.Syntax {
 			c.index(file)
 		}
 	}
+	c.calls(func(call *ast.CallExpr) {
+		if callee := c.callee(call); callee != nil {
+			c.callers[callee] = append(c.callers[callee], call)
+		}
+	})
 	return c, nil
-}
-
-func merge[K comparable, V any](to, from map[K]V) {
-	for k, v := range from {
-		to[k] = v
-	}
 }
 
 // index notes what flows where in a file.
 func (c *code) index(file *ast.File) {
 	var stack []ast.Node // of functions
 	var visit func(n ast.Node) bool
-	function := func(n ast.Node, of any, signature *ast.FuncType, receiver types.Object, body *ast.BlockStmt) {
+	function := func(n ast.Node, of any, signature *ast.FuncType, body *ast.BlockStmt) {
 		i := 0
 		for _, field := range signature.Params.List {
 			for _, name := range field.Names {
@@ -132,15 +134,11 @@ func (c *code) index(file *ast.File) {
 	visit = func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncDecl:
-			function(n, c.info.Defs[n.Name], n.Type, nil, n.Body)
+			function(n, c.info.Defs[n.Name], n.Type, n.Body)
 			return false
 		case *ast.FuncLit:
-			function(n, n, n.Type, nil, n.Body)
+			function(n, n, n.Type, n.Body)
 			return false
-		case *ast.CallExpr:
-			if len(stack) > 0 {
-				c.within[n] = stack[len(stack)-1]
-			}
 		case *ast.ReturnStmt:
 			if decl, ok := stack[len(stack)-1].(*ast.FuncDecl); ok {
 				for _, value := range n.Results {
@@ -151,6 +149,8 @@ func (c *code) index(file *ast.File) {
 			for i, name := range n.Names {
 				if len(n.Values) > i {
 					set(c.info.Defs[name], n.Values[i])
+				} else if len(n.Values) == 0 {
+					c.unset[c.info.Defs[name]] = true
 				}
 			}
 			c.define(n)
@@ -274,8 +274,8 @@ type text struct {
 	param *types.Var
 }
 
-// textsOf returns what an expression of type msg.Text may be. whole is false where that
-// cannot be seen.
+// textsOf returns what an expression of type msg.Text may be, or the texts that a string
+// is made of. whole is false where that cannot be seen.
 func (c *code) textsOf(e ast.Expr) (found []text, whole bool) {
 	return c.follow(e, map[types.Object]bool{})
 }
@@ -284,27 +284,41 @@ func (c *code) follow(e ast.Expr, seen map[types.Object]bool) (found []text, who
 	if words, ok := c.defined(e); ok {
 		return []text{{words: words}}, true
 	}
+	if typ := c.typeOf(e); typ == nil || !isText(typ) {
+		return nil, false
+	}
+	all := func(parts ...ast.Expr) {
+		whole = true
+		for _, part := range parts {
+			more, ok := c.follow(part, seen)
+			found, whole = append(found, more...), whole && ok
+		}
+	}
 	switch x := e.(type) {
+	case *ast.BasicLit:
+		return nil, true
 	case *ast.ParenExpr:
 		return c.follow(x.X, seen)
+	case *ast.BinaryExpr:
+		all(x.X, x.Y)
+		return found, whole
 	case *ast.CompositeLit: // a map of texts
 		if _, ok := c.info.Types[x].Type.Underlying().(*types.Map); !ok {
 			return nil, false
 		}
 		for _, pair := range x.Elts {
-			more, ok := c.follow(pair.(*ast.KeyValueExpr).Value, seen)
-			if !ok {
-				return nil, false
-			}
-			found = append(found, more...)
+			all(pair.(*ast.KeyValueExpr).Value)
 		}
-		return found, true
+		return found, whole
 	case *ast.IndexExpr:
 		return c.follow(x.X, seen)
 	case *ast.CallExpr:
 		f, _ := c.callee(x).(*types.Func)
-		if f == nil {
+		switch {
+		case f == nil || f.Pkg() == nil || f.Pkg().Path() == errsPath: // the text of an error: of another one
 			return nil, false
+		case isFunc(f, msgPath, "In"):
+			return c.follow(x.Fun.(*ast.SelectorExpr).X, seen)
 		}
 		return c.followObject(f, seen)
 	}
@@ -313,6 +327,32 @@ func (c *code) follow(e ast.Expr, seen map[types.Object]bool) (found []text, who
 		return nil, false
 	}
 	return c.followObject(o, seen)
+}
+
+func (c *code) typeOf(e ast.Expr) types.Type {
+	if typ := c.info.Types[e].Type; typ != nil {
+		return typ
+	}
+	if o := c.object(e); o != nil {
+		return o.Type()
+	}
+	return nil
+}
+
+// isText reports whether a type has texts: msg.Text, a string, or what holds them.
+func isText(typ types.Type) bool {
+	if named, ok := typ.(*types.Named); ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == msgPath {
+		return named.Obj().Name() == "Text"
+	}
+	switch t := typ.Underlying().(type) {
+	case *types.Basic:
+		return t.Info()&types.IsString != 0
+	case *types.Map:
+		return isText(t.Elem())
+	case *types.Tuple: // of "v, ok := m[k]"
+		return t.Len() > 0 && isText(t.At(0).Type())
+	}
+	return false
 }
 
 func (c *code) followObject(o types.Object, seen map[types.Object]bool) (found []text, whole bool) {
@@ -328,19 +368,25 @@ func (c *code) followObject(o types.Object, seen map[types.Object]bool) (found [
 			return []text{{param: v}}, true
 		}
 	}
+	whole = len(c.sources[o]) > 0
 	for _, source := range c.sources[o] {
 		more, ok := c.follow(source, seen)
-		if !ok {
-			return nil, false
-		}
-		found = append(found, more...)
+		found, whole = append(found, more...), whole && ok
 	}
-	return found, len(found) > 0
+	return found, whole
+}
+
+// file is the path of the file that has an expression, from the module's root.
+func (c *code) file(n ast.Node) string {
+	root := filepath.Dir(c.root)
+	path, err := filepath.Rel(root, c.fset.Position(n.Pos()).Filename)
+	if err != nil {
+		return c.fset.Position(n.Pos()).Filename
+	}
+	return filepath.ToSlash(path)
 }
 
 // at is where an expression is, for people.
 func (c *code) at(n ast.Node) string {
-	p := c.fset.Position(n.Pos())
-	parts := strings.Split(filepath.ToSlash(p.Filename), "/")
-	return fmt.Sprintf("%s:%d", strings.Join(parts[max(0, len(parts)-3):], "/"), p.Line)
+	return fmt.Sprintf("%s:%d", c.file(n), c.fset.Position(n.Pos()).Line)
 }
