@@ -19,6 +19,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/disk"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/progress"
@@ -514,7 +515,7 @@ func (v *saver) checkRoom() (size int64, err error) {
 			need += t.Bytes/16 + (t.Size-t.Bytes)/2
 		}
 	}
-	free, known := freeRoom(v.cfg.dir)
+	free, known := disk.Free(v.cfg.dir)
 	if known && need > free {
 		return 0, errs.New(ErrDiskSpace, msg.DiskTooSmall.In(v.cfg.lang, v.cfg.dir, msg.Count(need), msg.Count(free)), nil)
 	}
@@ -531,7 +532,7 @@ func (v *saver) full(err error) error {
 	if v.file != nil {
 		written = v.file.Size()
 	}
-	free, _ := freeRoom(v.cfg.dir)
+	free, _ := disk.Free(v.cfg.dir)
 	return errs.New(ErrDiskSpace, msg.DiskRanOut.In(v.cfg.lang, v.cfg.dir, msg.Count(written), msg.Count(free)), err)
 }
 
