@@ -97,4 +97,6 @@ var (
 	ErrLocked = errs.ErrLocked
 	// ErrDiskSpace: the server's disk is full.
 	ErrDiskSpace = errs.ErrDiskSpace
+	// ErrPermission: the role lacks a privilege.
+	ErrPermission = errs.ErrPermission
 )

@@ -220,7 +220,7 @@ func (l *loader[T]) loadSeq(rows iter.Seq[T]) (int64, error) {
 		return 0, err
 	}
 	if s.pulled < before {
-		return 0, l.w.set.refuse(msg.BulkSeqOnce, s.pulled, before)
+		return 0, l.w.set.refuse(msg.BulkSeqOnce, msg.Count(s.pulled), msg.Count(before))
 	}
 	return s.stored, l.advance()
 }

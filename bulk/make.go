@@ -147,7 +147,7 @@ func (w *work) home(i int, r *WelfareRecipient, h home) (uuid.UUID, error) {
 	case 1:
 		return h.office, nil
 	}
-	return uuid.Nil, w.set.refuse(msg.BulkOffices, name, h.offices)
+	return uuid.Nil, w.set.refuse(msg.BulkOffices, name, msg.Count(h.offices))
 }
 
 func edit[T any](i int, row *T, edits []func(int, *T)) {

@@ -79,7 +79,7 @@ func Language(lang string) Option {
 func Retry(attempts int, waits ...time.Duration) Option {
 	return option(func(s *settings) {
 		if attempts < 1 {
-			s.wrong = msg.BulkAttempts.In(s.lang, attempts)
+			s.wrong = msg.BulkAttempts.In(s.lang, msg.Count(attempts))
 		}
 		for _, wait := range waits {
 			if wait < 0 {

@@ -155,10 +155,10 @@ type count struct {
 
 func (c count) refuse(s settings) error {
 	if c.n < 0 {
-		return s.refuse(msg.BulkNegative, c.name, c.n)
+		return s.refuse(msg.BulkNegative, c.name, msg.Count(c.n))
 	}
 	if c.each > 0 && c.n > mostRows/c.each { // a product might overflow
-		return s.refuse(msg.BulkTooMany, c.name, c.n, mostRows)
+		return s.refuse(msg.BulkTooMany, c.name, msg.Count(c.n), msg.Count(mostRows))
 	}
 	return nil
 }

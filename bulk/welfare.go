@@ -92,7 +92,7 @@ func (w *work) ident(table string) string { return catalog.Ident(w.tables[table]
 // room refuses to give numbers that could not be found again.
 func (w *work) room(table string, next int64, n int) error {
 	if next+int64(n) > numbersEnd {
-		return w.set.refuse(msg.BulkTooFar, n, w.tables[table].String(), fmt.Sprint(next-1))
+		return w.set.refuse(msg.BulkTooFar, msg.Count(n), w.tables[table].String(), fmt.Sprint(next-1))
 	}
 	return nil
 }

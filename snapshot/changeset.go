@@ -133,7 +133,7 @@ func (c ChangeSet) text(most int, cut bool) string {
 		out = append(out, aligned(rows, cut)...)
 	}
 	if left > 0 {
-		out = append(out, msg.MoreRows.In("", left))
+		out = append(out, msg.MoreRows.In("", msg.Count(left)))
 	}
 	return strings.Join(out, "\n")
 }

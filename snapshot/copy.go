@@ -53,7 +53,7 @@ func (c *copier) inOwnDisplay(ctx context.Context, work func() error) error {
 
 // rowsMissing says that the server took fewer rows than the snapshot has.
 func (c *copier) rowsMissing(t snapfile.Table, got int64) error {
-	return errs.New(nil, msg.RowsMissing.In(c.cfg.lang, t.Name.String(), t.Rows, got), nil)
+	return errs.New(ErrConflict, msg.RowsMissing.In(c.cfg.lang, t.Name.String(), msg.Count(t.Rows), msg.Count(got)), nil)
 }
 
 // shareCounter counts rows of a part that is being read by the share of its

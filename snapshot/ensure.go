@@ -154,7 +154,7 @@ func (e *ensurer) buildLocked(ctx context.Context, why string) (Restored, error)
 	var err error
 	bubble.Inside(ctx, func(ctx context.Context) { err = e.build(context.WithValue(ctx, building(e.path), true)) })
 	if err != nil {
-		return Restored{}, errs.New(nil, msg.BuilderFailed.In(cfg.lang, e.name), err)
+		return Restored{}, errs.New(ErrSetup, msg.BuilderFailed.In(cfg.lang, e.name), err)
 	}
 	if err = refreshViews(ctx, e.db, &cfg.settings); err != nil {
 		return Restored{}, cfg.explain(err, msg.BuilderFailed, e.name)

@@ -3,8 +3,6 @@ package snapshot
 import (
 	"errors"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
@@ -21,6 +19,10 @@ var (
 	ErrInvalidArgument = errs.ErrInvalidArgument
 	ErrUnsafeDatabase  = errs.ErrUnsafeDatabase
 	ErrConnection      = errs.ErrConnection
+	ErrPermission      = errs.ErrPermission
+	ErrConflict        = errs.ErrConflict
+	ErrUnsupported     = errs.ErrUnsupported
+	ErrSetup           = errs.ErrSetup
 )
 
 // tableError is an error about one table.
@@ -41,14 +43,5 @@ func ofTable(table schema.Name, err error) error {
 	return &tableError{table, err}
 }
 
-// deadlocked tells that the server gave up on us to end a deadlock.
-func deadlocked(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "40P01"
-}
-
 // errTruncated tells that a table was emptied under the eyes of a transaction.
 var errTruncated = errors.New("a table was truncated while the snapshot began")
-
-// errPublished tells that a table can't be emptied since it is published.
-var errPublished = errors.New("rows cannot be deleted")

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/disk"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
@@ -228,9 +229,9 @@ func (e *exporter) checkRoom() (size int64, err error) {
 			need += t.Bytes/16 + (t.Size-t.Bytes)/2
 		}
 	}
-	free, known := freeRoom(e.cfg.dir)
+	free, known := disk.Free(e.cfg.dir)
 	if known && need > free {
-		return 0, errs.New(ErrDiskSpace, msg.DiskTooSmall.In(e.cfg.lang, e.cfg.dir, need, free), nil)
+		return 0, errs.New(ErrDiskSpace, msg.DiskTooSmall.In(e.cfg.lang, e.cfg.dir, msg.Count(need), msg.Count(free)), nil)
 	}
 	return size, nil
 }
@@ -245,8 +246,8 @@ func (e *exporter) full(err error) error {
 	if e.file != nil {
 		written = e.file.Size()
 	}
-	free, _ := freeRoom(e.cfg.dir)
-	return errs.New(ErrDiskSpace, msg.DiskRanOut.In(e.cfg.lang, e.cfg.dir, written, free), err)
+	free, _ := disk.Free(e.cfg.dir)
+	return errs.New(ErrDiskSpace, msg.DiskRanOut.In(e.cfg.lang, e.cfg.dir, msg.Count(written), msg.Count(free)), err)
 }
 
 // tellOutside says what holds rows that the snapshot does not have.

@@ -19,7 +19,7 @@ const TestLock = testLock
 func (s *Store) SetFS(fs snapfile.FS) { s.fs = fs }
 
 // SetWaits makes the store wait that long between attempts.
-func (s *Store) SetWaits(waits ...time.Duration) { s.waits = waits }
+func (s *Store) SetWaits(waits ...time.Duration) { s.retry.Waits = waits }
 
 // SetWorkDir stands for the folder of the package under test.
 func SetWorkDir(dir string) { workDir = dir }

@@ -93,7 +93,7 @@ func (k foreignKeys) checkOne(ctx context.Context, fk catalog.ForeignKey) error 
 	}
 	table, target, columns := fk.Table.String(), fk.Target.String(), strings.Join(fk.Columns, ", ")
 	if k.leadsOutside(fk) {
-		return errs.New(nil, msg.ForeignKeyOutside.In(k.cfg.lang, table, rows, target, fk.Name, columns, *first), nil)
+		return errs.New(ErrConflict, msg.ForeignKeyOutside.In(k.cfg.lang, table, msg.Count(rows), target, fk.Name, columns, *first), nil)
 	}
-	return errs.New(nil, msg.ForeignKeyBroken.In(k.cfg.lang, table, rows, target, fk.Name, columns, *first), nil)
+	return errs.New(ErrConflict, msg.ForeignKeyBroken.In(k.cfg.lang, table, msg.Count(rows), target, fk.Name, columns, *first), nil)
 }

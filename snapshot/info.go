@@ -42,7 +42,7 @@ func (i Info) String() string {
 			fmt.Fprintf(&out, "  %s: %s\n", text.In(""), value)
 		}
 	}
-	fmt.Fprintln(&out, msg.InfoTitle.In("", i.Name, i.Rows, len(i.Tables), i.Bytes))
+	fmt.Fprintln(&out, msg.InfoTitle.In("", i.Name, msg.Count(i.Rows), msg.Count(len(i.Tables)), msg.Count(i.Bytes)))
 	line(msg.InfoDescription, i.Description)
 	line(msg.InfoPath, i.Path)
 	line(msg.InfoCreated, i.CreatedAt.Format(time.RFC3339))
@@ -51,7 +51,7 @@ func (i Info) String() string {
 	line(msg.InfoScope, i.Scope)
 	// Only names can be wider than their characters; they stand at the end.
 	for _, t := range i.Tables {
-		fmt.Fprintf(&out, "  %12s  %14s  %s\n", msg.InfoRows.In("", t.Rows), msg.InfoBytes.In("", t.Bytes), t.Name)
+		fmt.Fprintf(&out, "  %12s  %14s  %s\n", msg.InfoRows.In("", msg.Count(t.Rows)), msg.InfoBytes.In("", msg.Count(t.Bytes)), t.Name)
 	}
 	for _, o := range i.Outside {
 		line(msg.InfoOutside, o.String())

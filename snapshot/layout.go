@@ -173,7 +173,7 @@ func (l *layout) beforeExtensions(m *snapfile.Manifest) string {
 	}
 	for _, t := range slices.Concat(l.sel.Tables, l.sel.RowsOutside) {
 		if _, saved := l.saved[t.Name]; t.Extension != "" && !saved {
-			return msg.BeforeExtensions.In(l.cfg.lang, snapfile.Extensions)
+			return msg.BeforeExtensions.In(l.cfg.lang, msg.Count(snapfile.Extensions))
 		}
 	}
 	return ""
@@ -189,7 +189,7 @@ func (l *layout) leadsOutside(fk catalog.ForeignKey) bool {
 func (l *layout) mayChange() error {
 	for _, t := range l.sel.Tables {
 		if !t.Owned {
-			return errs.New(nil, msg.NotOwner.In(l.cfg.lang, l.privileges.Role, t.Name.String()), nil)
+			return errs.New(ErrPermission, msg.NotOwner.In(l.cfg.lang, l.privileges.Role, t.Name.String()), nil)
 		}
 	}
 	return nil

@@ -42,7 +42,7 @@ func lineDiff(want, got string) string {
 	var out []string
 	for i, d := range found {
 		if i == 2*shownRows {
-			out = append(out, msg.MoreRows.In("", len(found)-i))
+			out = append(out, msg.MoreRows.In("", msg.Count(len(found)-i)))
 			break
 		}
 		out = append(out, d.text)

@@ -176,7 +176,7 @@ func (l *loader) putRight(ctx context.Context, plan []loadStep) error {
 		if extra == (catalog.Writes{}) {
 			continue
 		}
-		disturbed := errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.loud)), nil)
+		disturbed := errs.New(ErrConflict, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.loud)), nil)
 		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reactions.reacts(s.table) {
 			return disturbed
 		}
@@ -222,7 +222,7 @@ func (l *loader) truncateAgain(ctx context.Context, plan []loadStep, tables map[
 			continue
 		}
 		if l.sel.where[s.table.Name] != "" || l.reactions.reacts(s.table) {
-			return errs.New(nil, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.loud)), nil)
+			return errs.New(ErrConflict, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.loud)), nil)
 		}
 		s.how = byTruncate
 		steps = append(steps, s)

@@ -24,7 +24,7 @@ func lockError(ctx context.Context, d *database, c *settings, err error) error {
 		return err
 	}
 	who := lockHolders(ctx, d, c)
-	if deadlocked(err) {
+	if errs.IsDeadlock(err) {
 		return errs.New(errs.ErrLocked, msg.SnapshotDeadlock.In(c.lang, who), err)
 	}
 	return errs.New(errs.ErrLocked, msg.SnapshotLocked.In(c.lang, lockWait.String(), who), err)

@@ -236,7 +236,7 @@ func (m merger) checkCascades(ctx context.Context, plan []loadStep) error {
 				return ofTable(fk.Table, err)
 			}
 			if rows > 0 {
-				return errs.New(nil, msg.ForeignKeyBroken.In(m.cfg.lang, fk.Table.String(), rows, fk.Target.String(), fk.Name,
+				return errs.New(ErrConflict, msg.ForeignKeyBroken.In(m.cfg.lang, fk.Table.String(), msg.Count(rows), fk.Target.String(), fk.Name,
 					strings.Join(fk.Columns, ", "), *first), nil)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
-	"github.com/groundhogdb/groundhog/internal/retry"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -55,7 +54,8 @@ func (op operation) read(ctx context.Context, f func(*session) error) error {
 
 // retry runs work again after a connection fault.
 func (op operation) retry(ctx context.Context, work func() error) error {
-	p := retry.Policy{Waits: op.cfg.waits, Logger: op.cfg.logger, Lang: op.cfg.lang, What: op.what}
+	p := op.cfg.retry
+	p.Logger, p.Lang, p.What = op.cfg.logger, op.cfg.lang, op.what
 	return p.Do(ctx, func(context.Context) error { return work() })
 }
 
@@ -103,7 +103,7 @@ func (op operation) persist(ctx context.Context, se *session, work func() error)
 
 // gaveWay reports whether work failed so that another session's did not.
 func gaveWay(err error) bool {
-	return deadlocked(err) || track.JournalReplaced(err) || errors.Is(err, errTruncated)
+	return errs.IsDeadlock(err) || track.JournalReplaced(err) || errors.Is(err, errTruncated)
 }
 
 // lockTimeout reports whether a statement waited too long for a lock.

@@ -145,6 +145,18 @@ func WithLanguage(lang string) Option {
 	return storeOption(func(c *settings) { c.lang = option.Language(lang, &c.faults) })
 }
 
+// WithRetry sets how often an operation is tried when the connection is lost, and the
+// waits in between; the last one is for all that follow. The default is 3 attempts,
+// with waits of 2 s and 4 s; further waits are 8 s, then 10 s. WithRetry(1) tries once.
+// Fewer attempts than one, or a negative wait, is [ErrInvalidArgument].
+//
+// Only connection faults are retried (SQLSTATE class 08, 53300, 57P01 to 57P03, broken
+// sockets, refused connections), with the whole transaction. Each retry is a line in the
+// log.
+func WithRetry(attempts int, waits ...time.Duration) Option {
+	return storeOption(func(c *settings) { c.retry.Set(attempts, waits, &c.faults) })
+}
+
 // LogChanges says whether a test that fails logs what it changed: 20 rows at most,
 // which may hold personal data. Without it, it does, unless the environment variable
 // GROUNDHOG_LOG_CHANGES is 0.

@@ -45,12 +45,10 @@ const (
 // String describes it for people, in the language that GROUNDHOG_LANG names.
 func (o Outside) String() string {
 	why := string(o.Why)
-	if text, ok := msg.OutsideWhy[why]; ok {
-		var args []any
-		if o.Extension != "" {
-			args = append(args, o.Extension)
-		}
-		why = text.In("", args...)
+	if text, ok := msg.OutsideOf[why]; ok {
+		why = text.In("", o.Extension)
+	} else if text, ok := msg.OutsideWhy[why]; ok {
+		why = text.In("")
 	}
 	return fmt.Sprintf("%s %s (%s)", o.Kind, o.Name, why)
 }

@@ -92,6 +92,12 @@ func (p planner) truncatable() map[schema.Name]bool {
 	return want
 }
 
+// publishedError is that a table can't be emptied since it is published.
+type publishedError struct{ err *errs.Error }
+
+func (e *publishedError) Error() string { return e.err.Error() }
+func (e *publishedError) Unwrap() error { return e.err }
+
 // planPublished is plan, and makes way for it where tables are published. What it
 // returns makes the replica identities what they were.
 func (p planner) planPublished(ctx context.Context, r *snapfile.Reader) (plan []loadStep, back func() error, err error) {
@@ -112,13 +118,13 @@ func (p planner) planPublished(ctx context.Context, r *snapfile.Reader) (plan []
 	plan = p.plan(r)
 	for _, s := range plan {
 		if said := p.published.refused[s.table.Name]; said != "" && s.how != byTruncate {
-			return nil, nil, errs.New(errPublished, msg.PublishedRefused.In(p.cfg.lang, s.table.Name.String(), strings.Join(p.published.tables[s.table.Name].By, ", "), said), nil)
+			return nil, nil, &publishedError{errs.New(ErrConflict, msg.PublishedRefused.In(p.cfg.lang, s.table.Name.String(), strings.Join(p.published.tables[s.table.Name].By, ", "), said), nil)}
 		}
 	}
 	return plan, back, nil
 }
 
-// waysOf tells what a plan does, and why.
+// methodsOf returns what a plan does, and why.
 func methodsOf(plan []loadStep, why string, lang msg.Lang) []TableMethod {
 	ways := make([]TableMethod, 0, len(plan))
 	for _, s := range plan {

@@ -103,7 +103,7 @@ func (r *reactions) ofOthers(ctx context.Context, s loadStep) (loadStep, error) 
 	}
 	written := counts[s.table.Name].Since(r.before[s.table.Name])
 	if written.Updated != 0 || written.Deleted != 0 {
-		return s, errs.New(nil, msg.Disturbed.In(r.cfg.lang, s.table.Name.String(), namesOf(r.loud)), nil)
+		return s, errs.New(ErrConflict, msg.Disturbed.In(r.cfg.lang, s.table.Name.String(), namesOf(r.loud)), nil)
 	}
 	s.where = joinConditions(s.where, "pg_catalog.age(xmin) OPERATOR(pg_catalog.>) pg_catalog.age(pg_catalog.pg_current_xact_id()::pg_catalog.xid)")
 	return s, nil

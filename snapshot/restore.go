@@ -149,7 +149,7 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 	l.meter = r.cfg.meter(msg.ProgressRestoring.In(r.cfg.lang, r.file.name), rows)
 	defer l.meter.Done()
 	_, err = l.replaceRows(ctx, r.file.reader)
-	if errors.Is(err, errPublished) { // with more tables it can be truncated
+	if published := (*publishedError)(nil); errors.As(err, &published) { // with more tables it can be truncated
 		return track.Outcome{Unusable: track.Published}, nil
 	}
 	if err != nil {

@@ -107,12 +107,12 @@ func (r Restored) why(lang msg.Lang) string {
 	for _, reason := range reasons[:min(len(reasons), whyReasons)] {
 		of := strings.Join(tables[reason], ", ")
 		if n := len(tables[reason]); n > whyTables {
-			of = msg.WhyTables.In(lang, n)
+			of = msg.WhyTables.In(lang, msg.Count(n))
 		}
 		parts = append(parts, shortened(reason)+": "+of)
 	}
 	if more := len(reasons) - whyReasons; more > 0 {
-		parts = append(parts, msg.WhyMore.In(lang, more))
+		parts = append(parts, msg.WhyMore.In(lang, msg.Count(more)))
 	}
 	return strings.Join(parts, "; ")
 }

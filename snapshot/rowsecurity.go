@@ -38,7 +38,7 @@ func unhide(ctx context.Context, c *settings, tx pgx.Tx, tables []catalog.Table,
 	written, err := catalog.XactWrites(ctx, tx, names)
 	for _, name := range names {
 		if err == nil && written[name] != before[name] {
-			err = errs.New(nil, msg.Disturbed.In(c.lang, name.String(), namesOf(triggers)), nil)
+			err = errs.New(ErrConflict, msg.Disturbed.In(c.lang, name.String(), namesOf(triggers)), nil)
 		}
 	}
 	return err
@@ -49,7 +49,7 @@ func unhide(ctx context.Context, c *settings, tx pgx.Tx, tables []catalog.Table,
 func mayUnhide(c *settings, tables []catalog.Table, role string) error {
 	for _, t := range tables {
 		if !t.Owned || !t.Forced {
-			return errs.New(nil, msg.RowsHidden.In(c.lang, t.Name.String(), role), nil)
+			return errs.New(ErrPermission, msg.RowsHidden.In(c.lang, t.Name.String(), role), nil)
 		}
 	}
 	return nil

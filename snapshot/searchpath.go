@@ -187,5 +187,5 @@ func blame(ctx context.Context, d *database, cfg *settings, err error) error {
 	if code := pg.Code[:2]; code != "42" && code != "3F" { // no name is missing
 		text = msg.FunctionRaised
 	}
-	return errs.New(nil, text.In(cfg.lang, strings.Join(lines, "")), err)
+	return errs.New(errs.Class(err), text.In(cfg.lang, strings.Join(lines, "")), err)
 }

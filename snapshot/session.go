@@ -22,11 +22,11 @@ import (
 
 // session is a connection of our own, set up to change the database.
 type session struct {
-	conn     *pgx.Conn
-	privileges   catalog.Privileges
-	tracks   bool   // what is written can be tracked
-	serverID string // see track.ServerID
-	path     string // the search path that it was given; none: that with which it began
+	conn       *pgx.Conn
+	privileges catalog.Privileges
+	tracks     bool   // what is written can be tracked
+	serverID   string // see track.ServerID
+	path       string // the search path that it was given; none: that with which it began
 
 	untracked track.Cause // why not
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/option"
 	"github.com/groundhogdb/groundhog/internal/progress"
+	"github.com/groundhogdb/groundhog/internal/retry"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
@@ -27,9 +28,9 @@ type settings struct {
 
 	dirNamed   bool // by an option
 	noProgress bool
-	nested     bool            // of another operation; see settings.routine
-	noChanges  bool            // in the log of a test that failed
-	waits      []time.Duration // between attempts; none: the usual ones
+	nested     bool // of another operation; see settings.routine
+	noChanges  bool // in the log of a test that failed
+	retry      retry.Policy
 }
 
 // lockWait is how long an operation waits for locks that others hold.
@@ -73,7 +74,7 @@ func (c *settings) guarded(ctx context.Context, q catalog.Querier) (catalog.Priv
 		return powers, err
 	}
 	if powers.Objects > 0 {
-		return powers, errs.New(nil, msg.LargeObjects.In(c.lang, powers.Objects), nil)
+		return powers, errs.New(ErrUnsupported, msg.LargeObjects.In(c.lang, msg.Count(powers.Objects)), nil)
 	}
 	return powers, nil
 }

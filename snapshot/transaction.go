@@ -13,11 +13,11 @@ import (
 
 // transaction is one in which the database is changed, over a session.
 type transaction struct {
-	db      *database
-	se      *session
-	tx      pgx.Tx
-	privileges  catalog.Privileges
-	mayMark bool // at its end, what is there may be made the baseline
+	db         *database
+	se         *session
+	tx         pgx.Tx
+	privileges catalog.Privileges
+	mayMark    bool // at its end, what is there may be made the baseline
 }
 
 // change runs f in a transaction that may change the database: guarded, one at a time

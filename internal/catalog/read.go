@@ -433,7 +433,7 @@ func (r *reader) relations() error {
 		}
 		name := r.nameOf(c)
 		if c.kind == "f" {
-			return errs.New(nil, msg.ForeignPartition.In(r.lang, name.String()), nil)
+			return errs.New(errs.ErrUnsupported, msg.ForeignPartition.In(r.lang, name.String()), nil)
 		}
 		rel := &relation{class: c, table: schema.Table{Name: name, Kind: schema.Ordinary, PartitionKey: c.key, Bound: c.bound}}
 		rel.live.Name, rel.live.Partitioned = name, c.kind == "p"

@@ -20,7 +20,15 @@ var (
 	ErrUnsafeDatabase  = errors.New("groundhog: not a test database")
 	ErrConnection      = errors.New("groundhog: connection fault")
 	ErrCommitUnknown   = errors.New("groundhog: unknown whether the transaction was committed")
+	ErrPermission      = errors.New("groundhog: permission denied")
+	ErrConflict        = errors.New("groundhog: the database conflicts with what would be written")
+	ErrUnsupported     = errors.New("groundhog: the database has what a snapshot cannot hold")
+	ErrSetup           = errors.New("groundhog: the caller's set-up failed")
 )
+
+// prefix begins the text of each error of the library. The text of a cause follows
+// without it.
+const prefix = "groundhog: "
 
 // Error is an error of a class, with a text for people.
 type Error struct {
@@ -39,9 +47,9 @@ func New(class error, text string, cause error) *Error {
 
 func (e *Error) Error() string {
 	if e.cause == nil {
-		return "groundhog: " + e.text
+		return prefix + e.text
 	}
-	return Describe("groundhog: "+e.text, e.cause)
+	return Describe(prefix+e.text, e.cause)
 }
 
 // Unwrap makes both the class and the cause visible to errors.Is and errors.As.

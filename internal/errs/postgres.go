@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"strings"
 	"syscall"
@@ -12,7 +13,7 @@ import (
 )
 
 // Class returns the class of an error that PostgreSQL, the connection or the
-// disk gave, or nil when none fits.
+// file system gave, or nil when none fits.
 func Class(err error) error {
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
@@ -23,6 +24,8 @@ func Class(err error) error {
 			return ErrLocked
 		case pg.Code == "53100": // disk_full
 			return ErrDiskSpace
+		case pg.Code == "42501": // insufficient_privilege
+			return ErrPermission
 		}
 		return nil
 	}
@@ -39,10 +42,19 @@ func Class(err error) error {
 		ofClosed(err) || pgconn.SafeToRetry(err) {
 		return ErrConnection
 	}
+	if errors.Is(err, fs.ErrPermission) {
+		return ErrPermission
+	}
 	return nil
 }
 
-// IsClass reports whether PostgreSQL, the connection or the disk gave err, and class is
+// IsDeadlock reports whether the server gave up on a statement to end a deadlock.
+func IsDeadlock(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "40P01"
+}
+
+// IsClass reports whether PostgreSQL, the connection or the file system gave err, and class is
 // the [Class] of it.
 func IsClass(err, class error) bool {
 	return class != nil && Class(err) == class //nolint:errorlint // Class returns nothing wrapped

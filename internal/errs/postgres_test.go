@@ -28,7 +28,8 @@ func TestClass(t *testing.T) {
 		err  error
 		want error
 	}{
-		{file(syscall.EACCES), nil},
+		{file(syscall.EACCES), errs.ErrPermission},
+		{file(syscall.EPERM), errs.ErrPermission},
 		{file(syscall.EIO), nil},
 		{file(syscall.EROFS), nil},
 		{&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EXDEV}, nil},
@@ -45,6 +46,8 @@ func TestClass(t *testing.T) {
 		{&pgconn.PgError{Code: "57P01"}, errs.ErrConnection},
 		{&pgconn.PgError{Code: "53300"}, errs.ErrConnection},
 		{&pgconn.PgError{Code: "55P03"}, errs.ErrLocked},
+		{&pgconn.PgError{Code: "42501"}, errs.ErrPermission},
+		{&pgconn.PgError{Code: "28000"}, nil},
 		{&pgconn.PgError{Code: "23505"}, nil},
 	} {
 		require.Equal(t, c.want, errs.Class(c.err), "%v", c.err)

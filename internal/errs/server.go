@@ -8,9 +8,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Text is the text of an error with all that the server said: pgconn.PgError's own text
-// leaves out DETAIL, HINT and CONTEXT. They follow the server's message, wherever in
-// the text that stands, and nothing is repeated that the text says already.
+// Text is the text of an error, as a part of another text or in a log: with all that
+// the server said, and without "groundhog: ". pgconn.PgError's own text leaves out
+// DETAIL, HINT and CONTEXT. They follow the server's message, wherever in the text that
+// stands, and nothing is repeated that the text says already.
 func Text(err error) string { return describe("", err, true) }
 
 // Line is Text in one line, for a list of reasons.
@@ -23,9 +24,10 @@ func Describe(text string, cause error) string { return describe(text+": ", caus
 // CONTEXT only counts.
 func DescribeRow(text string, cause error) string { return describe(text+": ", cause, false) }
 
-// Tell returns an error whose text is [Text]. The error itself is beneath it.
+// Tell returns an error whose text has all that the server said; see [Text]. The error
+// itself is beneath it.
 func Tell(err error) error {
-	if err == nil || Text(err) == err.Error() {
+	if err == nil || complete(err.Error(), err, true) == err.Error() {
 		return err
 	}
 	return &told{error: err}
@@ -36,11 +38,36 @@ type told struct {
 	Whole
 }
 
-func (t *told) Error() string { return Text(t.error) }
+func (t *told) Error() string { return complete(t.error.Error(), t.error, true) }
 func (t *told) Unwrap() error { return t.error }
 
 func describe(before string, err error, copies bool) string {
-	text := before + err.Error()
+	return complete(before+withoutPrefix(err.Error(), err), err, copies)
+}
+
+// withoutPrefix returns the text without the prefix of each error in the tree whose
+// text it has.
+func withoutPrefix(text string, err error) string {
+	if err == nil {
+		return text
+	}
+	own := err.Error()
+	if rest, ours := strings.CutPrefix(own, prefix); ours {
+		text = strings.Replace(text, own, rest, 1)
+	}
+	switch e := err.(type) { //nolint:errorlint // each error of the tree is looked at
+	case interface{ Unwrap() error }:
+		return withoutPrefix(text, e.Unwrap())
+	case interface{ Unwrap() []error }:
+		for _, next := range e.Unwrap() {
+			text = withoutPrefix(text, next)
+		}
+	}
+	return text
+}
+
+// complete adds to the text of an error what it lacks of the server's.
+func complete(text string, err error, copies bool) string {
 	for _, pg := range serverErrors(err) {
 		added := said(pg, text, copies)
 		if added == "" {

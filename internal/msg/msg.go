@@ -9,11 +9,8 @@ package msg
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
-
-	"golang.org/x/text/language"
-	"golang.org/x/text/message"
-	"golang.org/x/text/message/catalog"
 )
 
 // Lang is a language that the catalogue is complete in.
@@ -51,37 +48,40 @@ func (l Lang) Or() Lang {
 	return English
 }
 
-// Text is one entry of the catalogue: a format in each language, with the
-// verbs of package fmt. Where a translation needs another order of its
-// arguments, it numbers them ("%[2]s").
+// Text is one entry of the catalogue: a format in each language, with the verbs
+// %s, %q, %v and %d of package fmt; %d gets a [Count]. Where a translation needs
+// another order of its arguments, it numbers them ("%[2]s"). A test in
+// internal/readme compares the arguments of each use with the verbs.
 type Text struct{ en, ja string }
 
-var (
-	all      []Text
-	texts    = catalog.NewBuilder(catalog.Fallback(language.English))
-	printers = map[Lang]*message.Printer{
-		English:  message.NewPrinter(language.English, message.Catalog(texts)),
-		Japanese: message.NewPrinter(language.Japanese, message.Catalog(texts)),
-	}
-)
+var all []Text
 
-// Define adds a text to the catalogue. It is called while packages are
-// initialised, so a text that the catalogue refuses is a programming error.
+// Define adds a text to the catalogue.
 func Define(en, ja string) Text {
-	if err := texts.SetString(language.English, en, en); err != nil {
-		panic(fmt.Sprintf("msg: %q: %v", en, err))
-	}
-	if err := texts.SetString(language.Japanese, en, ja); err != nil {
-		panic(fmt.Sprintf("msg: %q: %v", ja, err))
-	}
 	t := Text{en: en, ja: ja}
 	all = append(all, t)
 	return t
 }
 
-// In returns the text in language l with its arguments in place. Integers are
-// grouped by thousands ("32,101"): a number that names something (a process
-// id, a port) is passed as a string.
+// In returns the text in language l with its arguments in place. A quantity is passed
+// as a [Count]; a number that names something (a process id, a port, a line) as a
+// string.
 func (t Text) In(l Lang, args ...any) string {
-	return printers[l.Or()].Sprintf(t.en, args...)
+	if l.Or() == Japanese {
+		return fmt.Sprintf(t.ja, args...)
+	}
+	return fmt.Sprintf(t.en, args...)
+}
+
+// Count is a quantity in a text: its digits are grouped by thousands ("32,101").
+type Count int64
+
+// Format implements [fmt.Formatter] for %d.
+func (c Count) Format(f fmt.State, _ rune) {
+	digits := strconv.FormatInt(int64(c), 10)
+	sign := len(digits) - len(strings.TrimPrefix(digits, "-"))
+	for at := len(digits) - 3; at > sign; at -= 3 {
+		digits = digits[:at] + "," + digits[at:]
+	}
+	fmt.Fprint(f, digits)
 }

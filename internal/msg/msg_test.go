@@ -1,9 +1,11 @@
 package msg
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -96,4 +98,14 @@ func TestLanguageIsChosenByOptionThenEnvironmentThenEnglish(t *testing.T) {
 func TestTextsInBothLanguages(t *testing.T) {
 	require.Contains(t, GuardNotTest.In(English, "shop"), `database "shop" is not a test database`)
 	require.Contains(t, GuardNotTest.In(Japanese, "shop"), `データベース "shop" はテスト用ではありません`)
+}
+
+func TestCountsAreGrouped(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[Count]string{
+		0: "0", 999: "999", 1000: "1,000", 32101: "32,101", 1234567: "1,234,567", -5: "-5", -999: "-999", -1000: "-1,000",
+		math.MinInt64: "-9,223,372,036,854,775,808",
+	} {
+		require.Equal(t, want, fmt.Sprintf("%d", n))
+	}
 }

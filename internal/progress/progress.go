@@ -114,7 +114,7 @@ func (m *Meter) Done() {
 		_, _ = io.WriteString(m.out, "\n")
 		return
 	}
-	m.line(msg.ProgressDone.In(m.work.Lang, m.work.What, m.rows.Load(), took(time.Since(m.started))))
+	m.line(msg.ProgressDone.In(m.work.Lang, m.work.What, msg.Count(m.rows.Load()), took(time.Since(m.started))))
 }
 
 // tick shows how far the work is, and sees to it that it is called again.
@@ -141,12 +141,12 @@ func (m *Meter) text() string {
 	rate := float64(rows) / past.Seconds()
 	switch {
 	case total < 1:
-		return msg.ProgressOpen.In(m.work.Lang, m.work.What, rows, int64(rate))
+		return msg.ProgressOpen.In(m.work.Lang, m.work.What, msg.Count(rows), msg.Count(rate))
 	case rows < 1:
-		return msg.ProgressWaiting.In(m.work.Lang, m.work.What, rows, total, took(past))
+		return msg.ProgressWaiting.In(m.work.Lang, m.work.What, msg.Count(rows), msg.Count(total), took(past))
 	}
 	left := time.Duration(float64(max(total-rows, 0)) / rate * float64(time.Second))
-	return msg.ProgressLine.In(m.work.Lang, m.work.What, rows, total, int64(rate), took(left))
+	return msg.ProgressLine.In(m.work.Lang, m.work.What, msg.Count(rows), msg.Count(total), msg.Count(rate), took(left))
 }
 
 func (m *Meter) line(text string) { m.work.Logger.InfoContext(context.Background(), text) }

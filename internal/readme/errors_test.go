@@ -3,15 +3,16 @@ package readme_test
 import (
 	"fmt"
 	"go/ast"
+	"go/constant"
 	"go/doc"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -33,17 +34,30 @@ var classes = []class{
 	{"ErrDiskSpace", "A disk is full, or has not the room that is needed: the snapshots' folder, the cache, or the server's disk. What was there before is as it was.", "Make room, or name another folder (`WithDir`, `GROUNDHOG_DIR`, `TMPDIR`)."},
 	{"ErrLocked", "Somebody else holds what is needed, for longer than the limit. The text names them: process, application, state, statement, since when.", "End what is in the way, close transactions before the test ends, or use `TerminateBlockers()`; tests that run at the same time need a `Clone` each."},
 	{"ErrConnection", "The server does not answer, or the connection was lost and could not be made again.", "See whether the server runs and has free connections. Passwords are never in the text."},
+	{"ErrPermission", "The role lacks a privilege, or the process may not read or write a file.", "Grant what the text names, or connect as another role. groundhog needs no superuser."},
+	{"ErrConflict", "What is in the database does not go together with what would be written: rows outside the scope reference rows that the snapshot lacks, or triggers change or drop rows while they are loaded. Nothing was changed.", "Widen the scope, disable what the text names in the test database, or begin with a new database."},
+	{"ErrUnsupported", "The database has something that a snapshot cannot hold.", "Remove it in the test database, as the text says."},
+	{"ErrSetup", "What the caller gave to set up a database failed: a builder, a migration, or the SQL of a schema. The cause stands after the text, and `errors.Is` finds it.", "Correct the function or the SQL."},
 	{"ErrCommitUnknown", "The connection was lost in the middle of a COMMIT, and nobody can tell whether the rows are stored.", "Look at the table, or begin with a new database."},
 }
 
-// texts of errors whose class is that of the error beneath them: a lost connection, a
-// lock, or none.
-const ofTheCause = "any class, or none: that of the error that follows the text"
+// In place of a class: texts around an error that the server, the connection or the file
+// system gave, whose class is [errs.Class]'s; texts that stand within those of other
+// errors; and texts of errors that have no class, though they should.
+const (
+	ofTheCause = "the cause's"
+	reason     = "a reason"
+	missing    = "none"
+)
 
-// helpers make errors out of a text of the catalogue. What they don't say by
-// themselves is the class of the cause.
-var helpers = map[string]string{
-	"invalid": "ErrInvalidArgument", "refuse": "ErrInvalidArgument", "explain": ofTheCause, "failed": ofTheCause,
+// reasons are the packages below fixtures that say why a server can't be used. What they
+// return stands within the text of the error that fixtures returns.
+var reasons = []string{"fixtures/internal/cluster", "fixtures/internal/docker"}
+
+// classless are errors that have no class yet.
+var classless = []string{
+	"DownloadBroken", "DownloadFolder", "DownloadUnknown", "DownloadWaits", "GivenNoSchema", "PlaceEmptyPath", "PlaceNoFolder", "PlaceNoPgConfig", "ProgramsNoVersion",
+	"ProgramsTooOld", "SchemaFailed", "SchemaFailedLine", "SearchGivenUp",
 }
 
 // TestErrorsPage writes docs/errors.md out of the catalogue and of how the code uses
@@ -60,35 +74,54 @@ func TestErrorsPage(t *testing.T) {
 	require.Equal(t, want, string(got), "write it again with GROUNDHOG_RECORD=1 go test ./internal/readme")
 }
 
+// TestEveryErrorHasAClass: an error has a class, or is the server's own.
+func TestEveryErrorHasAClass(t *testing.T) {
+	t.Parallel()
+	require.ElementsMatch(t, classless, slices.Collect(maps.Keys(errorTexts(t)[missing])))
+}
+
 func errorsPage(t *testing.T) string {
 	t.Helper()
-	catalogue := catalogueTexts(t)
-	used := map[string]map[string]bool{} // by class, the names of texts
-	exported := map[string][]string{}    // by class, the packages that export it
-	var types strings.Builder
-	for _, root := range []string{"bulk", "snapshot", "fixtures", "internal"} {
-		files := sources(t, "../../"+root)
-		for _, file := range files {
-			findErrors(file, func(class, text string) {
-				if used[class] == nil {
-					used[class] = map[string]bool{}
-				}
-				used[class][text] = true
-			})
+	c := load(t, linux)
+	catalogue := map[string][2]string{}
+	for v, words := range c.texts {
+		catalogue[v.Name()] = words
+	}
+	used := errorTexts(t)
+	list := func(out *strings.Builder, class string) {
+		texts := slices.Collect(maps.Keys(used[class]))
+		slices.SortFunc(texts, func(a, b string) int { return strings.Compare(catalogue[a][0], catalogue[b][0]) })
+		if len(texts) > 0 {
+			out.WriteString("\n| English | 日本語 |\n|---|---|\n")
+		}
+		for _, name := range texts {
+			fmt.Fprintf(out, "| %s | %s |\n", cell(catalogue[name][0]), cell(catalogue[name][1]))
+		}
+		out.WriteString("\n")
+	}
+	exported := map[string][]string{} // by class, the packages that export it
+	var shown strings.Builder
+	for _, root := range []string{"bulk", "snapshot", "fixtures"} {
+		for _, file := range sources(t, "../../"+root) {
 			for _, name := range declared(file, "Err") {
-				if root != "internal" && !slices.Contains(exported[name], root) {
+				if !slices.Contains(exported[name], root) {
 					exported[name] = append(exported[name], root)
 				}
 			}
 		}
 		if root == "bulk" {
-			errorTypes(t, &types)
+			errorTypes(t, &shown, list)
 		}
 	}
-	for _, name := range declared(sources(t, "../errs")[0], "Err") {
-		require.True(t, slices.ContainsFunc(classes, func(c class) bool { return c.name == name }), "%s has no entry in this page", name)
-		require.NotEmpty(t, exported[name], "no package exports %s", name)
+	known := 0
+	for _, file := range sources(t, "../errs") {
+		for _, name := range declared(file, "Err") {
+			known++
+			require.True(t, slices.ContainsFunc(classes, func(c class) bool { return c.name == name }), "%s has no entry in this page", name)
+			require.NotEmpty(t, exported[name], "no package exports %s", name)
+		}
 	}
+	require.Len(t, classes, known)
 
 	var out strings.Builder
 	out.WriteString(`# Errors
@@ -124,23 +157,22 @@ func describe(err error) string {
 	for _, c := range classes {
 		fmt.Fprintf(&out, "| [`%s`](#%s) | %s | %s |\n", c.name, strings.ToLower(c.name), strings.Join(exported[c.name], ", "), c.means)
 	}
-	out.WriteString("\n## Types\n\n" + types.String())
-	for _, c := range append(slices.Clone(classes), class{name: ofTheCause}) {
-		texts := slices.Collect(maps.Keys(used[c.name]))
-		slices.SortFunc(texts, func(a, b string) int { return strings.Compare(catalogue[a][0], catalogue[b][0]) })
-		if c.name == ofTheCause {
-			out.WriteString("## Texts of any class\n\nThe class, if any, is that of the error that follows the text: a lost connection, a lock, a full disk. Where there is none,\n" +
-				"the server or the file system said something else, which stands after the text.\n")
-		} else {
-			fmt.Fprintf(&out, "## %s\n\n%s\n\n**What to do.** %s\n", c.name, c.means, c.do)
-		}
-		if len(texts) > 0 {
-			out.WriteString("\n| English | 日本語 |\n|---|---|\n")
-		}
-		for _, name := range texts {
-			fmt.Fprintf(&out, "| %s | %s |\n", cell(catalogue[name][0]), cell(catalogue[name][1]))
-		}
-		out.WriteString("\n")
+	out.WriteString("\n## Types\n\n" + shown.String())
+	for _, c := range classes {
+		fmt.Fprintf(&out, "## %s\n\n%s\n\n**What to do.** %s\n", c.name, c.means, c.do)
+		list(&out, c.name)
+	}
+	out.WriteString(`## The server's own errors
+
+These texts say what was done. What the server, the connection or the file system said follows, and decides the class: ` + "`ErrConnection`, `ErrLocked`, `ErrDiskSpace`\nor `ErrPermission`" + `.
+An error of another kind has no class. It is the server's own (` + "`errors.As` finds the `*pgconn.PgError`), the file system's (`*fs.PathError`), or that of a context that\nended (`context.Canceled`, `context.DeadlineExceeded`" + `).
+`)
+	list(&out, ofTheCause)
+	out.WriteString("## Reasons\n\nThese texts stand within the text of another error, such as why a place has no server that can be used. The class is that error's.\n")
+	list(&out, reason)
+	if len(used[missing]) > 0 {
+		out.WriteString("## Without a class\n\nThe text says all.\n")
+		list(&out, missing)
 	}
 	return strings.TrimRight(out.String(), "\n") + "\n"
 }
@@ -168,46 +200,6 @@ func sources(t *testing.T, root string) (files []*ast.File) {
 	return files
 }
 
-// catalogueTexts reads the texts that internal/msg defines, in English and Japanese.
-func catalogueTexts(t *testing.T) map[string][2]string {
-	t.Helper()
-	texts := map[string][2]string{}
-	for _, file := range sources(t, "../msg") {
-		ast.Inspect(file, func(n ast.Node) bool {
-			spec, ok := n.(*ast.ValueSpec)
-			if !ok || len(spec.Values) != 1 {
-				return true
-			}
-			call, ok := spec.Values[0].(*ast.CallExpr)
-			if !ok || len(call.Args) != 2 {
-				return true
-			}
-			if f, ok := call.Fun.(*ast.Ident); !ok || f.Name != "Define" {
-				return true
-			}
-			texts[spec.Names[0].Name] = [2]string{literal(t, call.Args[0]), literal(t, call.Args[1])}
-			return true
-		})
-	}
-	require.NotEmpty(t, texts)
-	return texts
-}
-
-// literal is the value of a text, or of texts that are added.
-func literal(t *testing.T, e ast.Expr) string {
-	t.Helper()
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		text, err := strconv.Unquote(e.Value)
-		require.NoError(t, err)
-		return text
-	case *ast.BinaryExpr:
-		return literal(t, e.X) + literal(t, e.Y)
-	}
-	require.Fail(t, "a text of the catalogue is no literal")
-	return ""
-}
-
 // declared lists the variables of a file that begin with a prefix.
 func declared(file *ast.File, prefix string) (names []string) {
 	for _, d := range file.Decls {
@@ -226,65 +218,129 @@ func declared(file *ast.File, prefix string) (names []string) {
 	return names
 }
 
-// findErrors tells the texts of the catalogue that a file makes errors of.
-func findErrors(file *ast.File, found func(class, text string)) {
-	ast.Inspect(file, func(n ast.Node) bool {
-		call, ok := n.(*ast.CallExpr)
-		if !ok {
-			return true
-		}
-		class := ""
-		switch f := call.Fun.(type) {
-		case *ast.Ident:
-			class = helpers[f.Name]
-		case *ast.SelectorExpr:
-			class = helpers[f.Sel.Name]
-			if x, ok := f.X.(*ast.Ident); ok && x.Name == "errs" && f.Sel.Name == "New" {
-				class = ofTheCause
-				if name := nameOf(call.Args[0]); strings.HasPrefix(name, "Err") {
-					class = name
+// errorTexts returns the names of the texts that the module makes errors of, by class.
+func errorTexts(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	e := errorCalls{code: load(t, linux), found: map[string]map[string]bool{}, done: map[string]bool{}}
+	e.calls(func(call *ast.CallExpr) {
+		switch f := e.callee(call); {
+		case isFunc(f, errsPath, "New"):
+			e.add(call.Args[0], call.Args[1])
+		case isFunc(f, optionPath, "Add"):
+			e.note("ErrInvalidArgument", call.Args[0])
+		case isFunc(f, optionPath, "AddCause"):
+			e.note("ErrInvalidArgument", call.Args[1])
+		case isFunc(f, optionPath, "AddClass"):
+			e.add(call.Args[0], call.Args[1])
+		case isFunc(f, "errors", "New"), isFunc(f, "fmt", "Errorf"):
+			says := slices.ContainsFunc(reasons, func(pkg string) bool { return strings.HasPrefix(e.file(call), pkg+"/") })
+			format := e.info.Types[call.Args[0]].Value
+			adds := format != nil && strings.HasPrefix(constant.StringVal(format), "%w") // to the text of an error
+			for _, arg := range call.Args {
+				if says || adds {
+					e.note(reason, arg)
+				} else {
+					e.note(missing, arg)
 				}
 			}
 		}
-		if class == "" {
-			return true
-		}
-		for _, arg := range call.Args {
-			if name := textOf(arg); name != "" {
-				found(class, name)
+	})
+	for _, p := range e.packages {
+		for _, name := range p.Types.Scope().Names() {
+			o := p.Types.Scope().Lookup(name)
+			fields, ok := o.Type().Underlying().(*types.Struct)
+			if _, isType := o.(*types.TypeName); !ok || !isType || !o.Exported() || !strings.HasSuffix(name, "Error") {
+				continue
+			}
+			for field := range fields.Fields() {
+				for _, source := range e.code.sources[field] {
+					if field.Name() == "text" {
+						e.note(name, source)
+					}
+				}
 			}
 		}
-		return true
-	})
+	}
+	return e.found
 }
 
-func nameOf(e ast.Expr) string {
-	switch e := e.(type) {
-	case *ast.Ident:
-		return e.Name
-	case *ast.SelectorExpr:
-		return e.Sel.Name
-	}
-	return ""
+// errorCalls are the calls that make errors.
+type errorCalls struct {
+	*code
+	found map[string]map[string]bool
+	done  map[string]bool
 }
 
-// textOf is the name of the text in msg.Name or msg.Name.In(…).
-func textOf(e ast.Expr) string {
-	if call, ok := e.(*ast.CallExpr); ok {
-		if in, ok := call.Fun.(*ast.SelectorExpr); ok && in.Sel.Name == "In" {
-			e = in.X
+// add notes the texts of an error that is made of a class and a text.
+func (e *errorCalls) add(class, text ast.Expr) {
+	for _, name := range e.classesOf(class, map[types.Object]bool{}) {
+		e.note(name, text)
+	}
+}
+
+// note notes the texts that an expression may be. Parameters are followed to the calls.
+// What is added to a text is a reason.
+func (e *errorCalls) note(class string, from ast.Expr) {
+	for sum, ok := from.(*ast.BinaryExpr); ok; sum, ok = from.(*ast.BinaryExpr) {
+		e.note(reason, sum.Y)
+		from = sum.X
+	}
+	texts, _ := e.textsOf(from)
+	for _, text := range texts {
+		switch {
+		case text.param != nil:
+			place := e.params[text.param]
+			key := fmt.Sprint(class, e.at(from), text.param.Name())
+			if e.done[key] {
+				continue
+			}
+			e.done[key] = true
+			for _, caller := range e.callers[place.function] {
+				if place.index < len(caller.Args) {
+					e.note(class, caller.Args[place.index])
+				}
+			}
+		case text.name != "":
+			if e.found[class] == nil {
+				e.found[class] = map[string]bool{}
+			}
+			e.found[class][text.name] = true
 		}
 	}
-	if s, ok := e.(*ast.SelectorExpr); ok {
-		if x, ok := s.X.(*ast.Ident); ok && x.Name == "msg" {
-			return s.Sel.Name
+}
+
+// classesOf returns the names of the classes that an expression may be.
+func (e *errorCalls) classesOf(class ast.Expr, seen map[types.Object]bool) (names []string) {
+	if call, ok := class.(*ast.CallExpr); ok && isFunc(e.callee(call), errsPath, "Class") {
+		return []string{ofTheCause}
+	}
+	o := e.object(class)
+	switch {
+	case o == nil || o == types.Universe.Lookup("nil"):
+		return []string{missing}
+	case o.Pkg() != nil && o.Pkg().Path() == errsPath:
+		return []string{o.Name()}
+	case seen[o]:
+		return nil
+	}
+	seen[o] = true
+	if e.unset[o] {
+		names = append(names, ofTheCause)
+	}
+	if v, ok := o.(*types.Var); ok {
+		place := e.params[v]
+		for _, caller := range e.callers[place.function] {
+			names = append(names, e.classesOf(caller.Args[place.index], seen)...)
 		}
 	}
-	return ""
+	for _, source := range e.code.sources[o] {
+		names = append(names, e.classesOf(source, seen)...)
+	}
+	return names
 }
 
 // errorTypes writes what the types of errors say of themselves.
-func errorTypes(t *testing.T, out *strings.Builder) {
+func errorTypes(t *testing.T, out *strings.Builder, list func(out *strings.Builder, class string)) {
 	t.Helper()
 	fset := token.NewFileSet()
 	var files []*ast.File
@@ -316,6 +372,6 @@ func errorTypes(t *testing.T, out *strings.Builder) {
 			text := strings.Join(strings.Fields(field.Doc.Text()+field.Comment.Text()), " ")
 			out.WriteString(strings.TrimSuffix("- "+strings.Join(names, ", ")+": "+text, ": ") + "\n")
 		}
-		out.WriteString("\n")
+		list(out, typ.Name)
 	}
 }

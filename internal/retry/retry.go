@@ -1,8 +1,8 @@
 // Package retry does work again after a connection fault: promise 7 of the
-// library, for all its packages. Nothing else is done again: an error that the
-// server gave for the work itself would only come back.
+// library, for all its packages. Nothing else is retried: an error that the server gave
+// for the work itself would only come back.
 //
-// The counting and the waiting are those of github.com/avast/retry-go.
+// The loop and its waits are those of github.com/avast/retry-go.
 package retry
 
 import (
@@ -10,13 +10,14 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"strings"
+	"slices"
 	"time"
 
 	retrygo "github.com/avast/retry-go/v4"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/option"
 )
 
 // Attempts is how often work is tried unless a Policy says otherwise.
@@ -41,12 +42,38 @@ type Policy struct {
 	What     string // names the work in the log: "public.staffs"
 }
 
-// Do calls work until it succeeds, fails with anything but a connection fault,
-// or the attempts are used up. It returns what the last call returned; after
-// several attempts the text says how many there were. When ctx ends during a
+// Set takes over what the option WithRetry of a public package was given. It adds to
+// faults what is wrong with that, and then changes nothing.
+func (p *Policy) Set(attempts int, waits []time.Duration, faults *option.Faults) {
+	valid := true
+	if attempts < 1 {
+		faults.Add(msg.RetryAttempts, msg.Count(attempts))
+		valid = false
+	}
+	for _, wait := range waits {
+		if wait < 0 {
+			faults.Add(msg.RetryWait, wait.String())
+			valid = false
+		}
+	}
+	if valid {
+		p.Attempts, p.Waits = attempts, slices.Clone(waits)
+	}
+}
+
+// Most returns the number of attempts that are made at most.
+func (p Policy) Most() int {
+	if p.Attempts < 1 {
+		return Attempts
+	}
+	return p.Attempts
+}
+
+// Do calls work until it succeeds, fails with anything but a connection fault, or the
+// attempts are used up. It returns what the last call returned;
+// after several attempts the text says how many there were. When ctx ends during a
 // wait, the error is of both: the context's cause and the fault.
 func (p Policy) Do(ctx context.Context, work func(context.Context) error) error {
-	attempts := p.attempts()
 	tried := 0
 	var last error
 	err := retrygo.Do(
@@ -56,12 +83,12 @@ func (p Policy) Do(ctx context.Context, work func(context.Context) error) error 
 			return last
 		},
 		retrygo.Context(ctx),
-		retrygo.Attempts(uint(attempts)),
-		retrygo.LastErrorOnly(true),
-		retrygo.RetryIf(func(err error) bool { return Retryable(ctx, err) }),
-		retrygo.DelayType(func(n uint, err error, _ *retrygo.Config) time.Duration {
-			wait := p.wait(int(n))
-			p.log(ctx, tried, attempts, wait, err)
+		retrygo.Attempts(0), // as many as RetryIf lets through
+		retrygo.RetryIf(func(err error) bool { return fault(err) && ctx.Err() == nil && tried < p.Most() }),
+		retrygo.DelayType(func(_ uint, err error, _ *retrygo.Config) time.Duration {
+			wait := p.wait(tried)
+			p.log(ctx, msg.RetryWaiting, "attempt", tried, "of", p.Most(),
+				"wait", wait.Round(100*time.Millisecond).String(), "error", errs.Text(err))
 			return wait
 		}),
 	)
@@ -69,18 +96,11 @@ func (p Policy) Do(ctx context.Context, work func(context.Context) error) error 
 	case err == nil || tried == 0:
 		return err
 	case ctx.Err() != nil && fault(last):
-		return &gaveUp{text: msg.RetryEnded.In(p.Lang, tried), causes: []error{last, context.Cause(ctx)}}
+		return &gaveUp{text: msg.RetryEnded.In(p.Lang, msg.Count(tried)), causes: []error{last, context.Cause(ctx)}}
 	case tried > 1:
-		return &gaveUp{text: msg.RetryGivenUp.In(p.Lang, tried), causes: []error{last}}
+		return &gaveUp{text: msg.RetryGivenUp.In(p.Lang, msg.Count(tried)), causes: []error{last}}
 	}
 	return last
-}
-
-func (p Policy) attempts() int {
-	if p.Attempts < 1 {
-		return Attempts
-	}
-	return p.Attempts
 }
 
 // wait returns how long to wait after the n-th failure.
@@ -94,15 +114,14 @@ func (p Policy) wait(n int) time.Duration {
 	return max(wait, min(wait+longer, waits[len(waits)-1]))
 }
 
-func (p Policy) log(ctx context.Context, tried, attempts int, wait time.Duration, err error) {
+func (p Policy) log(ctx context.Context, text msg.Text, attrs ...any) {
 	if p.Logger == nil {
 		return
 	}
-	attrs := []any{"attempt", tried, "of", attempts, "wait", wait.Round(100 * time.Millisecond).String(), "error", errs.Text(err)}
 	if p.What != "" {
 		attrs = append([]any{"what", p.What}, attrs...)
 	}
-	p.Logger.WarnContext(ctx, msg.RetryWaiting.In(p.Lang), attrs...)
+	p.Logger.WarnContext(ctx, text.In(p.Lang), attrs...)
 }
 
 // fault reports whether the error is a connection fault: one of class
@@ -119,19 +138,18 @@ func Retryable(ctx context.Context, err error) bool { return ctx.Err() == nil &&
 
 // gaveUp is the end of several attempts.
 type gaveUp struct {
+	errs.Whole
+
 	text   string
 	causes []error
 }
 
 func (e *gaveUp) Error() string {
-	var b strings.Builder
-	b.WriteString("groundhog: ")
-	b.WriteString(e.text)
+	text := "groundhog: " + e.text
 	for _, cause := range e.causes {
-		b.WriteString(": ")
-		b.WriteString(strings.TrimPrefix(cause.Error(), "groundhog: "))
+		text = errs.Describe(text, cause)
 	}
-	return b.String()
+	return text
 }
 
 func (e *gaveUp) Unwrap() []error { return e.causes }

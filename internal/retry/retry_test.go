@@ -18,6 +18,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/option"
 )
 
 // steps returns work that fails with the errors one after the other and then
@@ -158,6 +159,35 @@ func TestPanicComesThrough(t *testing.T) {
 	require.PanicsWithValue(t, "boom", func() {
 		_ = Policy{}.Do(t.Context(), func(context.Context) error { panic("boom") })
 	})
+}
+
+var errDeadlock = fmt.Errorf("public.t: %w", &pgconn.PgError{Severity: "ERROR", Code: "40P01", Message: "deadlock detected", Hint: "See the log."})
+
+func TestThePrefixStandsOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		lost := fmt.Errorf("public.t: %w", errs.New(errs.ErrConnection, "lost", &pgconn.PgError{Severity: "FATAL", Code: "57P01", Message: "m", Detail: "By the test."}))
+		work, _ := steps(lost, lost, lost)
+		require.EqualError(t, Policy{}.Do(t.Context(), work), "groundhog: given up after 3 attempts: public.t: lost: FATAL: m (SQLSTATE 57P01)\nDETAIL: By the test.")
+	})
+}
+
+func TestSet(t *testing.T) {
+	t.Parallel()
+	var p Policy
+	var faults option.Faults
+	require.Equal(t, Attempts, p.Most())
+	waits := []time.Duration{time.Second, 0}
+	p.Set(2, waits, &faults)
+	require.NoError(t, faults.Err(msg.English))
+	waits[0] = time.Hour
+	require.Equal(t, Policy{Attempts: 2, Waits: []time.Duration{time.Second, 0}}, p)
+	require.Equal(t, 2, p.Most())
+	p.Set(0, []time.Duration{-time.Second, 1, -2}, &faults)
+	require.EqualError(t, faults.Err(msg.English), "groundhog: WithRetry(0): there must be one attempt at least"+
+		"\ngroundhog: WithRetry: the wait -1s must not be negative\ngroundhog: WithRetry: the wait -2ns must not be negative")
+	require.ErrorIs(t, faults.Err(msg.Japanese), errs.ErrInvalidArgument)
+	require.Equal(t, 2, p.Attempts)
 }
 
 func TestOneLogLineARetry(t *testing.T) {

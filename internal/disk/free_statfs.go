@@ -1,12 +1,12 @@
 //go:build linux || darwin || freebsd || dragonfly
 
-package snapshot
+package disk
 
 import "golang.org/x/sys/unix"
 
-// freeRoom returns how many bytes an ordinary user may still write in the folder,
-// if the system tells.
-func freeRoom(dir string) (free int64, known bool) {
+// Free returns how many bytes an ordinary user may still write in the folder. known is
+// false if the system does not say.
+func Free(dir string) (free int64, known bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, false

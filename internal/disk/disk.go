@@ -1,0 +1,2 @@
+// Package disk asks the system how much room a disk has.
+package disk
