@@ -12,7 +12,7 @@ import (
 type lead struct {
 	maker Maker
 	state io.Closer                  // what package snapshot knows of the database
-	owner weak.Pointer[pgxpool.Pool] // the state ends with this pool; none: it has another owner
+	owner weak.Pointer[pgxpool.Pool] // the state ends with this pool, the first; none: it has another owner
 }
 
 // leadOf returns what the pool leads to. An entry goes with its pool: when that is
@@ -22,7 +22,7 @@ func leadOf(pool *pgxpool.Pool) *lead {
 	key := weak.Make(pool)
 	l := registry.pools[key]
 	if l == nil {
-		l = &lead{}
+		l = &lead{owner: key}
 		enter(pool, l)
 	}
 	return l
@@ -49,13 +49,14 @@ func leave(key weak.Pointer[pgxpool.Pool]) {
 func Closing(pool *pgxpool.Pool) { leave(weak.Make(pool)) }
 
 // StateOf returns the state of the database that the pool leads to. The first call
-// makes it; it is closed when the pool is. It must not refer to the pool.
+// makes it; it is closed when the pool is, or the one that shares with it. It must not
+// refer to the pool.
 func StateOf[S io.Closer](pool *pgxpool.Pool, first func() S) S {
 	registry.Lock()
 	defer registry.Unlock()
 	l := leadOf(pool)
 	if l.state == nil {
-		l.state, l.owner = first(), weak.Make(pool)
+		l.state = first()
 	}
 	return l.state.(S)
 }
@@ -64,11 +65,12 @@ func StateOf[S io.Closer](pool *pgxpool.Pool, first func() S) S {
 func SetState(pool *pgxpool.Pool, state io.Closer) {
 	registry.Lock()
 	defer registry.Unlock()
-	leadOf(pool).state = state
+	l := leadOf(pool)
+	l.state, l.owner = state, weak.Pointer[pgxpool.Pool]{}
 }
 
 // Share says that the pool leads to the same database as another one, which is closed
-// later.
+// later, and with which the state ends.
 func Share(pool, other *pgxpool.Pool) {
 	registry.Lock()
 	defer registry.Unlock()
