@@ -65,7 +65,7 @@ func TestConstraintErrors(t *testing.T) {
 			rows := ruledRows(10)
 			c.spoil(rows)
 			for _, lang := range []string{"en", "ja"} {
-				_, err := bulk.InsertRows(t.Context(), bulk.With(db, bulk.Language(lang)), "t", rows)
+				_, err := bulk.InsertRows(t.Context(), bulk.With(db, bulk.WithLanguage(lang)), "t", rows)
 				var got *bulk.ConstraintError
 				require.ErrorAs(t, err, &got)
 				want := c.want

@@ -92,9 +92,6 @@ type column struct {
 // columnsFor joins the fields of a row's struct to the columns of the table. The
 // error shows both lists when they do not fit.
 func (w *work) columnsFor(t reflect.Type, table *catalog.InsertTarget) ([]column, error) {
-	if t.Kind() != reflect.Struct {
-		return nil, w.set.refuse(msg.BulkNotAStruct, t.String())
-	}
 	fields := fieldsOf(t)
 	taken := make([]string, len(table.Columns))
 	var out []column

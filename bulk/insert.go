@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -74,7 +75,7 @@ func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64
 // beforehand (no such table or column, two fields for one column, a column that
 // must not be null and has neither field nor default) is an [ErrInvalidArgument],
 // before a row is sent. A row that is refused is a [*ConstraintError] or a
-// [*RowError]. On a pool, lost connections are retried; see [Retry].
+// [*RowError]. On a pool, lost connections are retried; see [WithRetry].
 //
 // A call costs a begin, one look at the catalog, one query for each column that
 // the server fills in, the COPY and a commit; from some hundred rows on, two more
@@ -83,7 +84,7 @@ func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64
 func InsertRows[T any](ctx context.Context, db DB, table string, rows []T) ([]T, error) {
 	out := make([]T, len(rows))
 	copy(out, rows)
-	err := insert(ctx, db, table, len(rows), func(l *loader[T]) error {
+	err := insert(ctx, db, table, len(rows), false, func(l *loader[T]) error {
 		_, err := l.load(out)
 		return err
 	})
@@ -100,17 +101,14 @@ func InsertRows[T any](ctx context.Context, db DB, table string, rows []T) ([]T,
 // connection; when it panics, or ends its goroutine, nothing is stored.
 //
 // After a lost connection the sequence is ranged over to its end, to count its rows,
-// and then again, and must yield the same rows. One that yields fewer than before, since it can be ranged over only
-// once, is an [ErrInvalidArgument], and nothing is stored; with [Retry](1) it is
-// never tried. Rows that were sent are not kept, so an error that the server gives
-// without a line has no row number, and none has a key.
+// and then again, and must yield the same rows. If it yields fewer than before, since
+// it can be ranged over only once, the error is an [ErrInvalidArgument], and nothing is
+// stored. [WithRetry](1) never ranges over it again. Rows that were sent are not kept,
+// so an error that the server gives without a line has no row number, and none has a
+// key.
 func InsertRowsSeq[T any](ctx context.Context, db DB, table string, rows iter.Seq[T]) (int64, error) {
-	if rows == nil {
-		_, set := unwrap(db)
-		return 0, set.refuse(msg.BulkNilSeq)
-	}
 	var n int64
-	err := insert(ctx, db, table, 0, func(l *loader[T]) (err error) {
+	err := insert(ctx, db, table, 0, rows == nil, func(l *loader[T]) (err error) {
 		n, err = l.loadSeq(rows)
 		return err
 	})
@@ -120,14 +118,22 @@ func InsertRowsSeq[T any](ctx context.Context, db DB, table string, rows iter.Se
 	return n, nil
 }
 
-// insert runs load in a transaction, with a loader for the table.
-func insert[T any](ctx context.Context, db DB, table string, rows int, load func(*loader[T]) error) error {
+// insert checks the arguments, and runs load in a transaction, with a loader for the
+// table.
+func insert[T any](ctx context.Context, db DB, table string, rows int, nilSeq bool, load func(*loader[T]) error) error {
 	db, set := unwrap(db)
-	if err := set.check(db); err != nil {
-		return err
-	}
+	faults := set.check(db)
 	if strings.TrimSpace(table) == "" {
-		return set.refuse(msg.BulkEmptyTable)
+		faults.Add(msg.BulkEmptyTable)
+	}
+	if t := reflect.TypeFor[T](); t.Kind() != reflect.Struct {
+		faults.Add(msg.BulkNotAStruct, t.String())
+	}
+	if nilSeq {
+		faults.Add(msg.BulkNilSeq)
+	}
+	if err := faults.Err(set.lang); err != nil {
+		return err
 	}
 	return run(ctx, db, set, spec{what: table, tables: []string{table}, rows: rows}, func(w *work) error {
 		l, err := newLoader[T](w, table)

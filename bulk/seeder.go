@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/option"
 )
 
 // Seeder makes the rows of the welfare domain and returns errors: the form of
@@ -32,11 +33,13 @@ func NewSeeder(db DB, opts ...Option) *Seeder {
 // use db, which is in a transaction and holds the factories' lock.
 //
 // On an error nothing is stored. After a lost connection the rows are sent again as
-// they were made; edit functions are not called a second time. A second call adds offices: their numbers go on
-// after the highest there is, also when processes call at once, since each call
-// holds an advisory lock until its transaction ends. In a transaction of the
-// caller's that is the caller's commit, and it must be read committed. All rows are
-// in memory: more than ten million in one call are refused.
+// they were made; edit functions are not called a second time.
+//
+// A second call adds offices: their numbers go on after the highest there is, also
+// when processes call at once, since each call holds an advisory lock until its
+// transaction ends. In a transaction of the caller's that is the caller's commit, and
+// it must be read committed. All rows are in memory: more than ten million in one call
+// are refused.
 func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Office)) ([]Office, error) {
 	if err := s.check(count{"n", n, 1}, edits(edit)); err != nil {
 		return nil, err
@@ -83,10 +86,11 @@ func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOff
 
 // SupportPlanCycles makes one plan cycle for each recipient, which begins today
 // and is to be renewed in 25 days, and returns them with their ids, in the order
-// of the recipients; with [Realistic] it makes several for each. The cycle's number goes on after the recipient's highest;
-// earlier cycles stay as they are. A recipient without OfficeID, one that was
-// read from the database, is looked up; to have no office or several is an
-// error. For edit functions, errors and second calls see [Seeder.Offices].
+// of the recipients; with [Realistic] it makes several for each. The cycle's number
+// goes on after the recipient's highest; earlier cycles stay as they are. A recipient
+// without OfficeID, one that was read from the database, is looked up; to have no
+// office or several is an error. For edit functions, errors and second calls see
+// [Seeder.Offices].
 func (s *Seeder) SupportPlanCycles(ctx context.Context, recipients []WelfareRecipient, edit ...func(i int, c *SupportPlanCycle)) ([]SupportPlanCycle, error) {
 	if err := s.check(edits(edit), recipientIDs(recipients)); err != nil {
 		return nil, err
@@ -127,75 +131,74 @@ func done[T any](rows []T, err error) ([]T, error) {
 	return rows, nil
 }
 
-// argument refuses an argument of a call, or returns nil.
-type argument interface{ refuse(settings) error }
-
-// check refuses what is wrong before anything is done.
-func (s *Seeder) check(args ...argument) error {
-	if err := s.set.check(s.db); err != nil {
-		return err
+// check returns an error that names everything that is wrong with the options, the DB
+// and the arguments of a call, or nil.
+func (s *Seeder) check(arguments ...argument) error {
+	faults := s.set.check(s.db)
+	for _, a := range arguments {
+		a.check(&faults)
 	}
-	for _, a := range args {
-		if err := a.refuse(s.set); err != nil {
-			return err
-		}
-	}
-	return nil
+	return faults.Err(s.set.lang)
 }
+
+// argument is an argument of a call that may be wrong.
+type argument interface{ check(*option.Faults) }
 
 // mostRows is how many rows of a table one call of a factory makes, all of which are
 // in memory.
 const mostRows = 10_000_000
 
+// count is a number of rows, or of what has rows.
 type count struct {
 	name string
 	n    int
 	each int // rows for each of n
 }
 
-func (c count) refuse(s settings) error {
-	if c.n < 0 {
-		return s.refuse(msg.BulkNegative, c.name, c.n)
+func (c count) check(faults *option.Faults) {
+	switch {
+	case c.n < 0:
+		faults.Add(msg.BulkNegative, c.name, c.n)
+	case c.each > 0 && c.n > mostRows/c.each: // a product might overflow
+		faults.Add(msg.BulkTooMany, c.name, c.n, mostRows)
 	}
-	if c.each > 0 && c.n > mostRows/c.each { // a product might overflow
-		return s.refuse(msg.BulkTooMany, c.name, c.n, mostRows)
-	}
-	return nil
 }
 
-type nils[T any] []func(int, *T)
+type editFuncs[T any] []func(int, *T)
 
-func edits[T any](functions []func(int, *T)) argument { return nils[T](functions) }
+func edits[T any](functions []func(int, *T)) argument { return editFuncs[T](functions) }
 
-func (f nils[T]) refuse(s settings) error {
+func (f editFuncs[T]) check(faults *option.Faults) {
 	for i, edit := range f {
 		if edit == nil {
-			return s.refuse(msg.BulkNilEdit, fmt.Sprintf("edit[%d]", i))
+			faults.Add(msg.BulkNilEdit, fmt.Sprintf("edit[%d]", i))
 		}
 	}
-	return nil
 }
 
-type officeIDs []Office
-
-func (o officeIDs) refuse(s settings) error {
-	for i := range o {
-		if o[i].ID == uuid.Nil {
-			return s.refuse(msg.BulkZeroID, fmt.Sprintf("offices[%d]", i))
-		}
-	}
-	return nil
+// ids are the ids of rows, by the name and the number of the rows' slice. The first
+// that is zero is told: there may be thousands.
+type ids struct {
+	name string
+	n    int
+	id   func(i int) uuid.UUID
 }
 
-type recipientIDs []WelfareRecipient
-
-func (r recipientIDs) refuse(s settings) error {
-	for i := range r {
-		if r[i].ID == uuid.Nil {
-			return s.refuse(msg.BulkZeroID, fmt.Sprintf("recipients[%d]", i))
+func (a ids) check(faults *option.Faults) {
+	for i := range a.n {
+		if a.id(i) == uuid.Nil {
+			faults.Add(msg.BulkZeroID, fmt.Sprintf("%s[%d]", a.name, i))
+			return
 		}
 	}
-	return nil
+}
+
+func officeIDs(offices []Office) argument {
+	return ids{"offices", len(offices), func(i int) uuid.UUID { return offices[i].ID }}
+}
+
+func recipientIDs(recipients []WelfareRecipient) argument {
+	return ids{"recipients", len(recipients), func(i int) uuid.UUID { return recipients[i].ID }}
 }
 
 // background is the context of a call of the testing layer: one that also lives

@@ -44,6 +44,7 @@ const ofTheCause = "any class, or none: that of the error that follows the text"
 // themselves is the class of the cause.
 var helpers = map[string]string{
 	"invalid": "ErrInvalidArgument", "refuse": "ErrInvalidArgument", "explain": ofTheCause, "failed": ofTheCause,
+	"Add": "ErrInvalidArgument", "AddCause": "ErrInvalidArgument",
 }
 
 // TestErrorsPage writes docs/errors.md out of the catalogue and of how the code uses
