@@ -320,7 +320,7 @@ func (w *work) finish() error {
 		}
 		for _, c := range w.facts[one.table.OID].Checks {
 			checks = append(checks, check{c, one.table})
-			sql = append(sql, c.SQL(xid))
+			sql = append(sql, checkSQL(c, xid))
 		}
 	}
 	if w.replica {
