@@ -28,7 +28,8 @@
 // They go into the set-up of a test binary, where package snapshot keeps what they
 // made, or into a single test or benchmark. Where rows go is a pool, a connection or a
 // transaction; [With] adds options to it: [Clock] and [Realistic] change what the
-// factories make, [WithRetry], [WithProgress], [WithLogger] and [WithLanguage] how calls go about it.
+// factories make, [WithRetry], [WithProgress], [WithLogger] and [WithLanguage] how calls
+// go about it.
 //
 // # All or nothing
 //
@@ -52,11 +53,11 @@
 //
 // # Lost connections
 //
-// A call on a *pgxpool.Pool is made again when the connection is lost; see [WithRetry].
-// Its rows are never stored twice: when the answer to the commit is lost, the server
-// is asked on another connection what became of the transaction (pg_xact_status); if
-// it started anew meanwhile, the first and the last key are looked for. Where nobody
-// knows, the error is [ErrCommitUnknown].
+// A call on a *pgxpool.Pool is made again when the connection is lost; see
+// [WithRetry]. Its rows are never stored twice: when the answer to the commit is lost,
+// the server is asked on another connection what became of the transaction
+// (pg_xact_status). After a restart of the server the first and the last key are looked
+// for. If the outcome can't be determined, the error is [ErrCommitUnknown].
 //
 // # Speed
 //

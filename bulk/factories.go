@@ -1,13 +1,17 @@
 package bulk
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/groundhogdb/groundhog/internal/testdb"
+)
 
 // Offices makes n offices and returns them; see [Seeder.Offices]. On any error
 // nothing is stored and the test ends. The rows stay after the test: they go
 // with their database, or when a snapshot is restored.
 func Offices(t testing.TB, db DB, n int, edit ...func(i int, o *Office)) []Office {
 	t.Helper()
-	out, err := NewSeeder(inTest(t, db)).Offices(background(t), n, edit...)
+	out, err := NewSeeder(inTest(t, db)).Offices(testdb.Context(t), n, edit...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -19,7 +23,7 @@ func Offices(t testing.TB, db DB, n int, edit ...func(i int, o *Office)) []Offic
 // test ends.
 func Staffs(t testing.TB, db DB, offices []Office, perOffice int, edit ...func(i int, s *Staff)) []Staff {
 	t.Helper()
-	out, err := NewSeeder(inTest(t, db)).Staffs(background(t), offices, perOffice, edit...)
+	out, err := NewSeeder(inTest(t, db)).Staffs(testdb.Context(t), offices, perOffice, edit...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +35,7 @@ func Staffs(t testing.TB, db DB, offices []Office, perOffice int, edit ...func(i
 // [Seeder.WelfareRecipients]. On any error nothing is stored and the test ends.
 func WelfareRecipients(t testing.TB, db DB, offices []Office, perOffice int, edit ...func(i int, r *WelfareRecipient)) []WelfareRecipient {
 	t.Helper()
-	out, err := NewSeeder(inTest(t, db)).WelfareRecipients(background(t), offices, perOffice, edit...)
+	out, err := NewSeeder(inTest(t, db)).WelfareRecipients(testdb.Context(t), offices, perOffice, edit...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +47,7 @@ func WelfareRecipients(t testing.TB, db DB, offices []Office, perOffice int, edi
 // and the test ends.
 func SupportPlanCycles(t testing.TB, db DB, recipients []WelfareRecipient, edit ...func(i int, c *SupportPlanCycle)) []SupportPlanCycle {
 	t.Helper()
-	out, err := NewSeeder(inTest(t, db)).SupportPlanCycles(background(t), recipients, edit...)
+	out, err := NewSeeder(inTest(t, db)).SupportPlanCycles(testdb.Context(t), recipients, edit...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +59,7 @@ func SupportPlanCycles(t testing.TB, db DB, recipients []WelfareRecipient, edit 
 // stored and the test ends.
 func Welfare(t testing.TB, db DB, scale Scale) Dataset {
 	t.Helper()
-	out, err := NewSeeder(inTest(t, db)).Welfare(background(t), scale)
+	out, err := NewSeeder(inTest(t, db)).Welfare(testdb.Context(t), scale)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,10 +3,10 @@ package bulk
 import (
 	"context"
 	"fmt"
-	"testing"
 
 	"github.com/google/uuid"
 
+	"github.com/groundhogdb/groundhog/bulk/internal/load"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/option"
 )
@@ -14,15 +14,15 @@ import (
 // Seeder makes the rows of the welfare domain and returns errors: the form of
 // the factories for programs. It is safe for concurrent use as far as its DB is.
 type Seeder struct {
-	db  DB
-	set settings
+	db     DB
+	config config
 }
 
 // NewSeeder returns a Seeder that works in db, with options. What is wrong with
 // either is reported by its methods.
 func NewSeeder(db DB, opts ...Option) *Seeder {
-	inner, set := unwrap(With(db, opts...))
-	return &Seeder{db: inner, set: set}
+	inner, c := unwrap(With(db, opts...))
+	return &Seeder{db: inner, config: c}
 }
 
 // Offices makes n offices and returns them. Their creator is the staff
@@ -45,8 +45,8 @@ func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Offi
 		return nil, err
 	}
 	var out []Office
-	err := run(ctx, s.db, s.set, spec{what: tableOffices, tables: []string{tableStaffs, tableOffices}, rows: n}, func(w *work) (err error) {
-		_, out, err = w.offices(n, edit)
+	err := s.run(ctx, load.Spec{What: tableOffices, Tables: []string{tableStaffs, tableOffices}, Rows: n}, func(ctx context.Context, f *factory) (err error) {
+		_, out, err = f.offices(ctx, n, edit)
 		return err
 	})
 	return done(out, err)
@@ -61,8 +61,8 @@ func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, ed
 		return nil, err
 	}
 	var out []Staff
-	err := run(ctx, s.db, s.set, spec{what: tableStaffs, tables: []string{tableStaffs, tableOfficeStaffs, tableOffices}, rows: 2 * len(offices) * perOffice}, func(w *work) (err error) {
-		out, err = w.staffs(offices, perOffice, edit)
+	err := s.run(ctx, load.Spec{What: tableStaffs, Tables: []string{tableStaffs, tableOfficeStaffs, tableOffices}, Rows: 2 * len(offices) * perOffice}, func(ctx context.Context, f *factory) (err error) {
+		out, err = f.staffs(ctx, offices, perOffice, edit)
 		return err
 	})
 	return done(out, err)
@@ -77,8 +77,8 @@ func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOff
 		return nil, err
 	}
 	var out []WelfareRecipient
-	err := run(ctx, s.db, s.set, spec{what: tableRecipients, tables: []string{tableRecipients, tableOfficeRecipients, tableOffices}, rows: 2 * len(offices) * perOffice}, func(w *work) (err error) {
-		out, err = w.recipients(offices, perOffice, edit)
+	err := s.run(ctx, load.Spec{What: tableRecipients, Tables: []string{tableRecipients, tableOfficeRecipients, tableOffices}, Rows: 2 * len(offices) * perOffice}, func(ctx context.Context, f *factory) (err error) {
+		out, err = f.recipients(ctx, offices, perOffice, edit)
 		return err
 	})
 	return done(out, err)
@@ -96,8 +96,8 @@ func (s *Seeder) SupportPlanCycles(ctx context.Context, recipients []WelfareReci
 		return nil, err
 	}
 	var out []SupportPlanCycle
-	err := run(ctx, s.db, s.set, spec{what: tableCycles, tables: []string{tableCycles, tableOfficeRecipients}, rows: s.set.cyclesOf(len(recipients))}, func(w *work) (err error) {
-		out, err = w.cycles(recipients, edit)
+	err := s.run(ctx, load.Spec{What: tableCycles, Tables: []string{tableCycles, tableOfficeRecipients}, Rows: s.config.style.cyclesOf(len(recipients))}, func(ctx context.Context, f *factory) (err error) {
+		out, err = f.cycles(ctx, recipients, edit)
 		return err
 	})
 	return done(out, err)
@@ -113,15 +113,22 @@ func (s *Seeder) Welfare(ctx context.Context, scale Scale) (Dataset, error) {
 	tables := []string{tableStaffs, tableOffices, tableOfficeStaffs, tableRecipients, tableOfficeRecipients, tableCycles}
 	var d Dataset
 	n := int(scale)
-	rows := n + 2*n*staffsPerOffice + 2*n*recipientsPerOffice + s.set.cyclesOf(n*recipientsPerOffice)
-	err := run(ctx, s.db, s.set, spec{what: "Welfare", tables: tables, rows: rows}, func(w *work) (err error) {
-		d, err = w.welfare(n)
+	rows := n + 2*n*staffsPerOffice + 2*n*recipientsPerOffice + s.config.style.cyclesOf(n*recipientsPerOffice)
+	err := s.run(ctx, load.Spec{What: "Welfare", Tables: tables, Rows: rows}, func(ctx context.Context, f *factory) (err error) {
+		d, err = f.welfare(ctx, n)
 		return err
 	})
 	if err != nil {
 		return Dataset{}, err
 	}
 	return d, nil
+}
+
+// run makes and stores rows in one transaction.
+func (s *Seeder) run(ctx context.Context, spec load.Spec, makeRows func(context.Context, *factory) error) error {
+	return load.Run(ctx, s.db, s.config.load, spec, func(ctx context.Context, tx *load.Tx, replay *load.Replay) error {
+		return makeRows(ctx, newFactory(s.config, tx, replay))
+	})
 }
 
 func done[T any](rows []T, err error) ([]T, error) {
@@ -134,11 +141,11 @@ func done[T any](rows []T, err error) ([]T, error) {
 // check returns an error that names everything that is wrong with the options, the DB
 // and the arguments of a call, or nil.
 func (s *Seeder) check(arguments ...argument) error {
-	faults := s.set.check(s.db)
+	faults := s.config.check(s.db)
 	for _, a := range arguments {
 		a.check(&faults)
 	}
-	return faults.Err(s.set.lang)
+	return faults.Err(s.config.load.Lang)
 }
 
 // argument is an argument of a call that may be wrong.
@@ -199,11 +206,4 @@ func officeIDs(offices []Office) argument {
 
 func recipientIDs(recipients []WelfareRecipient) argument {
 	return ids{"recipients", len(recipients), func(i int) uuid.UUID { return recipients[i].ID }}
-}
-
-// background is the context of a call of the testing layer: one that also lives
-// in t.Cleanup, where t's own is over.
-func background(t testing.TB) context.Context {
-	t.Helper()
-	return context.WithoutCancel(t.Context())
 }
