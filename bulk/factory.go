@@ -24,11 +24,11 @@ func newFactory(c config, tx *load.Tx, replay *load.Replay) *factory {
 	return f
 }
 
-// next returns the number with which the rows of a factory go on: after the
+// nextNumber returns the number with which the rows of a factory go on: after the
 // highest that texts of theirs have and, with a seed, that ids of the tables do.
-func (f *factory) next(ctx context.Context, after int64, n int, tables ...string) (int64, error) {
+func (f *factory) nextNumber(ctx context.Context, after int64, n int, tables ...string) (int64, error) {
 	for _, table := range tables {
-		number, err := f.db.nextID(ctx, f.maker.seeded(table), table)
+		number, err := f.db.readNextID(ctx, f.maker.seeded(table), table)
 		if err != nil {
 			return 0, err
 		}
@@ -40,43 +40,43 @@ func (f *factory) next(ctx context.Context, after int64, n int, tables ...string
 	return load.MustBeUnchanged(f.replay, after)
 }
 
-func (f *factory) nextStaff(ctx context.Context, n int) (int64, error) {
-	next, err := f.db.nextStaff(ctx)
+func (f *factory) nextStaffNumber(ctx context.Context, n int) (int64, error) {
+	next, err := f.db.readNextStaff(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return f.next(ctx, next, n, tableStaffs, tableOfficeStaffs)
+	return f.nextNumber(ctx, next, n, tableStaffs, tableOfficeStaffs)
 }
 
-func (f *factory) nextRecipient(ctx context.Context, n int) (int64, error) {
-	return f.next(ctx, 0, n, tableRecipients, tableOfficeRecipients)
+func (f *factory) nextRecipientNumber(ctx context.Context, n int) (int64, error) {
+	return f.nextNumber(ctx, 0, n, tableRecipients, tableOfficeRecipients)
 }
 
-func (f *factory) offices(ctx context.Context, n int, edits []func(int, *Office)) (Staff, []Office, error) {
+func (f *factory) addOffices(ctx context.Context, n int, edits []func(int, *Office)) (Staff, []Office, error) {
 	if err := f.db.lock(ctx); err != nil {
 		return Staff{}, nil, err
 	}
-	next, err := f.db.nextOffice(ctx)
+	next, err := f.db.readNextOffice(ctx)
 	if err != nil {
 		return Staff{}, nil, err
 	}
-	if next, err = f.next(ctx, next, n, tableOffices); err != nil {
+	if next, err = f.nextNumber(ctx, next, n, tableOffices); err != nil {
 		return Staff{}, nil, err
 	}
-	creator, err := f.creator(ctx)
+	creator, err := f.findOrAddCreator(ctx)
 	if err != nil {
 		return Staff{}, nil, err
 	}
-	out, err := load.Once(f.replay, func() ([]Office, error) { return f.maker.offices(n, next, creator.ID, edits), nil })
+	out, err := load.Once(f.replay, func() ([]Office, error) { return f.maker.makeOffices(n, next, creator.ID, edits), nil })
 	if err != nil {
 		return Staff{}, nil, err
 	}
 	return creator, out, store(ctx, f.db.tx, tableOffices, out)
 }
 
-// creator finds or makes the staff that creates offices.
-func (f *factory) creator(ctx context.Context) (Staff, error) {
-	found, err := f.db.systemStaff(ctx)
+// findOrAddCreator finds or makes the staff that creates offices.
+func (f *factory) findOrAddCreator(ctx context.Context) (Staff, error) {
+	found, err := f.db.findCreator(ctx)
 	if err != nil {
 		return Staff{}, err
 	}
@@ -86,8 +86,8 @@ func (f *factory) creator(ctx context.Context) (Staff, error) {
 	}
 	made, err := load.Once(f.replay, func() ([]Staff, error) {
 		real := f.maker.seeded(tableStaffs + " " + systemEmail)
-		number, err := f.db.nextID(ctx, real, tableStaffs)
-		return []Staff{f.maker.systemStaff(real.makeID(number))}, err
+		number, err := f.db.readNextID(ctx, real, tableStaffs)
+		return []Staff{f.maker.makeCreator(real.makeID(number))}, err
 	})
 	if err != nil {
 		return Staff{}, err
@@ -95,25 +95,25 @@ func (f *factory) creator(ctx context.Context) (Staff, error) {
 	return made[0], store(ctx, f.db.tx, tableStaffs, made)
 }
 
-func (f *factory) staffs(ctx context.Context, offices []Office, perOffice int, edits []func(int, *Staff)) ([]Staff, error) {
+func (f *factory) addStaffs(ctx context.Context, offices []Office, perOffice int, edits []func(int, *Staff)) ([]Staff, error) {
 	if err := f.db.checkOfficesExist(ctx, offices); err != nil {
 		return nil, err
 	}
 	if err := f.db.lock(ctx); err != nil {
 		return nil, err
 	}
-	next, err := f.nextStaff(ctx, len(offices)*perOffice)
+	next, err := f.nextStaffNumber(ctx, len(offices)*perOffice)
 	if err != nil {
 		return nil, err
 	}
-	numbers, err := f.db.staffNumbers(ctx, offices)
+	numbers, err := f.db.readStaffNumbers(ctx, offices)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := load.MustBeUnchanged(f.replay, maps.Clone(numbers)); err != nil {
 		return nil, err
 	}
-	made, err := load.Once(f.replay, func() (staffRows, error) { return f.maker.staffs(offices, perOffice, next, numbers, edits) })
+	made, err := load.Once(f.replay, func() (staffRows, error) { return f.maker.makeStaffs(offices, perOffice, next, numbers, edits) })
 	if err != nil {
 		return nil, err
 	}
@@ -123,25 +123,25 @@ func (f *factory) staffs(ctx context.Context, offices []Office, perOffice int, e
 	return made.staffs, store(ctx, f.db.tx, tableOfficeStaffs, made.joins)
 }
 
-func (f *factory) recipients(ctx context.Context, offices []Office, perOffice int, edits []func(int, *WelfareRecipient)) ([]WelfareRecipient, error) {
+func (f *factory) addRecipients(ctx context.Context, offices []Office, perOffice int, edits []func(int, *WelfareRecipient)) ([]WelfareRecipient, error) {
 	if err := f.db.checkOfficesExist(ctx, offices); err != nil {
 		return nil, err
 	}
 	if err := f.db.lock(ctx); err != nil {
 		return nil, err
 	}
-	next, err := f.nextRecipient(ctx, len(offices)*perOffice)
+	next, err := f.nextRecipientNumber(ctx, len(offices)*perOffice)
 	if err != nil {
 		return nil, err
 	}
-	numbers, err := f.db.recipientNumbers(ctx, offices)
+	numbers, err := f.db.readRecipientNumbers(ctx, offices)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := load.MustBeUnchanged(f.replay, maps.Clone(numbers)); err != nil {
 		return nil, err
 	}
-	made, err := load.Once(f.replay, func() (recipientRows, error) { return f.maker.recipients(offices, perOffice, next, numbers, edits) })
+	made, err := load.Once(f.replay, func() (recipientRows, error) { return f.maker.makeRecipients(offices, perOffice, next, numbers, edits) })
 	if err != nil {
 		return nil, err
 	}
@@ -151,16 +151,16 @@ func (f *factory) recipients(ctx context.Context, offices []Office, perOffice in
 	return made.recipients, store(ctx, f.db.tx, tableOfficeRecipients, made.joins)
 }
 
-func (f *factory) cycles(ctx context.Context, recipients []WelfareRecipient, edits []func(int, *SupportPlanCycle)) ([]SupportPlanCycle, error) {
+func (f *factory) addCycles(ctx context.Context, recipients []WelfareRecipient, edits []func(int, *SupportPlanCycle)) ([]SupportPlanCycle, error) {
 	if err := f.db.lock(ctx); err != nil {
 		return nil, err
 	}
 	all, lost := recipientsOf(recipients)
-	numbers, err := f.db.cycleNumbers(ctx, all)
+	numbers, err := f.db.readCycleNumbers(ctx, all)
 	if err != nil {
 		return nil, err
 	}
-	homes, err := f.db.homes(ctx, lost)
+	homes, err := f.db.readHomes(ctx, lost)
 	if err != nil {
 		return nil, err
 	}
@@ -170,30 +170,30 @@ func (f *factory) cycles(ctx context.Context, recipients []WelfareRecipient, edi
 	if _, err := load.MustBeUnchanged(f.replay, homes); err != nil {
 		return nil, err
 	}
-	out, err := load.Once(f.replay, func() ([]SupportPlanCycle, error) { return f.maker.cycles(recipients, homes, numbers, edits) })
+	out, err := load.Once(f.replay, func() ([]SupportPlanCycle, error) { return f.maker.makeCycles(recipients, homes, numbers, edits) })
 	if err != nil {
 		return nil, err
 	}
 	return out, store(ctx, f.db.tx, tableCycles, out)
 }
 
-// welfare makes a whole data set. Nothing has to be asked about what belongs to
+// addDataset makes a whole data set. Nothing has to be asked about what belongs to
 // offices that are new, so the server loads rows while the next ones are made.
-func (f *factory) welfare(ctx context.Context, scale int) (d Dataset, err error) {
-	if d.Creator, d.Offices, err = f.offices(ctx, scale, nil); err != nil {
+func (f *factory) addDataset(ctx context.Context, scale int) (d Dataset, err error) {
+	if d.Creator, d.Offices, err = f.addOffices(ctx, scale, nil); err != nil {
 		return d, err
 	}
-	staff, err := f.nextStaff(ctx, scale*staffsPerOffice)
+	staff, err := f.nextStaffNumber(ctx, scale*staffsPerOffice)
 	if err != nil {
 		return d, err
 	}
-	recipient, err := f.nextRecipient(ctx, scale*recipientsPerOffice)
+	recipient, err := f.nextRecipientNumber(ctx, scale*recipientsPerOffice)
 	if err != nil {
 		return d, err
 	}
 	err = load.Meanwhile(f.db.tx, func(add func(func(*load.Tx) error)) error {
 		staffs, err := load.Once(f.replay, func() (staffRows, error) {
-			return f.maker.staffs(d.Offices, staffsPerOffice, staff, map[uuid.UUID]int64{}, nil)
+			return f.maker.makeStaffs(d.Offices, staffsPerOffice, staff, map[uuid.UUID]int64{}, nil)
 		})
 		if err != nil {
 			return err
@@ -201,7 +201,7 @@ func (f *factory) welfare(ctx context.Context, scale int) (d Dataset, err error)
 		add(func(tx *load.Tx) error { return store(ctx, tx, tableStaffs, staffs.staffs) })
 		add(func(tx *load.Tx) error { return store(ctx, tx, tableOfficeStaffs, staffs.joins) })
 		people, err := load.Once(f.replay, func() (recipientRows, error) {
-			return f.maker.recipients(d.Offices, recipientsPerOffice, recipient, map[uuid.UUID]int64{}, nil)
+			return f.maker.makeRecipients(d.Offices, recipientsPerOffice, recipient, map[uuid.UUID]int64{}, nil)
 		})
 		if err != nil {
 			return err
@@ -209,7 +209,7 @@ func (f *factory) welfare(ctx context.Context, scale int) (d Dataset, err error)
 		add(func(tx *load.Tx) error { return store(ctx, tx, tableRecipients, people.recipients) })
 		add(func(tx *load.Tx) error { return store(ctx, tx, tableOfficeRecipients, people.joins) })
 		cycles, err := load.Once(f.replay, func() ([]SupportPlanCycle, error) {
-			return f.maker.cycles(people.recipients, nil, map[uuid.UUID]int64{}, nil)
+			return f.maker.makeCycles(people.recipients, nil, map[uuid.UUID]int64{}, nil)
 		})
 		if err != nil {
 			return err

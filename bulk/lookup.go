@@ -58,23 +58,23 @@ func (l *lookup) nameOf(table string) string { return l.tx.Table(table).String()
 // ident quotes the name of a table.
 func (l *lookup) ident(table string) string { return catalog.Ident(l.tx.Table(table).Name) }
 
-// nextOffice returns the number after the highest that the texts of offices have.
-func (l *lookup) nextOffice(ctx context.Context) (next int64, err error) {
+// readNextOffice returns the number after the highest that the texts of offices have.
+func (l *lookup) readNextOffice(ctx context.Context) (next int64, err error) {
 	err = l.ask(ctx, tableOffices, collectOne(&next),
 		"SELECT coalesce(max(greatest(substring(name from $1)::bigint, substring(email from $2)::bigint)), -1) + 1 FROM "+l.ident(tableOffices),
 		officePattern, officeMailbox)
 	return next, err
 }
 
-// nextStaff returns the number after the highest that the texts of staffs have.
-func (l *lookup) nextStaff(ctx context.Context) (next int64, err error) {
+// readNextStaff returns the number after the highest that the texts of staffs have.
+func (l *lookup) readNextStaff(ctx context.Context) (next int64, err error) {
 	err = l.ask(ctx, tableStaffs, collectOne(&next),
 		"SELECT coalesce(max(substring(email from $1)::bigint), -1) + 1 FROM "+l.ident(tableStaffs), staffMailbox)
 	return next, err
 }
 
-// nextID returns the number after that of the highest id of a seed in a table.
-func (l *lookup) nextID(ctx context.Context, s *seeded, table string) (int64, error) {
+// readNextID returns the number after that of the highest id of a seed in a table.
+func (l *lookup) readNextID(ctx context.Context, s *seeded, table string) (int64, error) {
 	if s == nil {
 		return 0, nil
 	}
@@ -90,8 +90,8 @@ func (l *lookup) nextID(ctx context.Context, s *seeded, table string) (int64, er
 	return numberOf(found[0].Bytes) + 1, nil
 }
 
-// systemStaff returns the staff that creates offices, or nothing.
-func (l *lookup) systemStaff(ctx context.Context) (found []Staff, err error) {
+// findCreator returns the staff that creates offices, or nothing.
+func (l *lookup) findCreator(ctx context.Context) (found []Staff, err error) {
 	err = l.ask(ctx, tableStaffs, func(rows pgx.Rows) (err error) {
 		found, err = pgx.CollectRows(rows, pgx.RowToStructByName[Staff])
 		return err
@@ -117,31 +117,31 @@ func (l *lookup) checkOfficesExist(ctx context.Context, offices []Office) error 
 	return nil
 }
 
-// staffNumbers returns the numbers with which the staffs of offices go on.
-func (l *lookup) staffNumbers(ctx context.Context, offices []Office) (map[uuid.UUID]int64, error) {
+// readStaffNumbers returns the numbers with which the staffs of offices go on.
+func (l *lookup) readStaffNumbers(ctx context.Context, offices []Office) (map[uuid.UUID]int64, error) {
 	numbers := map[uuid.UUID]int64{}
 	return numbers, l.ask(ctx, tableOfficeStaffs, collectNumbers(numbers),
 		"SELECT o.office_id, coalesce(max(substring(s.first_name from $1)::bigint) + 1, 0) FROM "+l.ident(tableOfficeStaffs)+" o JOIN "+
 			l.ident(tableStaffs)+" s ON s.id = o.staff_id JOIN "+idsOf("$2")+" ON o.office_id = i.id GROUP BY 1", staffPattern, officesOf(offices))
 }
 
-// recipientNumbers returns the numbers with which the recipients of offices go on.
-func (l *lookup) recipientNumbers(ctx context.Context, offices []Office) (map[uuid.UUID]int64, error) {
+// readRecipientNumbers returns the numbers with which the recipients of offices go on.
+func (l *lookup) readRecipientNumbers(ctx context.Context, offices []Office) (map[uuid.UUID]int64, error) {
 	numbers := map[uuid.UUID]int64{}
 	return numbers, l.ask(ctx, tableOfficeRecipients, collectNumbers(numbers),
 		"SELECT o.office_id, coalesce(max(substring(r.first_name from $1)::bigint) + 1, 0) FROM "+l.ident(tableOfficeRecipients)+" o JOIN "+
 			l.ident(tableRecipients)+" r ON r.id = o.welfare_recipient_id JOIN "+idsOf("$2")+" ON o.office_id = i.id GROUP BY 1", recipientMatch, officesOf(offices))
 }
 
-// cycleNumbers returns the highest numbers of the cycles of recipients.
-func (l *lookup) cycleNumbers(ctx context.Context, recipients []pgtype.UUID) (map[uuid.UUID]int64, error) {
+// readCycleNumbers returns the highest numbers of the cycles of recipients.
+func (l *lookup) readCycleNumbers(ctx context.Context, recipients []pgtype.UUID) (map[uuid.UUID]int64, error) {
 	numbers := map[uuid.UUID]int64{}
 	return numbers, l.ask(ctx, tableCycles, collectNumbers(numbers), "SELECT welfare_recipient_id, max(cycle_number) FROM "+l.ident(tableCycles)+
 		" JOIN "+idsOf("$1")+" ON welfare_recipient_id = i.id WHERE cycle_number < 2147483647 GROUP BY 1", recipients)
 }
 
-// homes returns where recipients live, as office_welfare_recipients has it.
-func (l *lookup) homes(ctx context.Context, recipients []pgtype.UUID) (map[uuid.UUID]home, error) {
+// readHomes returns where recipients live, as office_welfare_recipients has it.
+func (l *lookup) readHomes(ctx context.Context, recipients []pgtype.UUID) (map[uuid.UUID]home, error) {
 	homes := map[uuid.UUID]home{}
 	if len(recipients) == 0 {
 		return homes, nil

@@ -46,8 +46,8 @@ func (s *seeded) dice(number int64) dice {
 	return dice{rand.NewPCG(binary.BigEndian.Uint64(s.hash[16:]), uint64(number))} //nolint:gosec // any bits will do
 }
 
-// office makes an office look real.
-func (s *seeded) office(o *Office, number int64) {
+// styleOffice makes an office look real.
+func (s *seeded) styleOffice(o *Office, number int64) {
 	if s == nil {
 		return
 	}
@@ -57,8 +57,8 @@ func (s *seeded) office(o *Office, number int64) {
 	o.Address = new(fmt.Sprintf("%s%d-%d-%d", pick(d, towns), 1+d.n(9), 1+d.n(30), 1+d.n(20)))
 }
 
-// staff makes a staff look real.
-func (s *seeded) staff(o *Staff, number int64) {
+// styleStaff makes a staff look real.
+func (s *seeded) styleStaff(o *Staff, number int64) {
 	if s == nil {
 		return
 	}
@@ -71,8 +71,8 @@ func (s *seeded) staff(o *Staff, number int64) {
 	o.IsEmailVerified, o.IsMFAEnabled = d.n(10) != 0, d.n(3) == 0
 }
 
-// recipient makes a recipient look real.
-func (s *seeded) recipient(o *WelfareRecipient, number int64, today time.Time) {
+// styleRecipient makes a recipient look real.
+func (s *seeded) styleRecipient(o *WelfareRecipient, number int64, today time.Time) {
 	if s == nil {
 		return
 	}
@@ -96,10 +96,10 @@ func (s *seeded) recipient(o *WelfareRecipient, number int64, today time.Time) {
 // maxCycles is how many plan cycles a recipient that looks real has at most.
 const maxCycles = 3
 
-// cycles makes the plan cycles of a recipient look real: from the one that is
+// styleCycles makes the plan cycles of a recipient look real: from the one that is
 // given, of a year each, one after the other, with the latest to be renewed within
 // a year from today. A maker of no seed returns the one that is given.
-func (s *seeded) cycles(plain SupportPlanCycle, today time.Time) []SupportPlanCycle {
+func (s *seeded) styleCycles(plain SupportPlanCycle, today time.Time) []SupportPlanCycle {
 	if s == nil {
 		return []SupportPlanCycle{plain}
 	}

@@ -43,8 +43,8 @@ func (m *rowMaker) checkNumberRange(table string, next int64, n int) error {
 	return nil
 }
 
-// offices makes n offices, the numbers of which begin with next.
-func (m *rowMaker) offices(n int, next int64, creator uuid.UUID, edits []func(int, *Office)) []Office {
+// makeOffices makes n offices, the numbers of which begin with next.
+func (m *rowMaker) makeOffices(n int, next int64, creator uuid.UUID, edits []func(int, *Office)) []Office {
 	out := make([]Office, n)
 	texts := make([]struct{ address, phone, email string }, n) // one allocation for the texts that fields point to
 	now, real := m.now(), m.seeded(tableOffices)
@@ -61,15 +61,15 @@ func (m *rowMaker) offices(n int, next int64, creator uuid.UUID, edits []func(in
 			CreatedAt: now, UpdatedAt: now, IsTestData: true,
 		}
 		out[i].ID = real.makeID(number)
-		real.office(&out[i], number)
+		real.styleOffice(&out[i], number)
 		edit(i, &out[i], edits)
 		keepID(&out[i].ID)
 	}
 	return out
 }
 
-// systemStaff makes the staff that creates offices.
-func (m *rowMaker) systemStaff(id uuid.UUID) Staff {
+// makeCreator makes the staff that creates offices.
+func (m *rowMaker) makeCreator(id uuid.UUID) Staff {
 	now := m.now()
 	return Staff{
 		ID: id, Email: systemEmail, HashedPassword: passwordHash, Role: RoleAppAdmin,
@@ -78,9 +78,9 @@ func (m *rowMaker) systemStaff(id uuid.UUID) Staff {
 	}
 }
 
-// staffs makes perOffice staffs for each office. Their numbers begin with next; those of
+// makeStaffs makes perOffice staffs for each office. Their numbers begin with next; those of
 // an office's staffs with what numbers has for it, which is changed.
-func (m *rowMaker) staffs(offices []Office, perOffice int, next int64, numbers map[uuid.UUID]int64, edits []func(int, *Staff)) (staffRows, error) {
+func (m *rowMaker) makeStaffs(offices []Office, perOffice int, next int64, numbers map[uuid.UUID]int64, edits []func(int, *Staff)) (staffRows, error) {
 	n := len(offices) * perOffice
 	out := staffRows{make([]Staff, 0, n), make([]officeStaff, 0, n)}
 	texts := make([]struct{ last, first, lastKana, firstKana string }, n)
@@ -105,7 +105,7 @@ func (m *rowMaker) staffs(offices []Office, perOffice int, next int64, numbers m
 				CreatedAt: now, UpdatedAt: now, IsTestData: true, OfficeID: office.ID,
 			})
 			s := &out.staffs[i]
-			real.staff(s, number)
+			real.styleStaff(s, number)
 			edit(i, s, edits)
 			keepID(&s.ID)
 			if s.OfficeID == uuid.Nil {
@@ -118,10 +118,10 @@ func (m *rowMaker) staffs(offices []Office, perOffice int, next int64, numbers m
 	return out, nil
 }
 
-// recipients makes perOffice recipients for each office. The numbers of their ids begin
+// makeRecipients makes perOffice recipients for each office. The numbers of their ids begin
 // with next; those of an office's recipients with what numbers has for it, which is
 // changed.
-func (m *rowMaker) recipients(offices []Office, perOffice int, next int64, numbers map[uuid.UUID]int64, edits []func(int, *WelfareRecipient)) (recipientRows, error) {
+func (m *rowMaker) makeRecipients(offices []Office, perOffice int, next int64, numbers map[uuid.UUID]int64, edits []func(int, *WelfareRecipient)) (recipientRows, error) {
 	n := len(offices) * perOffice
 	out := recipientRows{make([]WelfareRecipient, 0, n), make([]officeRecipient, 0, n)}
 	texts := make([]struct{ last, first string }, n)
@@ -144,7 +144,7 @@ func (m *rowMaker) recipients(offices []Office, perOffice int, next int64, numbe
 				BirthDay: born, Gender: GenderMale, CreatedAt: now, UpdatedAt: now, IsTestData: true, OfficeID: office.ID,
 			})
 			r := &out.recipients[i]
-			real.recipient(r, next+int64(i), today)
+			real.styleRecipient(r, next+int64(i), today)
 			edit(i, r, edits)
 			keepID(&r.ID)
 			if r.OfficeID == uuid.Nil {
@@ -157,9 +157,9 @@ func (m *rowMaker) recipients(offices []Office, perOffice int, next int64, numbe
 	return out, nil
 }
 
-// cycles makes plan cycles for recipients. The numbers of a recipient's cycles go on after
+// makeCycles makes plan cycles for recipients. The numbers of a recipient's cycles go on after
 // what numbers has for it, which is changed.
-func (m *rowMaker) cycles(recipients []WelfareRecipient, homes map[uuid.UUID]home, numbers map[uuid.UUID]int64, edits []func(int, *SupportPlanCycle)) ([]SupportPlanCycle, error) {
+func (m *rowMaker) makeCycles(recipients []WelfareRecipient, homes map[uuid.UUID]home, numbers map[uuid.UUID]int64, edits []func(int, *SupportPlanCycle)) ([]SupportPlanCycle, error) {
 	out := make([]SupportPlanCycle, 0, m.cyclesOf(len(recipients)))
 	now, today, real := m.now(), m.today(), m.seeded(tableCycles)
 	deadline := today.AddDate(0, 0, renewalDays)
@@ -184,7 +184,7 @@ func (m *rowMaker) cycles(recipients []WelfareRecipient, homes map[uuid.UUID]hom
 			CycleNumber: &v.number, NextPlanStartDate: &v.next,
 			CreatedAt: now, UpdatedAt: now, IsTestData: true,
 		}
-		made := real.cycles(one, today)
+		made := real.styleCycles(one, today)
 		numbers[r.ID] += int64(len(made))
 		for _, c := range made {
 			out = append(out, c)

@@ -2,13 +2,10 @@ package bulk
 
 import (
 	"context"
-	"fmt"
-
-	"github.com/google/uuid"
+	"testing"
 
 	"github.com/groundhogdb/groundhog/bulk/internal/load"
-	"github.com/groundhogdb/groundhog/internal/msg"
-	"github.com/groundhogdb/groundhog/internal/option"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
 // Seeder makes the rows of the welfare domain and returns errors: the form of
@@ -41,12 +38,12 @@ func NewSeeder(db DB, opts ...Option) *Seeder {
 // it must be read committed. All rows are in memory: more than ten million in one call
 // are refused.
 func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Office)) ([]Office, error) {
-	if err := s.check(count{"n", n, 1}, edits(edit)); err != nil {
+	if err := s.check(count{"n", n, 1}, editsOf(edit)); err != nil {
 		return nil, err
 	}
 	var out []Office
 	err := s.run(ctx, load.Spec{What: tableOffices, Tables: []string{tableStaffs, tableOffices}, Rows: n}, func(ctx context.Context, f *factory) (err error) {
-		_, out, err = f.offices(ctx, n, edit)
+		_, out, err = f.addOffices(ctx, n, edit)
 		return err
 	})
 	return done(out, err)
@@ -57,12 +54,12 @@ func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Offi
 // that are not in the database are refused before any row is made. For edit
 // functions, errors and second calls see [Seeder.Offices].
 func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, s *Staff)) ([]Staff, error) {
-	if err := s.check(count{"perOffice", perOffice, len(offices)}, edits(edit), officeIDs(offices)); err != nil {
+	if err := s.check(count{"perOffice", perOffice, len(offices)}, editsOf(edit), officeIDs(offices)); err != nil {
 		return nil, err
 	}
 	var out []Staff
 	err := s.run(ctx, load.Spec{What: tableStaffs, Tables: []string{tableStaffs, tableOfficeStaffs, tableOffices}, Rows: 2 * len(offices) * perOffice}, func(ctx context.Context, f *factory) (err error) {
-		out, err = f.staffs(ctx, offices, perOffice, edit)
+		out, err = f.addStaffs(ctx, offices, perOffice, edit)
 		return err
 	})
 	return done(out, err)
@@ -73,12 +70,12 @@ func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, ed
 // those of the one before. For edit functions, errors and second calls see
 // [Seeder.Offices].
 func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, r *WelfareRecipient)) ([]WelfareRecipient, error) {
-	if err := s.check(count{"perOffice", perOffice, len(offices)}, edits(edit), officeIDs(offices)); err != nil {
+	if err := s.check(count{"perOffice", perOffice, len(offices)}, editsOf(edit), officeIDs(offices)); err != nil {
 		return nil, err
 	}
 	var out []WelfareRecipient
 	err := s.run(ctx, load.Spec{What: tableRecipients, Tables: []string{tableRecipients, tableOfficeRecipients, tableOffices}, Rows: 2 * len(offices) * perOffice}, func(ctx context.Context, f *factory) (err error) {
-		out, err = f.recipients(ctx, offices, perOffice, edit)
+		out, err = f.addRecipients(ctx, offices, perOffice, edit)
 		return err
 	})
 	return done(out, err)
@@ -92,12 +89,12 @@ func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOff
 // office or several is an error. For edit functions, errors and second calls see
 // [Seeder.Offices].
 func (s *Seeder) SupportPlanCycles(ctx context.Context, recipients []WelfareRecipient, edit ...func(i int, c *SupportPlanCycle)) ([]SupportPlanCycle, error) {
-	if err := s.check(edits(edit), recipientIDs(recipients)); err != nil {
+	if err := s.check(editsOf(edit), recipientIDs(recipients)); err != nil {
 		return nil, err
 	}
 	var out []SupportPlanCycle
 	err := s.run(ctx, load.Spec{What: tableCycles, Tables: []string{tableCycles, tableOfficeRecipients}, Rows: s.config.style.cyclesOf(len(recipients))}, func(ctx context.Context, f *factory) (err error) {
-		out, err = f.cycles(ctx, recipients, edit)
+		out, err = f.addCycles(ctx, recipients, edit)
 		return err
 	})
 	return done(out, err)
@@ -115,7 +112,7 @@ func (s *Seeder) Welfare(ctx context.Context, scale Scale) (Dataset, error) {
 	n := int(scale)
 	rows := n + 2*n*staffsPerOffice + 2*n*recipientsPerOffice + s.config.style.cyclesOf(n*recipientsPerOffice)
 	err := s.run(ctx, load.Spec{What: "Welfare", Tables: tables, Rows: rows}, func(ctx context.Context, f *factory) (err error) {
-		d, err = f.welfare(ctx, n)
+		d, err = f.addDataset(ctx, n)
 		return err
 	})
 	if err != nil {
@@ -148,62 +145,62 @@ func (s *Seeder) check(arguments ...argument) error {
 	return faults.Err(s.config.load.Lang)
 }
 
-// argument is an argument of a call that may be wrong.
-type argument interface{ check(*option.Faults) }
-
-// mostRows is how many rows of a table one call of a factory makes, all of which are
-// in memory.
-const mostRows = 10_000_000
-
-// count is a number of rows, or of what has rows.
-type count struct {
-	name string
-	n    int
-	each int // rows for each of n
-}
-
-func (c count) check(faults *option.Faults) {
-	switch {
-	case c.n < 0:
-		faults.Add(msg.BulkNegative, c.name, c.n)
-	case c.each > 0 && c.n > mostRows/c.each: // a product might overflow
-		faults.Add(msg.BulkTooMany, c.name, c.n, mostRows)
+// Offices makes n offices and returns them; see [Seeder.Offices]. On any error
+// nothing is stored and the test ends. The rows stay after the test: they go
+// with their database, or when a snapshot is restored.
+func Offices(t testing.TB, db DB, n int, edit ...func(i int, o *Office)) []Office {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).Offices(testdb.Context(t), n, edit...)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return out
 }
 
-type editFuncs[T any] []func(int, *T)
-
-func edits[T any](functions []func(int, *T)) argument { return editFuncs[T](functions) }
-
-func (f editFuncs[T]) check(faults *option.Faults) {
-	for i, edit := range f {
-		if edit == nil {
-			faults.Add(msg.BulkNilEdit, fmt.Sprintf("edit[%d]", i))
-		}
+// Staffs makes perOffice staffs for each office, with their office_staffs rows,
+// and returns them; see [Seeder.Staffs]. On any error nothing is stored and the
+// test ends.
+func Staffs(t testing.TB, db DB, offices []Office, perOffice int, edit ...func(i int, s *Staff)) []Staff {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).Staffs(testdb.Context(t), offices, perOffice, edit...)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return out
 }
 
-// ids are the ids of rows, by the name and the number of the rows' slice. The first
-// that is zero is told: there may be thousands.
-type ids struct {
-	name string
-	n    int
-	id   func(i int) uuid.UUID
-}
-
-func (a ids) check(faults *option.Faults) {
-	for i := range a.n {
-		if a.id(i) == uuid.Nil {
-			faults.Add(msg.BulkZeroID, fmt.Sprintf("%s[%d]", a.name, i))
-			return
-		}
+// WelfareRecipients makes perOffice recipients for each office, with their
+// office_welfare_recipients rows, and returns them; see
+// [Seeder.WelfareRecipients]. On any error nothing is stored and the test ends.
+func WelfareRecipients(t testing.TB, db DB, offices []Office, perOffice int, edit ...func(i int, r *WelfareRecipient)) []WelfareRecipient {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).WelfareRecipients(testdb.Context(t), offices, perOffice, edit...)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return out
 }
 
-func officeIDs(offices []Office) argument {
-	return ids{"offices", len(offices), func(i int) uuid.UUID { return offices[i].ID }}
+// SupportPlanCycles makes one plan cycle for each recipient and returns them
+// with their ids; see [Seeder.SupportPlanCycles]. On any error nothing is stored
+// and the test ends.
+func SupportPlanCycles(t testing.TB, db DB, recipients []WelfareRecipient, edit ...func(i int, c *SupportPlanCycle)) []SupportPlanCycle {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).SupportPlanCycles(testdb.Context(t), recipients, edit...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
-func recipientIDs(recipients []WelfareRecipient) argument {
-	return ids{"recipients", len(recipients), func(i int) uuid.UUID { return recipients[i].ID }}
+// Welfare makes a whole data set, [Small], [Medium] or [Large], in one
+// transaction, and returns it; see [Seeder.Welfare]. On any error nothing is
+// stored and the test ends.
+func Welfare(t testing.TB, db DB, scale Scale) Dataset {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).Welfare(testdb.Context(t), scale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
