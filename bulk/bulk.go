@@ -83,8 +83,8 @@ import "github.com/groundhogdb/groundhog/internal/errs"
 // The classes of errors that this package returns, for errors.Is. Where the
 // server refused a row, errors.As finds the *pgconn.PgError beneath.
 var (
-	// ErrInvalidArgument: an argument, or a struct that does not fit the table.
-	// Nothing was sent.
+	// ErrInvalidArgument: an argument, a struct that does not fit the table, or a value
+	// that can't be encoded for its column. Nothing was stored.
 	ErrInvalidArgument = errs.ErrInvalidArgument
 	// ErrUnsafeDatabase: the database is not a test database. Nothing was changed.
 	ErrUnsafeDatabase = errs.ErrUnsafeDatabase

@@ -64,7 +64,8 @@ func (e *ConstraintError) Unwrap() error {
 // RowError is a row with a value that can't be stored: that can't be written as
 // the column's type, is out of its range or too long, or that a trigger refused.
 // Nothing was stored. errors.As finds it, and the cause beneath it: a
-// *pgconn.PgError where the server refused the row.
+// *pgconn.PgError if the server refused the row. If the value could not be encoded, the
+// error wraps [ErrInvalidArgument].
 type RowError struct {
 	Table string // "public.users"
 

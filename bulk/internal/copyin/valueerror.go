@@ -1,6 +1,10 @@
 package copyin
 
-// ValueError is a value that could not be encoded for its column.
+import "github.com/groundhogdb/groundhog/internal/errs"
+
+// ValueError is a value that could not be encoded for its column. It wraps
+// [errs.ErrInvalidArgument], and what pgx, the value's own methods or the check of its
+// range said, which is its text.
 type ValueError struct {
 	Row    int // its number, as it was passed to [Stream.Row]
 	Column Column
@@ -10,5 +14,5 @@ type ValueError struct {
 
 func (e *ValueError) Error() string { return e.cause.Error() }
 
-// Unwrap returns what pgx, the value's own methods or the check of its range said.
-func (e *ValueError) Unwrap() error { return e.cause }
+// Unwrap returns the class and the cause.
+func (e *ValueError) Unwrap() []error { return []error{errs.ErrInvalidArgument, e.cause} }

@@ -165,7 +165,7 @@ func (d *diagnosis) hint(r *refusal, e Refused) string {
 func (d *diagnosis) unwritable(r *refusal) Refused {
 	c := r.value.Column
 	out := Refused{Table: r.job.table.String(), Row: r.row, Column: c.Name, Field: c.Field, GoType: r.value.GoType, PgType: c.Type,
-		Detail: r.value.Error(), Hint: msg.BulkHintValue.In(d.lang, c.Field, c.Type), Cause: r.value.Unwrap()}
+		Detail: r.value.Error(), Hint: msg.BulkHintValue.In(d.lang, c.Field, c.Type), Cause: r.value}
 	var place string
 	place, out.Key = d.place(r)
 	out.Text = d.ofValue(place, out)

@@ -37,5 +37,5 @@ type Refused struct {
 	Detail string
 	Hint   string // what to do next
 	Text   string // says all of this in the language of the call
-	Cause  error  // a *pgconn.PgError if the server refused the row
+	Cause  error  // a *pgconn.PgError if the server refused the row, else a *copyin.ValueError
 }
