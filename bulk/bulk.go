@@ -90,11 +90,11 @@ var (
 	ErrUnsafeDatabase = errs.ErrUnsafeDatabase
 	// ErrConnection: the connection could not be made, or was lost.
 	ErrConnection = errs.ErrConnection
-	// ErrCommitUnknown: the connection was lost during the commit, and nobody can
-	// tell whether the rows are stored.
+	// ErrCommitUnknown: the connection was lost during the commit, and the server can't
+	// say whether the rows are stored.
 	ErrCommitUnknown = errs.ErrCommitUnknown
-	// ErrLocked: somebody else holds a lock, a deadlock was broken, or somebody
-	// took a factory's numbers while a lost connection was made anew.
+	// ErrLocked: another session holds a lock, the server broke a deadlock, or another
+	// session took a factory's numbers after the connection was lost.
 	ErrLocked = errs.ErrLocked
 	// ErrDiskSpace: the server's disk is full.
 	ErrDiskSpace = errs.ErrDiskSpace

@@ -45,7 +45,7 @@ type ConstraintError struct {
 	whole  //nolint:unused // its method is what errs looks for
 }
 
-// whole tells that the text has all that the server said of the row.
+// whole marks a text that has all that the server said of the row.
 type whole = errs.Whole //nolint:unused // see its uses
 
 func (e *ConstraintError) Error() string {
@@ -65,7 +65,7 @@ func (e *ConstraintError) Unwrap() error {
 // the column's type, is out of its range or too long, or that a trigger refused.
 // Nothing was stored. errors.As finds it, and the cause beneath it: a
 // *pgconn.PgError if the server refused the row. If the value could not be encoded, the
-// error wraps [ErrInvalidArgument].
+// error wraps ErrInvalidArgument.
 type RowError struct {
 	Table string // "public.users"
 

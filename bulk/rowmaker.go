@@ -157,8 +157,8 @@ func (m *rowMaker) makeRecipients(offices []Office, perOffice int, next int64, n
 	return out, nil
 }
 
-// makeCycles makes plan cycles for recipients. The numbers of a recipient's cycles go on after
-// what numbers has for it, which is changed.
+// makeCycles makes plan cycles for recipients. The numbers of a recipient's cycles go on
+// after what numbers has for it, which is changed.
 func (m *rowMaker) makeCycles(recipients []WelfareRecipient, homes map[uuid.UUID]home, numbers map[uuid.UUID]int64, edits []func(int, *SupportPlanCycle)) ([]SupportPlanCycle, error) {
 	out := make([]SupportPlanCycle, 0, m.cyclesOf(len(recipients)))
 	now, today, real := m.now(), m.today(), m.seeded(tableCycles)

@@ -41,9 +41,9 @@ func copyLine(where, table string) (int, bool) {
 	return n - 1, err == nil && n > 0
 }
 
-// copyColumn finds the column of a COPY into table in the server's context, or nil: the first name in it
-// that nothing follows but a colon, as one before a value does. Of several that begin
-// there it is the longest.
+// copyColumn finds the column of a COPY into table in the server's context, or nil: the
+// first name in it that nothing follows but a colon, as one before a value does. Of
+// several that begin there it is the longest.
 func copyColumn(where, table string, columns []copyin.Column) *copyin.Column {
 	for _, c := range columns {
 		where = oneLine(where, c.Name)

@@ -13,7 +13,7 @@ import (
 // checkSQL returns a statement that finds one of the rows that the transaction id
 // stored and that break the foreign key, as texts of its columns. A row is
 // right when the transaction itself stored its parent too, or when the parent was
-// there before and could be locked, so that nobody deletes it before the commit.
+// there before and could be locked, so that no session deletes it before the commit.
 // Both must hold by one snapshot: a parent that appears between a lock and a
 // check is not locked. Rows that others stored are not looked at.
 //

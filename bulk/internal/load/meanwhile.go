@@ -4,11 +4,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Meanwhile makes rows while others are loaded. Prepare runs in the caller's goroutine,
-// and hands the loads that are ready to load; one other goroutine does them one after the
-// other, and has tx for itself until Meanwhile returns, so prepare must not use tx. That
-// goroutine is over when Meanwhile ends, also by a panic. The error is that of prepare, else of the
-// first load that failed; those after it are not done.
+// Meanwhile makes rows while others are loaded. prepare runs in the caller's goroutine,
+// and passes each load that is ready to its argument. One other goroutine owns tx until
+// Meanwhile returns, and does the loads one after the other, so prepare must not use tx.
+// That goroutine is over when Meanwhile ends, also by a panic. The error is that of
+// prepare, else of the first load that failed; those after it are not done.
 func Meanwhile(tx *Tx, prepare func(load func(func(*Tx) error)) error) (err error) {
 	const queued = 8 // more than a call has, so that prepare seldom waits
 	loads := make(chan func(*Tx) error, queued)
