@@ -1,7 +1,6 @@
 package bulk
 
 import (
-	"errors"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -99,14 +98,12 @@ func describe(text string, cause error, what, table string) string {
 	return errs.DescribeRow("groundhog: "+text, cause)
 }
 
-// refused makes the error of a row that was refused.
-func refused(r load.Refused) error {
-	if r.Kind == "" {
-		return &RowError{Table: r.Table, Row: r.Row, Key: r.Key, Column: r.Column, Field: r.Field, GoType: r.GoType, PgType: r.PgType,
-			Detail: r.Detail, Hint: r.Hint, text: r.Text, cause: r.Cause}
-	}
-	e := &ConstraintError{Kind: ConstraintKind(r.Kind), Table: r.Table, Columns: r.Columns, Constraint: r.Constraint, References: r.References,
-		Row: r.Row, Key: r.Key, Hint: r.Hint, Detail: r.Detail, text: r.Text}
-	errors.As(r.Cause, &e.cause)
-	return e
+func constraintError(v load.Violation) error {
+	return &ConstraintError{Kind: ConstraintKind(v.Kind), Table: v.Table, Columns: v.Columns, Constraint: v.Constraint, References: v.References,
+		Row: v.Row, Key: v.Key, Hint: v.Hint, Detail: v.Detail, text: v.Text, cause: v.Cause}
+}
+
+func rowError(m load.Misfit) error {
+	return &RowError{Table: m.Table, Row: m.Row, Key: m.Key, Column: m.Column, Field: m.Field, GoType: m.GoType, PgType: m.PgType,
+		Detail: m.Detail, Hint: m.Hint, text: m.Text, cause: m.Cause}
 }

@@ -127,7 +127,7 @@ func unwrap(db DB) (DB, config) {
 	if c, ok := db.(*configured); ok && c != nil {
 		return c.db, c.config
 	}
-	return db, config{load: load.Config{Refused: refused}}
+	return db, config{load: load.Config{Errors: load.Errors{Violation: constraintError, Misfit: rowError}}}
 }
 
 // inTest returns db with the log lines going to t, unless a logger was chosen.

@@ -112,7 +112,7 @@ func (c *call) commitFailed(ctx context.Context, tx *Tx, err error) error {
 
 // explain returns the error of a refusal, after the transaction is over.
 func (c *call) explain(ctx context.Context, jobs []*copyJob, r *refusal) error {
-	d := &diagnosis{lang: c.config.Lang, source: c.source, jobs: jobs, refused: c.config.Refused}
+	d := &diagnosis{lang: c.config.Lang, source: c.source, jobs: jobs, errors: c.config.Errors}
 	return d.explain(ctx, r, func() int { return c.bisect(ctx, jobs, r) })
 }
 

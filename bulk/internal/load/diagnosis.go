@@ -16,10 +16,10 @@ import (
 // diagnosis finds out all that can be known of a refused row. The transaction in which
 // that happened is over; its jobs still have their rows.
 type diagnosis struct {
-	lang    msg.Lang
-	source  source
-	jobs    []*copyJob
-	refused func(Refused) error
+	lang   msg.Lang
+	source source
+	jobs   []*copyJob
+	errors Errors
 }
 
 // explain returns the error of a refusal. Search looks for the row by loading it again; it
@@ -29,7 +29,7 @@ func (d *diagnosis) explain(ctx context.Context, r *refusal, search func() int) 
 		return failed(msg.BulkCommit.In(d.lang), r.pg)
 	}
 	if r.value != nil {
-		return d.refused(d.unwritable(r))
+		return d.errors.Misfit(d.unwritable(r))
 	}
 	kind := kinds[r.pg.Code]
 	if r.facts == nil {
@@ -42,9 +42,9 @@ func (d *diagnosis) explain(ctx context.Context, r *refusal, search func() int) 
 		r.row = search()
 	}
 	if kind == "" {
-		return d.refused(d.unfitting(r))
+		return d.errors.Misfit(d.unfitting(r))
 	}
-	return d.refused(d.violating(r, kind))
+	return d.errors.Violation(d.violation(r, kind))
 }
 
 // lookUp reads the facts of the constraint that an error names. Without them the error
@@ -109,9 +109,9 @@ func (d *diagnosis) place(r *refusal) (place, key string) {
 	return msg.BulkRowKey.In(d.lang, table, fmt.Sprint(r.row), key), key
 }
 
-// violating is a row that a constraint refused.
-func (d *diagnosis) violating(r *refusal, kind Kind) Refused {
-	out := Refused{Kind: kind, Table: r.job.table.String(), Columns: r.facts.Columns, Constraint: r.pg.ConstraintName,
+// violation is a row that a constraint refused.
+func (d *diagnosis) violation(r *refusal, kind Kind) Violation {
+	out := Violation{Kind: kind, Table: r.job.table.String(), Columns: r.facts.Columns, Constraint: r.pg.ConstraintName,
 		References: r.facts.References, Row: r.row, Detail: r.pg.Detail, Cause: r.pg}
 	var place string
 	place, out.Key = d.place(r)
@@ -136,7 +136,7 @@ func (d *diagnosis) violating(r *refusal, kind Kind) Refused {
 }
 
 // hint says what to do about a row that a constraint refused.
-func (d *diagnosis) hint(r *refusal, e Refused) string {
+func (d *diagnosis) hint(r *refusal, e Violation) string {
 	lang := d.lang
 	named := r.pg.ConstraintName != "" || r.pg.ColumnName != "" || r.pg.DataTypeName != ""
 	switch {
@@ -162,9 +162,9 @@ func (d *diagnosis) hint(r *refusal, e Refused) string {
 }
 
 // unwritable is a row with a value that could not be encoded.
-func (d *diagnosis) unwritable(r *refusal) Refused {
+func (d *diagnosis) unwritable(r *refusal) Misfit {
 	c := r.value.Column
-	out := Refused{Table: r.job.table.String(), Row: r.row, Column: c.Name, Field: c.Field, GoType: r.value.GoType, PgType: c.Type,
+	out := Misfit{Table: r.job.table.String(), Row: r.row, Column: c.Name, Field: c.Field, GoType: r.value.GoType, PgType: c.Type,
 		Detail: r.value.Error(), Hint: msg.BulkHintValue.In(d.lang, c.Field, c.Type), Cause: r.value}
 	var place string
 	place, out.Key = d.place(r)
@@ -173,8 +173,8 @@ func (d *diagnosis) unwritable(r *refusal) Refused {
 }
 
 // unfitting is a value, or a row, that the server or a trigger refused.
-func (d *diagnosis) unfitting(r *refusal) Refused {
-	out := Refused{Table: r.job.table.String(), Row: r.row, Detail: r.pg.Detail, Cause: r.pg}
+func (d *diagnosis) unfitting(r *refusal) Misfit {
+	out := Misfit{Table: r.job.table.String(), Row: r.row, Detail: r.pg.Detail, Cause: r.pg}
 	if out.Detail == "" {
 		out.Detail = r.pg.Message
 	}
@@ -200,12 +200,12 @@ func (d *diagnosis) unfitting(r *refusal) Refused {
 }
 
 // ofValue is the text of an error on a value.
-func (d *diagnosis) ofValue(place string, e Refused) string {
+func (d *diagnosis) ofValue(place string, e Misfit) string {
 	return msg.BulkValue.In(d.lang, place, schema.Told(e.Column), schema.Line(e.PgType), e.Field, e.GoType, e.Hint)
 }
 
 // hintOnValue says what to do about a value, or a row, that no constraint refused.
-func (d *diagnosis) hintOnValue(pg *pgconn.PgError, e Refused) string {
+func (d *diagnosis) hintOnValue(pg *pgconn.PgError, e Misfit) string {
 	switch code := pg.Code; {
 	case code[:2] == "54": // a limit of the server's
 		return msg.BulkHintRow.In(d.lang)

@@ -131,7 +131,7 @@ func (f *fastPath) finish(ctx context.Context, jobs []*copyJob) error {
 	for i := 0; results.NextResult(); i++ {
 		result := results.ResultReader().Read()
 		if result.Err == nil && i < len(checks) && len(result.Rows) > 0 && broken == nil {
-			broken = checks[i].violation(result.Rows[0])
+			broken = checks[i].broken(result.Rows[0])
 		}
 	}
 	f.off = false
@@ -181,9 +181,9 @@ type pendingCheck struct {
 	sql string
 }
 
-// violation returns the refusal of a row that breaks the foreign key, by the values of
+// broken returns the refusal of a row that breaks the foreign key, by the values of
 // its columns. The server is spared the work of saying so.
-func (c pendingCheck) violation(values [][]byte) *refusal {
+func (c pendingCheck) broken(values [][]byte) *refusal {
 	texts, mixed := make([]string, len(values)), false
 	for i, v := range values {
 		texts[i] = string(v)

@@ -6,7 +6,7 @@
 // catalog, and hands a [Tx] to a function that loads rows into it with [Rows] or [Seq].
 // Then it checks the foreign keys and commits. After a lost connection it does so again
 // (see [Replay]); when the answer to a commit was lost, it finds out what became of it;
-// when a row was refused, it finds out which one, and why (see [Refused]).
+// when a row was refused, it finds out which one, and why (see [Violation] and [Misfit]).
 //
 // The files are layers, from the bottom up: the columns of a struct (columns.go), the
 // rows of one COPY (copyjob.go) and what refused them (refusal.go), the checks of foreign
@@ -30,7 +30,7 @@ type DB interface {
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Config says how a call is made. Its zero value is usable, but for Refused.
+// Config says how a call is made. Its zero value is usable, but for Errors.
 type Config struct {
 	Lang    msg.Lang
 	Logger  *slog.Logger // nil: no log
@@ -38,8 +38,7 @@ type Config struct {
 	Retry   retry.Policy // its Attempts and Waits; the call fills in the rest
 	Allowed []string     // databases that may be changed whatever their names say
 
-	// Refused makes the error of a row that was refused.
-	Refused func(Refused) error
+	Errors Errors // of rows that were refused
 }
 
 // Spec says what a call is about.
