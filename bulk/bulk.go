@@ -28,7 +28,8 @@
 // They go into the set-up of a test binary, where package snapshot keeps what they
 // made, or into a single test or benchmark. Where rows go is a pool, a connection or a
 // transaction; [With] adds options to it: [Clock] and [Realistic] change what the
-// factories make, [Retry], [Progress], [Logger] and [Language] how calls go about it.
+// factories make, [WithRetry], [WithProgress], [WithLogger] and [WithLanguage] how calls
+// go about it.
 //
 // # All or nothing
 //
@@ -52,11 +53,11 @@
 //
 // # Lost connections
 //
-// A call on a *pgxpool.Pool is made again when the connection is lost; see [Retry].
-// Its rows are never stored twice: when the answer to the commit is lost, the server
-// is asked on another connection what became of the transaction (pg_xact_status); if
-// it started anew meanwhile, the first and the last key are looked for. Where nobody
-// knows, the error is [ErrCommitUnknown].
+// A call on a *pgxpool.Pool is made again when the connection is lost; see
+// [WithRetry]. Its rows are never stored twice: when the answer to the commit is lost,
+// the server is asked on another connection what became of the transaction
+// (pg_xact_status). After a restart of the server the first and the last key are looked
+// for. If the outcome can't be determined, the error is [ErrCommitUnknown].
 //
 // # Speed
 //
@@ -82,18 +83,18 @@ import "github.com/groundhogdb/groundhog/internal/errs"
 // The classes of errors that this package returns, for errors.Is. Where the
 // server refused a row, errors.As finds the *pgconn.PgError beneath.
 var (
-	// ErrInvalidArgument: an argument, or a struct that does not fit the table.
-	// Nothing was sent.
+	// ErrInvalidArgument: an argument, a struct that does not fit the table, or a value
+	// that can't be encoded for its column. Nothing was stored.
 	ErrInvalidArgument = errs.ErrInvalidArgument
 	// ErrUnsafeDatabase: the database is not a test database. Nothing was changed.
 	ErrUnsafeDatabase = errs.ErrUnsafeDatabase
 	// ErrConnection: the connection could not be made, or was lost.
 	ErrConnection = errs.ErrConnection
-	// ErrCommitUnknown: the connection was lost during the commit, and nobody can
-	// tell whether the rows are stored.
+	// ErrCommitUnknown: the connection was lost during the commit, and the server can't
+	// say whether the rows are stored.
 	ErrCommitUnknown = errs.ErrCommitUnknown
-	// ErrLocked: somebody else holds a lock, a deadlock was broken, or somebody
-	// took a factory's numbers while a lost connection was made anew.
+	// ErrLocked: another session holds a lock, the server broke a deadlock, or another
+	// session took a factory's numbers after the connection was lost.
 	ErrLocked = errs.ErrLocked
 	// ErrDiskSpace: the server's disk is full.
 	ErrDiskSpace = errs.ErrDiskSpace

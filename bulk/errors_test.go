@@ -1,8 +1,12 @@
 package bulk_test
 
 import (
+	"bytes"
 	"context"
+	"database/sql/driver"
 	"errors"
+	"io"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -65,7 +69,7 @@ func TestConstraintErrors(t *testing.T) {
 			rows := ruledRows(10)
 			c.spoil(rows)
 			for _, lang := range []string{"en", "ja"} {
-				_, err := bulk.InsertRows(t.Context(), bulk.With(db, bulk.Language(lang)), "t", rows)
+				_, err := bulk.InsertRows(t.Context(), bulk.With(db, bulk.WithLanguage(lang)), "t", rows)
 				var got *bulk.ConstraintError
 				require.ErrorAs(t, err, &got)
 				want := c.want
@@ -121,6 +125,7 @@ func TestRowErrors(t *testing.T) {
 				require.Equal(t, c.code, pg.Code)
 			} else {
 				require.Empty(t, c.code)
+				require.ErrorIs(t, err, bulk.ErrInvalidArgument)
 			}
 			_, err = bulk.InsertRowsSeq(t.Context(), db, "t", slices.Values(rows))
 			require.ErrorAs(t, err, &got)
@@ -129,6 +134,30 @@ func TestRowErrors(t *testing.T) {
 		})
 	}
 	require.Zero(t, one[int](t, db, "SELECT count(*) FROM t"))
+}
+
+// lossy is a value whose own method fails as a connection does that was lost.
+type lossy struct{}
+
+func (lossy) Value() (driver.Value, error) { return nil, io.EOF }
+
+// TestAValueThatFailsIsNoLostConnection: it is not tried again.
+func TestAValueThatFailsIsNoLostConnection(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	db := bulk.With(tablesOf(t, "CREATE TABLE t (v text)"), soon, bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	rows := []struct{ V lossy }{{}}
+	_, err := bulk.InsertRows(t.Context(), db, "t", rows)
+	_, errOfSeq := bulk.InsertRowsSeq(t.Context(), db, "t", slices.Values(rows))
+	for _, err := range []error{err, errOfSeq} {
+		var got *bulk.RowError
+		require.ErrorAs(t, err, &got)
+		require.Equal(t, 0, got.Row)
+		require.ErrorIs(t, err, io.EOF)
+		require.ErrorIs(t, err, bulk.ErrInvalidArgument)
+		require.NotErrorIs(t, err, bulk.ErrConnection)
+	}
+	require.Empty(t, log.String())
 }
 
 func nan() float64 { zero := 0.0; return zero / zero }

@@ -142,7 +142,7 @@ func ExampleInsertSeq() {
 func ExampleWith() {
 	test(func(t testing.TB) {
 		db := fixtures.Open(t, fixtures.WithSchema(fixtures.WelfareSchema))
-		april := bulk.With(db, bulk.Clock(time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC)), bulk.Progress(false))
+		april := bulk.With(db, bulk.Clock(time.Date(2026, 4, 1, 9, 0, 0, 0, time.UTC)), bulk.WithProgress(false))
 		recipients := bulk.WelfareRecipients(t, april, bulk.Offices(t, april, 1), 1)
 		cycles := bulk.SupportPlanCycles(t, april, recipients)
 		fmt.Println(cycles[0].NextRenewalDeadline.Format(time.DateOnly))
@@ -178,25 +178,25 @@ func ExampleRealistic() {
 }
 
 // Lost connections are tried again four times: after a second, after three, and so on.
-func ExampleRetry() {
+func ExampleWithRetry() {
 	_ = func(t testing.TB, db *pgxpool.Pool) {
-		patient := bulk.With(db, bulk.Retry(5, time.Second, 3*time.Second))
+		patient := bulk.With(db, bulk.WithRetry(5, time.Second, 3*time.Second))
 		bulk.Offices(t, patient, 100)
 	}
 }
 
-func ExampleProgress() {
+func ExampleWithProgress() {
 	_ = func(t testing.TB, db *pgxpool.Pool) {
-		silent := bulk.With(db, bulk.Progress(false))
+		silent := bulk.With(db, bulk.WithProgress(false))
 		bulk.Welfare(t, silent, bulk.Large)
 	}
 }
 
 // A program sees when a connection was lost, and how far long work is. Tests have
 // that in their log anyway.
-func ExampleLogger() {
+func ExampleWithLogger() {
 	_ = func(ctx context.Context, db *pgxpool.Pool) error {
-		_, err := bulk.NewSeeder(db, bulk.Logger(slog.New(slog.NewTextHandler(os.Stderr, nil)))).Welfare(ctx, bulk.Large)
+		_, err := bulk.NewSeeder(db, bulk.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, nil)))).Welfare(ctx, bulk.Large)
 		return err
 	}
 }
@@ -208,9 +208,9 @@ func ExampleAllowDatabase() {
 	}
 }
 
-func ExampleLanguage() {
+func ExampleWithLanguage() {
 	withDatabase(fixtures.WelfareSchema, func(ctx context.Context, db *pgxpool.Pool) error {
-		_, err := bulk.NewSeeder(db, bulk.Language("ja")).Offices(ctx, -1)
+		_, err := bulk.NewSeeder(db, bulk.WithLanguage("ja")).Offices(ctx, -1)
 		fmt.Println(err)
 		fmt.Println(errors.Is(err, bulk.ErrInvalidArgument))
 		return nil

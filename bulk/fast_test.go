@@ -313,7 +313,7 @@ func TestWithoutTheRight(t *testing.T) {
 	t.Cleanup(db.Close)
 	for lang, text := range map[string]string{"en": "the role may not set session_replication_role", "ja": "session_replication_role を設定する権限がない"} {
 		var log bytes.Buffer
-		set := bulk.With(db, bulk.Logger(slog.New(slog.NewTextHandler(&log, nil))), bulk.Language(lang))
+		set := bulk.With(db, bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil))), bulk.WithLanguage(lang))
 		wire.Reset()
 		require.Len(t, bulk.Insert(t, set, "c", children(1)), many)
 		require.False(t, fast(wire))

@@ -2,18 +2,15 @@ package bulk
 
 import (
 	"context"
-	"errors"
 	"iter"
-	"slices"
-	"strconv"
+	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
-	"github.com/groundhogdb/groundhog/internal/catalog"
-	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/bulk/internal/load"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/option"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
 // Insert loads rows into a table, in one transaction, and returns them as they
@@ -21,7 +18,7 @@ import (
 // row is stored and the test ends; see [InsertRows] for all the rest.
 func Insert[T any](t testing.TB, db DB, table string, rows []T) []T {
 	t.Helper()
-	out, err := InsertRows(background(t), inTest(t, db), table, rows)
+	out, err := InsertRows(testdb.Context(t), inTest(t, db), table, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +30,7 @@ func Insert[T any](t testing.TB, db DB, table string, rows []T) []T {
 // and the test ends; see [InsertRowsSeq] for all the rest.
 func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64 {
 	t.Helper()
-	n, err := InsertRowsSeq(background(t), inTest(t, db), table, rows)
+	n, err := InsertRowsSeq(testdb.Context(t), inTest(t, db), table, rows)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +71,7 @@ func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64
 // beforehand (no such table or column, two fields for one column, a column that
 // must not be null and has neither field nor default) is an [ErrInvalidArgument],
 // before a row is sent. A row that is refused is a [*ConstraintError] or a
-// [*RowError]. On a pool, lost connections are retried; see [Retry].
+// [*RowError]. On a pool, lost connections are retried; see [WithRetry].
 //
 // A call costs a begin, one look at the catalog, one query for each column that
 // the server fills in, the COPY and a commit; from some hundred rows on, two more
@@ -83,8 +80,12 @@ func InsertSeq[T any](t testing.TB, db DB, table string, rows iter.Seq[T]) int64
 func InsertRows[T any](ctx context.Context, db DB, table string, rows []T) ([]T, error) {
 	out := make([]T, len(rows))
 	copy(out, rows)
-	err := insert(ctx, db, table, len(rows), func(l *loader[T]) error {
-		_, err := l.load(out)
+	db, c := unwrap(db)
+	if err := checkInsert[T](c, db, table).Err(c.load.Lang); err != nil {
+		return nil, err
+	}
+	err := load.Run(ctx, db, c.load, intoTable(table, len(rows)), func(ctx context.Context, tx *load.Tx, _ *load.Replay) error {
+		_, err := load.Rows(ctx, tx, table, out)
 		return err
 	})
 	if err != nil {
@@ -100,18 +101,23 @@ func InsertRows[T any](ctx context.Context, db DB, table string, rows []T) ([]T,
 // connection; when it panics, or ends its goroutine, nothing is stored.
 //
 // After a lost connection the sequence is ranged over to its end, to count its rows,
-// and then again, and must yield the same rows. One that yields fewer than before, since it can be ranged over only
-// once, is an [ErrInvalidArgument], and nothing is stored; with [Retry](1) it is
-// never tried. Rows that were sent are not kept, so an error that the server gives
-// without a line has no row number, and none has a key.
+// and then again, and must yield the same rows. If it yields fewer than before, since
+// it can be ranged over only once, the error is an [ErrInvalidArgument], and nothing is
+// stored. [WithRetry](1) never ranges over it again. Rows that were sent are not kept,
+// so an error that the server gives without a line has no row number, and none has a
+// key.
 func InsertRowsSeq[T any](ctx context.Context, db DB, table string, rows iter.Seq[T]) (int64, error) {
+	db, c := unwrap(db)
+	faults := checkInsert[T](c, db, table)
 	if rows == nil {
-		_, set := unwrap(db)
-		return 0, set.refuse(msg.BulkNilSeq)
+		faults.Add(msg.BulkNilSeq)
+	}
+	if err := faults.Err(c.load.Lang); err != nil {
+		return 0, err
 	}
 	var n int64
-	err := insert(ctx, db, table, 0, func(l *loader[T]) (err error) {
-		n, err = l.loadSeq(rows)
+	err := load.Run(ctx, db, c.load, intoTable(table, 0), func(ctx context.Context, tx *load.Tx, replay *load.Replay) (err error) {
+		n, err = load.Seq(ctx, tx, replay, table, rows)
 		return err
 	})
 	if err != nil {
@@ -120,53 +126,19 @@ func InsertRowsSeq[T any](ctx context.Context, db DB, table string, rows iter.Se
 	return n, nil
 }
 
-// insert runs load in a transaction, with a loader for the table.
-func insert[T any](ctx context.Context, db DB, table string, rows int, load func(*loader[T]) error) error {
-	db, set := unwrap(db)
-	if err := set.check(db); err != nil {
-		return err
-	}
+// checkInsert returns what is wrong with the arguments of a call that loads rows of type
+// T into a table.
+func checkInsert[T any](c config, db DB, table string) option.Faults {
+	faults := c.check(db)
 	if strings.TrimSpace(table) == "" {
-		return set.refuse(msg.BulkEmptyTable)
+		faults.Add(msg.BulkEmptyTable)
 	}
-	return run(ctx, db, set, spec{what: table, tables: []string{table}, rows: rows}, func(w *work) error {
-		l, err := newLoader[T](w, table)
-		if err != nil {
-			return err
-		}
-		return load(l)
-	})
+	if t := reflect.TypeFor[T](); t.Kind() != reflect.Struct {
+		faults.Add(msg.BulkNotAStruct, t.String())
+	}
+	return faults
 }
 
-// tablesShown bounds the list of tables in an error; among tablesRead the nearest
-// spelling is looked for.
-const (
-	tablesShown = 40
-	tablesRead  = 10_000
-)
-
-// noSuchTable tells which tables there are.
-func (w *work) noSuchTable(name string) error {
-	tables, err := catalog.TableNames(w.ctx, w.tx, tablesRead)
-	if err != nil {
-		return w.failed(msg.BulkLook.In(w.set.lang), err)
-	}
-	meant := w.set.meant(name, tables)
-	if len(tables) > tablesShown {
-		tables = append(tables[:tablesShown], "…")
-	}
-	if len(tables) == 0 {
-		return w.set.refuse(msg.BulkNoTables, name)
-	}
-	return w.set.refuse(msg.BulkNoTable, name, meant, strings.Join(tables, ", "))
-}
-
-// lookFailed wraps an error of the look at the catalog. The server refuses a
-// name that no table can have.
-func (w *work) lookFailed(names []string, err error) error {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && slices.Contains([]string{"42601", "42602", "0A000", "22021", "22023"}, pg.Code) {
-		return errs.New(errs.ErrInvalidArgument, msg.BulkTableName.In(w.set.lang, strconv.Quote(strings.Join(names, ", "))), err)
-	}
-	return w.failed(msg.BulkLook.In(w.set.lang), err)
+func intoTable(table string, rows int) load.Spec {
+	return load.Spec{What: table, Tables: []string{table}, Rows: rows}
 }

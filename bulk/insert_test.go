@@ -331,7 +331,7 @@ func TestMisfitsAreSaidBeforeARowIsSent(t *testing.T) {
 	refused(err, "rows are of type int")
 	_, err = bulk.InsertRows(ctx, db, "filled", []struct{}{{}})
 	refused(err, "no field stands for a column")
-	_, err = bulk.InsertRows(ctx, bulk.With(db, bulk.Language("ja")), "users", []nearly{{}})
+	_, err = bulk.InsertRows(ctx, bulk.With(db, bulk.WithLanguage("ja")), "users", []nearly{{}})
 	refused(err, `フィールド Emial に対応する列 "emial" がありません`)
 
 	type keyed struct{ ID int }

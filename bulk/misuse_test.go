@@ -183,11 +183,11 @@ var (
 			return err
 		},
 		"attempts that are none": func(ctx context.Context, g given) error {
-			_, err := seeder(g.db, bulk.Retry(math.MinInt)).Offices(ctx, 1)
+			_, err := seeder(g.db, bulk.WithRetry(math.MinInt)).Offices(ctx, 1)
 			return err
 		},
 		"a language with a zero byte": func(ctx context.Context, g given) error {
-			_, err := seeder(g.db, bulk.Language("\x00")).Offices(ctx, 1)
+			_, err := seeder(g.db, bulk.WithLanguage("\x00")).Offices(ctx, 1)
 			return err
 		},
 		"an edit that takes the key": func(ctx context.Context, g given) error {
@@ -229,11 +229,11 @@ var (
 		},
 		"AllowDatabase": func(t testing.TB) { silly(t, bulk.AllowDatabase("")) },
 		"Clock":         func(t testing.TB) { silly(t, bulk.Clock(time.Time{})) },
-		"Language":      func(t testing.TB) { silly(t, bulk.Language(strings.Repeat("x", 1<<20))) },
-		"Logger":        func(t testing.TB) { silly(t, bulk.Logger(nil)) },
-		"Progress":      func(t testing.TB) { silly(t, bulk.Progress(false), bulk.Progress(true)) },
+		"WithLanguage":  func(t testing.TB) { silly(t, bulk.WithLanguage(strings.Repeat("x", 1<<20))) },
+		"WithLogger":    func(t testing.TB) { silly(t, bulk.WithLogger(nil)) },
+		"WithProgress":  func(t testing.TB) { silly(t, bulk.WithProgress(false), bulk.WithProgress(true)) },
 		"Realistic":     func(t testing.TB) { silly(t, bulk.Realistic(math.MinInt64)) },
-		"Retry":         func(t testing.TB) { silly(t, bulk.Retry(math.MaxInt, math.MaxInt64)) },
+		"WithRetry":     func(t testing.TB) { silly(t, bulk.WithRetry(math.MaxInt, math.MaxInt64)) },
 	}
 )
 
@@ -331,10 +331,10 @@ func TestMisuse(t *testing.T) {
 		"an ended transaction":   {t.Context(), ended},
 		"a broken transaction":   {t.Context(), broken},
 		"a released connection":  {t.Context(), released},
-		"an unreachable server":  {t.Context(), bulk.With(unreachable, bulk.Retry(1))},
+		"an unreachable server":  {t.Context(), bulk.With(unreachable, bulk.WithRetry(1))},
 		"a context that is over": {cancelled, db},
 		"a deadline long ago":    {late, db},
-		"nested options on nil":  {t.Context(), bulk.With(bulk.With(bulk.With(nil)), bulk.Logger(slog.New(slog.DiscardHandler)))},
+		"nested options on nil":  {t.Context(), bulk.With(bulk.With(bulk.With(nil)), bulk.WithLogger(slog.New(slog.DiscardHandler)))},
 		"a DB that gives no one": {t.Context(), nobody{}},
 	} {
 		h := given{db: c.db, offices: g.offices, people: g.people}

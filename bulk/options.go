@@ -9,9 +9,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/bulk/internal/load"
 	"github.com/groundhogdb/groundhog/internal/msg"
-	"github.com/groundhogdb/groundhog/internal/retry"
+	"github.com/groundhogdb/groundhog/internal/option"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
@@ -22,83 +22,62 @@ type DB interface {
 }
 
 // Option changes how the calls of this package work; see [With].
-type Option interface{ apply(*settings) }
+type Option interface{ applyOption(*config) }
 
-type option func(*settings)
+type optionFunc func(*config)
 
-func (o option) apply(s *settings) { o(s) }
+func (f optionFunc) applyOption(c *config) { f(c) }
 
-// settings are what the options of a call come to.
-type settings struct {
-	clock   time.Time // zero: the present
-	allowed []string
-	lang    msg.Lang
-	wrong   string // an option's argument that was refused
-	logger  *slog.Logger
-	logs    bool // the logger was chosen, be it nil
-	silent  bool // no progress
-	retry   retry.Policy
-	seed    *int64 // nil: plain rows
+// config is what the options of a call come to.
+type config struct {
+	load   load.Config
+	logs   bool // the logger was chosen, be it nil
+	style  style
+	faults option.Faults
 }
 
 // Clock fixes the present: created_at and updated_at of rows that a factory
 // makes, and "today", which is the date of now in its own location. Without it
 // both are the process's local ones.
-func Clock(now time.Time) Option { return option(func(s *settings) { s.clock = now }) }
+func Clock(now time.Time) Option { return optionFunc(func(c *config) { c.style.clock = now }) }
 
 // AllowDatabase lets the database with exactly this name be changed though no
 // word of the name says that it is for tests. A name with the word prod,
 // production, live or staging is refused all the same.
 func AllowDatabase(name string) Option {
-	return option(func(s *settings) { s.allowed = append(s.allowed[:len(s.allowed):len(s.allowed)], name) })
-}
-
-// Language sets the language of errors: "en" or "ja". Without it the
-// environment variable GROUNDHOG_LANG decides, else it is English.
-func Language(lang string) Option {
-	return option(func(s *settings) {
-		l, ok := msg.Parse(lang)
-		if !ok {
-			s.wrong = msg.BulkLanguage.In(s.lang, lang)
-			return
-		}
-		s.lang = l
+	return optionFunc(func(c *config) {
+		c.load.Allowed = append(c.load.Allowed[:len(c.load.Allowed):len(c.load.Allowed)], name)
 	})
 }
 
-// Retry sets how often a call is tried when the connection is lost, and the
-// waits in between; the last one is for all that follow. Without it a call is
-// tried 3 times, with waits of 2 s and 4 s, then of 8 s and of 10 s at most; waits
-// that are not given are these too. Retry(1) tries once.
+// WithLanguage sets the language of errors and log lines: "en" or "ja". The default
+// is that of the environment variable GROUNDHOG_LANG, else English.
+func WithLanguage(lang string) Option {
+	return optionFunc(func(c *config) { c.load.Lang = option.Language(lang, &c.faults) })
+}
+
+// WithRetry sets how often a call is tried when the connection is lost, and the
+// waits in between; the last one is for all that follow. The default is 3 attempts.
+// The default waits are 2 s, 4 s and 8 s, then 10 s each. WithRetry(1) tries once.
 //
 // Only connection faults are retried (SQLSTATE class 08, 57P01 to 57P03, broken
 // sockets, refused connections), and only on a *pgxpool.Pool: a *pgx.Conn or a
 // pgx.Tx is dead once it is cut. The whole transaction is made again, with the
 // same rows: edit functions run once. Each retry is a line in the log. A context
 // that ends, ends the waiting.
-func Retry(attempts int, waits ...time.Duration) Option {
-	return option(func(s *settings) {
-		if attempts < 1 {
-			s.wrong = msg.BulkAttempts.In(s.lang, msg.Count(attempts))
-		}
-		for _, wait := range waits {
-			if wait < 0 {
-				s.wrong = msg.BulkWait.In(s.lang, wait.String())
-			}
-		}
-		s.retry.Attempts, s.retry.Waits = attempts, waits
-	})
+func WithRetry(attempts int, waits ...time.Duration) Option {
+	return optionFunc(func(c *config) { c.load.Retry.Set(attempts, waits, &c.faults) })
 }
 
-// Progress reports whether work that takes longer than about a second shows how far
-// it is, as it does without this option: on a terminal with a bar on standard
-// error, elsewhere with a line in the log every few seconds.
-func Progress(show bool) Option { return option(func(s *settings) { s.silent = !show }) }
+// WithProgress turns progress output on or off for work that takes longer than about a
+// second: a bar on standard error if that is a terminal, else a line in the log every
+// few seconds. The default is on.
+func WithProgress(show bool) Option { return optionFunc(func(c *config) { c.load.Silent = !show }) }
 
-// Logger sends log lines to l; nil: nowhere. Without it the functions that take
-// a testing.TB log to that test, and the others are silent.
-func Logger(l *slog.Logger) Option {
-	return option(func(s *settings) { s.logger, s.logs = l, true })
+// WithLogger sends log lines to l, or nowhere if l is nil. By default the functions
+// that take a testing.TB log to that test, and the others are silent.
+func WithLogger(l *slog.Logger) Option {
+	return optionFunc(func(c *config) { c.load.Logger, c.logs = l, true })
 }
 
 // Realistic makes the factories' rows look like those of a running application:
@@ -111,90 +90,50 @@ func Logger(l *slog.Logger) Option {
 // bytes. Ids and unique texts come from the seed, the table and a running number
 // that goes on after the highest there is, so that a second call, also of another
 // process, never collides.
-func Realistic(seed int64) Option { return option(func(s *settings) { s.seed = &seed }) }
+func Realistic(seed int64) Option { return optionFunc(func(c *config) { c.style.seed = &seed }) }
 
 // With returns a DB that carries options, for every call of this package. A db
-// that carries some already keeps them; where two say different things, the
-// later one holds. An option with a wrong argument is reported by the call
-// that uses it.
+// that carries options already keeps them. Of two options that contradict each other
+// the later one holds; names given to [AllowDatabase] add up. Options with wrong
+// arguments are reported by the calls that use the DB, all of them at once, with what
+// is wrong with the call's own arguments.
 func With(db DB, opts ...Option) DB {
-	inner, set := unwrap(db)
-	for _, o := range opts {
-		if o == nil {
-			set.wrong = msg.BulkNilOption.In(set.lang)
-			continue
-		}
-		o.apply(&set)
-	}
-	return &configured{db: inner, set: set}
+	inner, c := unwrap(db)
+	option.Each(opts, &c.faults, func(o Option) { o.applyOption(&c) })
+	return &configured{db: inner, config: c}
 }
 
 // configured is a DB with options.
 type configured struct {
-	db  DB
-	set settings
+	db     DB
+	config config
 }
 
 // Begin makes a configured DB usable wherever the plain one is.
 func (c *configured) Begin(ctx context.Context) (pgx.Tx, error) { return c.db.Begin(ctx) }
 
-func unwrap(db DB) (DB, settings) {
+// unwrap returns the DB beneath the options, and what they come to.
+func unwrap(db DB) (DB, config) {
 	if c, ok := db.(*configured); ok && c != nil {
-		return c.db, c.set
+		return c.db, c.config
 	}
-	return db, settings{}
+	return db, config{load: load.Config{Errors: load.Errors{Violation: constraintError, Misfit: rowError}}}
 }
 
 // inTest returns db with the log lines going to t, unless a logger was chosen.
 func inTest(t testing.TB, db DB) DB {
-	if _, set := unwrap(db); set.logs {
+	if _, c := unwrap(db); c.logs {
 		return db
 	}
-	return With(db, Logger(testdb.Logger(t)))
+	return With(db, WithLogger(testdb.Logger(t)))
 }
 
-// policy is how a call is retried.
-func (s settings) policy(what string) retry.Policy {
-	p := s.retry
-	if p.Attempts == 0 {
-		p.Attempts = retry.Attempts
-	}
-	p.Logger, p.Lang, p.What = s.logger, s.lang, what
-	return p
-}
-
-// check refuses what no call can work with.
-func (s settings) check(db DB) error {
-	if s.wrong != "" {
-		return errs.New(errs.ErrInvalidArgument, s.wrong, nil)
-	}
+// check returns what no call can work with: what is wrong with the options and db. The
+// call adds what is wrong with its own arguments.
+func (c config) check(db DB) option.Faults {
+	faults := c.faults
 	if v := reflect.ValueOf(db); !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil() {
-		return s.refuse(msg.BulkNilDB)
+		faults.Add(msg.BulkNilDB)
 	}
-	return nil
-}
-
-// refuse returns an error on an argument.
-func (s settings) refuse(text msg.Text, args ...any) error {
-	return errs.New(errs.ErrInvalidArgument, text.In(s.lang, args...), nil)
-}
-
-// now is the present as the database keeps it: in microseconds, and in the
-// location in which pgx reads it.
-func (s settings) now() time.Time {
-	now := s.clock
-	if now.IsZero() {
-		now = time.Now()
-	}
-	return now.Truncate(time.Microsecond).In(time.Local)
-}
-
-// today is the date of the clock in its own location, as pgx reads a date.
-func (s settings) today() time.Time {
-	now := s.clock
-	if now.IsZero() {
-		now = time.Now()
-	}
-	y, m, d := now.Date()
-	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC)
+	return faults
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -21,15 +22,55 @@ func TestOptionsAreCheckedBeforeAnyWork(t *testing.T) {
 	t.Parallel()
 	good := untouchable{t}
 	for want, option := range map[string]bulk.Option{
-		"Retry(0)":            bulk.Retry(0),
-		"Retry(-1)":           bulk.Retry(-1),
-		"the wait -1s":        bulk.Retry(2, time.Second, -time.Second),
-		`Language("klingon")`: bulk.Language("klingon"),
+		"WithRetry(0)":       bulk.WithRetry(0),
+		"WithRetry(-1)":      bulk.WithRetry(-1),
+		"the wait -1s":       bulk.WithRetry(2, time.Second, -time.Second),
+		`language "klingon"`: bulk.WithLanguage("klingon"),
 	} {
 		_, err := seeder(good, option).Offices(t.Context(), 1)
 		require.ErrorIs(t, err, bulk.ErrInvalidArgument)
 		require.ErrorContains(t, err, want)
 	}
+}
+
+// TestAllFaultsAreToldAtOnce: those of the options, the DB and the call's arguments.
+func TestAllFaultsAreToldAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	bad := []bulk.Option{nil, bulk.WithRetry(0, -time.Second), bulk.WithLanguage("klingon")}
+	common := []string{"option number 1 is nil", "WithRetry(0)", "the wait -1s", `language "klingon"`, "db is nil"}
+	none := bulk.With(nil, bad...)
+	office := []bulk.Office{{}, {}}
+	for name, c := range map[string]struct {
+		call func() error
+		want []string
+	}{
+		"Offices": {func() error { _, err := seeder(none).Offices(ctx, -1, nil, nil); return err }, []string{"n is -1", "edit[0] is nil", "edit[1] is nil"}},
+		"Staffs":  {func() error { _, err := seeder(none).Staffs(ctx, office, -1, nil); return err }, []string{"perOffice is -1", "edit[0] is nil", "offices[0] has no ID"}},
+		"WelfareRecipients": {func() error { _, err := seeder(nil, bad...).WelfareRecipients(ctx, office, -1, nil); return err },
+			[]string{"perOffice is -1", "edit[0] is nil", "offices[0] has no ID"}},
+		"SupportPlanCycles": {func() error {
+			_, err := seeder(none).SupportPlanCycles(ctx, make([]bulk.WelfareRecipient, 1), nil)
+			return err
+		}, []string{"edit[0] is nil", "recipients[0] has no ID"}},
+		"Welfare":    {func() error { _, err := seeder(none).Welfare(ctx, -1); return err }, []string{"scale is -1"}},
+		"InsertRows": {func() error { _, err := bulk.InsertRows(ctx, none, " ", []int{1}); return err }, []string{"table is empty", "rows are of type int"}},
+		"InsertRowsSeq": {func() error { _, err := bulk.InsertRowsSeq[func()](ctx, none, "", nil); return err },
+			[]string{"table is empty", "rows are of type func()", "rows is nil"}},
+	} {
+		err := c.call()
+		require.ErrorIs(t, err, bulk.ErrInvalidArgument, name)
+		for _, want := range slices.Concat(common, c.want) {
+			require.ErrorContains(t, err, want, name)
+		}
+		require.Equal(t, len(common)+len(c.want), strings.Count(err.Error(), "groundhog: "), "%s: %v", name, err)
+	}
+	// A DB with options is not changed by those that another is made with.
+	good := bulk.With(untouchable{t}, bulk.WithLanguage("ja"))
+	_, err := seeder(bulk.With(good, bulk.WithRetry(0))).Offices(ctx, -1)
+	require.ErrorContains(t, err, "試行回数は 1 以上にしてください")
+	_, err = seeder(good).Offices(ctx, -1)
+	require.NotContains(t, err.Error(), "試行回数")
 }
 
 func TestOfficesOfAnotherDatabaseAreRefused(t *testing.T) {
@@ -69,7 +110,7 @@ func TestLongWorkShowsProgress(t *testing.T) {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
 			var log bytes.Buffer
-			set := bulk.With(db, bulk.Progress(show), bulk.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+			set := bulk.With(db, bulk.WithProgress(show), bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 			bulk.InsertSeq(t, set, "t", slow)
 			if show {
 				require.Regexp(t, `msg="t: [0-9,]+ rows, [0-9,]+ rows/s"`, log.String())
@@ -86,7 +127,7 @@ func TestShortWorkIsSilent(t *testing.T) {
 	db := welfare(t)
 	superuser(t, db) // others get a word on what they lose
 	var log bytes.Buffer
-	bulk.Welfare(t, bulk.With(db, bulk.Logger(slog.New(slog.NewTextHandler(&log, nil)))), bulk.Small)
+	bulk.Welfare(t, bulk.With(db, bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), bulk.Small)
 	require.Empty(t, log.String())
 }
 

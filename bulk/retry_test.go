@@ -21,7 +21,7 @@ import (
 )
 
 // soon are waits for tests.
-var soon = bulk.Retry(3, time.Millisecond)
+var soon = bulk.WithRetry(3, time.Millisecond)
 
 // proxied opens tables, and a pool whose connections go through a proxy.
 func proxied(t *testing.T, ddl string) (direct, db *pgxpool.Pool, proxy *fault.Proxy) {
@@ -69,7 +69,7 @@ func TestCutAnywhereTheRowsAreStoredExactlyOnce(t *testing.T) {
 				after := total*int64(step)/8 + 1
 				proxy.Add(fault.Rule{Conn: conn, Way: way, After: after, How: how, Times: 1})
 				var log bytes.Buffer
-				rows, err := bulk.InsertRows(t.Context(), bulk.With(db, soon, bulk.Logger(slog.New(slog.NewTextHandler(&log, nil)))), "t", numberedRows(n))
+				rows, err := bulk.InsertRows(t.Context(), bulk.With(db, soon, bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "t", numberedRows(n))
 				require.NoError(t, err, "%v %v after %d of %d\n%s", how, way, after, total, log.String())
 				proxy.Clear()
 				require.Equal(t, n, one[int](t, direct, "SELECT count(DISTINCT n) FROM t"))
@@ -99,7 +99,7 @@ func TestACommitWhoseAnswerIsLost(t *testing.T) {
 			c.rule.How, c.rule.Times = how, 1
 			proxy.Add(c.rule)
 			var log bytes.Buffer
-			_, err := bulk.InsertRows(t.Context(), bulk.With(db, soon, bulk.Logger(slog.New(slog.NewTextHandler(&log, nil)))), "t", numberedRows(10))
+			_, err := bulk.InsertRows(t.Context(), bulk.With(db, soon, bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "t", numberedRows(10))
 			require.NoError(t, err, name)
 			proxy.Clear()
 			require.Equal(t, 10, one[int](t, direct, "SELECT count(*) FROM t"), name)
@@ -148,7 +148,7 @@ func TestAttemptsAreCounted(t *testing.T) {
 	for _, attempts := range []int{1, 3, 5} {
 		var log bytes.Buffer
 		before := len(proxy.Conns())
-		_, err := bulk.InsertRows(t.Context(), bulk.With(db, bulk.Retry(attempts, time.Millisecond), bulk.Logger(slog.New(slog.NewTextHandler(&log, nil)))), "t", numberedRows(10))
+		_, err := bulk.InsertRows(t.Context(), bulk.With(db, bulk.WithRetry(attempts, time.Millisecond), bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "t", numberedRows(10))
 		require.ErrorIs(t, err, bulk.ErrConnection)
 		require.Equal(t, attempts-1, strings.Count(log.String(), "trying again"))
 		require.GreaterOrEqual(t, len(proxy.Conns())-before, attempts)
@@ -170,7 +170,7 @@ func TestAttemptsAreCounted(t *testing.T) {
 	} {
 		d, end := db()
 		var log bytes.Buffer
-		_, err := bulk.InsertRows(t.Context(), bulk.With(d, soon, bulk.Logger(slog.New(slog.NewTextHandler(&log, nil)))), "t", numberedRows(10))
+		_, err := bulk.InsertRows(t.Context(), bulk.With(d, soon, bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil)))), "t", numberedRows(10))
 		require.ErrorIs(t, err, bulk.ErrConnection)
 		require.Empty(t, log.String(), "one attempt")
 		end()
@@ -187,7 +187,7 @@ func TestRefusedConnectionsAreRetried(t *testing.T) {
 	require.ErrorIs(t, err, bulk.ErrConnection)
 	require.ErrorContains(t, err, "given up after 3 attempts")
 	time.AfterFunc(50*time.Millisecond, func() { _ = proxy.Accept() })
-	_, err = bulk.InsertRows(t.Context(), bulk.With(db, bulk.Retry(100, 10*time.Millisecond)), "t", numberedRows(10))
+	_, err = bulk.InsertRows(t.Context(), bulk.With(db, bulk.WithRetry(100, 10*time.Millisecond)), "t", numberedRows(10))
 	require.NoError(t, err)
 	require.Equal(t, 10, one[int](t, direct, "SELECT count(*) FROM t"))
 }
@@ -197,7 +197,7 @@ func TestErrorsOfRowsAreNeverRetried(t *testing.T) {
 	direct, db, proxy := proxied(t, numberedSQL)
 	bulk.Insert(t, db, "t", []numbered{{N: 1}})
 	var log bytes.Buffer
-	set := bulk.With(db, soon, bulk.Logger(slog.New(slog.NewTextHandler(&log, nil))))
+	set := bulk.With(db, soon, bulk.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 	_, err := bulk.InsertRows(t.Context(), set, "t", numberedRows(10))
 	require.Error(t, err)
 	_, err = bulk.InsertRows(t.Context(), set, "t", []numbered{{V: "\x00"}})
@@ -243,7 +243,7 @@ func TestNumbersTakenMeanwhile(t *testing.T) {
 			bulk.Offices(t, direct, 1)
 		}
 	}), nil))
-	_, err = seeder(bulk.With(db, soon, bulk.Logger(log))).Offices(t.Context(), 2)
+	_, err = seeder(bulk.With(db, soon, bulk.WithLogger(log))).Offices(t.Context(), 2)
 	require.True(t, meanwhile.Load())
 	require.ErrorIs(t, err, bulk.ErrLocked)
 	require.ErrorContains(t, err, "Make the call again")
@@ -314,7 +314,7 @@ func TestContextEndsTheWaiting(t *testing.T) {
 	proxy.Add(fault.Rule{Way: fault.ToServer, Match: "COPY "})
 	ctx, cancel := context.WithCancel(t.Context())
 	log := slog.New(slog.NewTextHandler(writer(cancel), nil))
-	_, err := bulk.InsertRows(ctx, bulk.With(db, bulk.Retry(3, time.Hour), bulk.Logger(log)), "t", numberedRows(10))
+	_, err := bulk.InsertRows(ctx, bulk.With(db, bulk.WithRetry(3, time.Hour), bulk.WithLogger(log)), "t", numberedRows(10))
 	require.ErrorIs(t, err, context.Canceled)
 	require.ErrorIs(t, err, bulk.ErrConnection)
 }
@@ -355,7 +355,7 @@ func TestACommitWhoseAnswerIsLostWithTheServer(t *testing.T) {
 			V string
 		}
 		proxy.Add(rule)
-		_, err = bulk.InsertRows(t.Context(), bulk.With(db, soon, bulk.Language("ja")), "keyless", []row{{1, "a"}})
+		_, err = bulk.InsertRows(t.Context(), bulk.With(db, soon, bulk.WithLanguage("ja")), "keyless", []row{{1, "a"}})
 		require.ErrorIs(t, err, bulk.ErrCommitUnknown)
 		require.NotErrorIs(t, err, bulk.ErrInvalidArgument)
 		require.LessOrEqual(t, one[int](t, direct, "SELECT count(*) FROM keyless"), 1, "never loaded twice")

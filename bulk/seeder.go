@@ -2,26 +2,24 @@ package bulk
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
-	"github.com/google/uuid"
-
-	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/bulk/internal/load"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
 // Seeder makes the rows of the welfare domain and returns errors: the form of
 // the factories for programs. It is safe for concurrent use as far as its DB is.
 type Seeder struct {
-	db  DB
-	set settings
+	db     DB
+	config config
 }
 
 // NewSeeder returns a Seeder that works in db, with options. What is wrong with
 // either is reported by its methods.
 func NewSeeder(db DB, opts ...Option) *Seeder {
-	inner, set := unwrap(With(db, opts...))
-	return &Seeder{db: inner, set: set}
+	inner, c := unwrap(With(db, opts...))
+	return &Seeder{db: inner, config: c}
 }
 
 // Offices makes n offices and returns them. Their creator is the staff
@@ -32,18 +30,20 @@ func NewSeeder(db DB, opts ...Option) *Seeder {
 // use db, which is in a transaction and holds the factories' lock.
 //
 // On an error nothing is stored. After a lost connection the rows are sent again as
-// they were made; edit functions are not called a second time. A second call adds offices: their numbers go on
-// after the highest there is, also when processes call at once, since each call
-// holds an advisory lock until its transaction ends. In a transaction of the
-// caller's that is the caller's commit, and it must be read committed. All rows are
-// in memory: more than ten million in one call are refused.
+// they were made; edit functions are not called a second time.
+//
+// A second call adds offices: their numbers go on after the highest there is, also
+// when processes call at once, since each call holds an advisory lock until its
+// transaction ends. In a transaction of the caller's that is the caller's commit, and
+// it must be read committed. All rows are in memory: more than ten million in one call
+// are refused.
 func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Office)) ([]Office, error) {
-	if err := s.check(count{"n", n, 1}, edits(edit)); err != nil {
+	if err := s.check(count{"n", n, 1}, editsOf(edit)); err != nil {
 		return nil, err
 	}
 	var out []Office
-	err := run(ctx, s.db, s.set, spec{what: tableOffices, tables: []string{tableStaffs, tableOffices}, rows: n}, func(w *work) (err error) {
-		_, out, err = w.offices(n, edit)
+	err := s.run(ctx, load.Spec{What: tableOffices, Tables: []string{tableStaffs, tableOffices}, Rows: n}, func(ctx context.Context, f *factory) (err error) {
+		_, out, err = f.addOffices(ctx, n, edit)
 		return err
 	})
 	return done(out, err)
@@ -54,12 +54,12 @@ func (s *Seeder) Offices(ctx context.Context, n int, edit ...func(i int, o *Offi
 // that are not in the database are refused before any row is made. For edit
 // functions, errors and second calls see [Seeder.Offices].
 func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, s *Staff)) ([]Staff, error) {
-	if err := s.check(count{"perOffice", perOffice, len(offices)}, edits(edit), officeIDs(offices)); err != nil {
+	if err := s.check(count{"perOffice", perOffice, len(offices)}, editsOf(edit), officeIDs(offices)); err != nil {
 		return nil, err
 	}
 	var out []Staff
-	err := run(ctx, s.db, s.set, spec{what: tableStaffs, tables: []string{tableStaffs, tableOfficeStaffs, tableOffices}, rows: 2 * len(offices) * perOffice}, func(w *work) (err error) {
-		out, err = w.staffs(offices, perOffice, edit)
+	err := s.run(ctx, load.Spec{What: tableStaffs, Tables: []string{tableStaffs, tableOfficeStaffs, tableOffices}, Rows: 2 * len(offices) * perOffice}, func(ctx context.Context, f *factory) (err error) {
+		out, err = f.addStaffs(ctx, offices, perOffice, edit)
 		return err
 	})
 	return done(out, err)
@@ -70,12 +70,12 @@ func (s *Seeder) Staffs(ctx context.Context, offices []Office, perOffice int, ed
 // those of the one before. For edit functions, errors and second calls see
 // [Seeder.Offices].
 func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOffice int, edit ...func(i int, r *WelfareRecipient)) ([]WelfareRecipient, error) {
-	if err := s.check(count{"perOffice", perOffice, len(offices)}, edits(edit), officeIDs(offices)); err != nil {
+	if err := s.check(count{"perOffice", perOffice, len(offices)}, editsOf(edit), officeIDs(offices)); err != nil {
 		return nil, err
 	}
 	var out []WelfareRecipient
-	err := run(ctx, s.db, s.set, spec{what: tableRecipients, tables: []string{tableRecipients, tableOfficeRecipients, tableOffices}, rows: 2 * len(offices) * perOffice}, func(w *work) (err error) {
-		out, err = w.recipients(offices, perOffice, edit)
+	err := s.run(ctx, load.Spec{What: tableRecipients, Tables: []string{tableRecipients, tableOfficeRecipients, tableOffices}, Rows: 2 * len(offices) * perOffice}, func(ctx context.Context, f *factory) (err error) {
+		out, err = f.addRecipients(ctx, offices, perOffice, edit)
 		return err
 	})
 	return done(out, err)
@@ -83,17 +83,18 @@ func (s *Seeder) WelfareRecipients(ctx context.Context, offices []Office, perOff
 
 // SupportPlanCycles makes one plan cycle for each recipient, which begins today
 // and is to be renewed in 25 days, and returns them with their ids, in the order
-// of the recipients; with [Realistic] it makes several for each. The cycle's number goes on after the recipient's highest;
-// earlier cycles stay as they are. A recipient without OfficeID, one that was
-// read from the database, is looked up; to have no office or several is an
-// error. For edit functions, errors and second calls see [Seeder.Offices].
+// of the recipients; with [Realistic] it makes several for each. The cycle's number
+// goes on after the recipient's highest; earlier cycles stay as they are. A recipient
+// without OfficeID, one that was read from the database, is looked up; to have no
+// office or several is an error. For edit functions, errors and second calls see
+// [Seeder.Offices].
 func (s *Seeder) SupportPlanCycles(ctx context.Context, recipients []WelfareRecipient, edit ...func(i int, c *SupportPlanCycle)) ([]SupportPlanCycle, error) {
-	if err := s.check(edits(edit), recipientIDs(recipients)); err != nil {
+	if err := s.check(editsOf(edit), recipientIDs(recipients)); err != nil {
 		return nil, err
 	}
 	var out []SupportPlanCycle
-	err := run(ctx, s.db, s.set, spec{what: tableCycles, tables: []string{tableCycles, tableOfficeRecipients}, rows: s.set.cyclesOf(len(recipients))}, func(w *work) (err error) {
-		out, err = w.cycles(recipients, edit)
+	err := s.run(ctx, load.Spec{What: tableCycles, Tables: []string{tableCycles, tableOfficeRecipients}, Rows: s.config.style.cyclesOf(len(recipients))}, func(ctx context.Context, f *factory) (err error) {
+		out, err = f.addCycles(ctx, recipients, edit)
 		return err
 	})
 	return done(out, err)
@@ -109,15 +110,22 @@ func (s *Seeder) Welfare(ctx context.Context, scale Scale) (Dataset, error) {
 	tables := []string{tableStaffs, tableOffices, tableOfficeStaffs, tableRecipients, tableOfficeRecipients, tableCycles}
 	var d Dataset
 	n := int(scale)
-	rows := n + 2*n*staffsPerOffice + 2*n*recipientsPerOffice + s.set.cyclesOf(n*recipientsPerOffice)
-	err := run(ctx, s.db, s.set, spec{what: "Welfare", tables: tables, rows: rows}, func(w *work) (err error) {
-		d, err = w.welfare(n)
+	rows := n + 2*n*staffsPerOffice + 2*n*recipientsPerOffice + s.config.style.cyclesOf(n*recipientsPerOffice)
+	err := s.run(ctx, load.Spec{What: "Welfare", Tables: tables, Rows: rows}, func(ctx context.Context, f *factory) (err error) {
+		d, err = f.addDataset(ctx, n)
 		return err
 	})
 	if err != nil {
 		return Dataset{}, err
 	}
 	return d, nil
+}
+
+// run makes and stores rows in one transaction.
+func (s *Seeder) run(ctx context.Context, spec load.Spec, makeRows func(context.Context, *factory) error) error {
+	return load.Run(ctx, s.db, s.config.load, spec, func(ctx context.Context, tx *load.Tx, replay *load.Replay) error {
+		return makeRows(ctx, newFactory(s.config, tx, replay))
+	})
 }
 
 func done[T any](rows []T, err error) ([]T, error) {
@@ -127,80 +135,72 @@ func done[T any](rows []T, err error) ([]T, error) {
 	return rows, nil
 }
 
-// argument refuses an argument of a call, or returns nil.
-type argument interface{ refuse(settings) error }
-
-// check refuses what is wrong before anything is done.
-func (s *Seeder) check(args ...argument) error {
-	if err := s.set.check(s.db); err != nil {
-		return err
+// check returns an error that names everything that is wrong with the options, the DB
+// and the arguments of a call, or nil.
+func (s *Seeder) check(arguments ...argument) error {
+	faults := s.config.check(s.db)
+	for _, a := range arguments {
+		a.check(&faults)
 	}
-	for _, a := range args {
-		if err := a.refuse(s.set); err != nil {
-			return err
-		}
-	}
-	return nil
+	return faults.Err(s.config.load.Lang)
 }
 
-// mostRows is how many rows of a table one call of a factory makes, all of which are
-// in memory.
-const mostRows = 10_000_000
-
-type count struct {
-	name string
-	n    int
-	each int // rows for each of n
-}
-
-func (c count) refuse(s settings) error {
-	if c.n < 0 {
-		return s.refuse(msg.BulkNegative, c.name, msg.Count(c.n))
-	}
-	if c.each > 0 && c.n > mostRows/c.each { // a product might overflow
-		return s.refuse(msg.BulkTooMany, c.name, msg.Count(c.n), msg.Count(mostRows))
-	}
-	return nil
-}
-
-type nils[T any] []func(int, *T)
-
-func edits[T any](functions []func(int, *T)) argument { return nils[T](functions) }
-
-func (f nils[T]) refuse(s settings) error {
-	for i, edit := range f {
-		if edit == nil {
-			return s.refuse(msg.BulkNilEdit, fmt.Sprintf("edit[%d]", i))
-		}
-	}
-	return nil
-}
-
-type officeIDs []Office
-
-func (o officeIDs) refuse(s settings) error {
-	for i := range o {
-		if o[i].ID == uuid.Nil {
-			return s.refuse(msg.BulkZeroID, fmt.Sprintf("offices[%d]", i))
-		}
-	}
-	return nil
-}
-
-type recipientIDs []WelfareRecipient
-
-func (r recipientIDs) refuse(s settings) error {
-	for i := range r {
-		if r[i].ID == uuid.Nil {
-			return s.refuse(msg.BulkZeroID, fmt.Sprintf("recipients[%d]", i))
-		}
-	}
-	return nil
-}
-
-// background is the context of a call of the testing layer: one that also lives
-// in t.Cleanup, where t's own is over.
-func background(t testing.TB) context.Context {
+// Offices makes n offices and returns them; see [Seeder.Offices]. On any error
+// nothing is stored and the test ends. The rows stay after the test: they go
+// with their database, or when a snapshot is restored.
+func Offices(t testing.TB, db DB, n int, edit ...func(i int, o *Office)) []Office {
 	t.Helper()
-	return context.WithoutCancel(t.Context())
+	out, err := NewSeeder(inTest(t, db)).Offices(testdb.Context(t), n, edit...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Staffs makes perOffice staffs for each office, with their office_staffs rows,
+// and returns them; see [Seeder.Staffs]. On any error nothing is stored and the
+// test ends.
+func Staffs(t testing.TB, db DB, offices []Office, perOffice int, edit ...func(i int, s *Staff)) []Staff {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).Staffs(testdb.Context(t), offices, perOffice, edit...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// WelfareRecipients makes perOffice recipients for each office, with their
+// office_welfare_recipients rows, and returns them; see
+// [Seeder.WelfareRecipients]. On any error nothing is stored and the test ends.
+func WelfareRecipients(t testing.TB, db DB, offices []Office, perOffice int, edit ...func(i int, r *WelfareRecipient)) []WelfareRecipient {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).WelfareRecipients(testdb.Context(t), offices, perOffice, edit...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// SupportPlanCycles makes one plan cycle for each recipient and returns them
+// with their ids; see [Seeder.SupportPlanCycles]. On any error nothing is stored
+// and the test ends.
+func SupportPlanCycles(t testing.TB, db DB, recipients []WelfareRecipient, edit ...func(i int, c *SupportPlanCycle)) []SupportPlanCycle {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).SupportPlanCycles(testdb.Context(t), recipients, edit...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Welfare makes a whole data set, [Small], [Medium] or [Large], in one
+// transaction, and returns it; see [Seeder.Welfare]. On any error nothing is
+// stored and the test ends.
+func Welfare(t testing.TB, db DB, scale Scale) Dataset {
+	t.Helper()
+	out, err := NewSeeder(inTest(t, db)).Welfare(testdb.Context(t), scale)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }

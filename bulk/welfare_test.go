@@ -307,14 +307,14 @@ func TestBadParametersAreRefusedBeforeAnyWork(t *testing.T) {
 			_, err := seeder(good).SupportPlanCycles(ctx, make([]bulk.WelfareRecipient, 1))
 			return err
 		},
-		"db is nil":      func() error { _, err := seeder(nil).Offices(ctx, 1); return err },
-		"db is nil:":     func() error { _, err := seeder(none).Offices(ctx, 1); return err },
-		"db is nil: ":    func() error { _, err := bulk.InsertRows(ctx, bulk.With(noConn), "t", []bulk.Office{}); return err },
-		"table is empty": func() error { _, err := bulk.InsertRows(ctx, good, " ", []bulk.Office{}); return err },
-		"rows is nil":    func() error { _, err := bulk.InsertRowsSeq[bulk.Office](ctx, good, "t", nil); return err },
-		`Language("xx")`: func() error { _, err := seeder(good, bulk.Language("xx")).Offices(ctx, 1); return err },
-		"option of With": func() error { _, err := seeder(good, nil).Offices(ctx, 1); return err },
-		"負の数は指定できません":    func() error { _, err := seeder(good, bulk.Language("ja")).Offices(ctx, -1); return err },
+		"db is nil":              func() error { _, err := seeder(nil).Offices(ctx, 1); return err },
+		"db is nil:":             func() error { _, err := seeder(none).Offices(ctx, 1); return err },
+		"db is nil: ":            func() error { _, err := bulk.InsertRows(ctx, bulk.With(noConn), "t", []bulk.Office{}); return err },
+		"table is empty":         func() error { _, err := bulk.InsertRows(ctx, good, " ", []bulk.Office{}); return err },
+		"rows is nil":            func() error { _, err := bulk.InsertRowsSeq[bulk.Office](ctx, good, "t", nil); return err },
+		`language "xx"`:          func() error { _, err := seeder(good, bulk.WithLanguage("xx")).Offices(ctx, 1); return err },
+		"option number 1 is nil": func() error { _, err := seeder(good, nil).Offices(ctx, 1); return err },
+		"負の数は指定できません":            func() error { _, err := seeder(good, bulk.WithLanguage("ja")).Offices(ctx, -1); return err },
 	} {
 		err := call()
 		require.ErrorIs(t, err, bulk.ErrInvalidArgument, want)

@@ -429,6 +429,13 @@ func ExampleWithProgress() {
 	}
 }
 
+// A program that runs next to a server which is restarted waits longer.
+func ExampleWithRetry() {
+	_ = func(db *pgxpool.Pool) (*snapshot.Store, error) {
+		return snapshot.NewStore(db, snapshot.WithRetry(5, time.Second, 10*time.Second))
+	}
+}
+
 // The database called shop is known to be one for tests, though its name does not say so.
 func ExampleAllowDatabase() {
 	_ = func(t testing.TB, shop *pgxpool.Pool) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -46,7 +45,13 @@ type InsertColumn struct {
 func (c InsertColumn) Server() bool { return c.Default != "" || c.Identity || c.Generated }
 
 // Loadable reports whether COPY can write to a relation of this kind.
-func (t InsertTarget) Loadable() bool { return strings.Contains("rpf", t.Kind) }
+func (t InsertTarget) Loadable() bool {
+	switch t.Kind {
+	case "r", "p", "f": // an ordinary, a partitioned, a foreign table
+		return true
+	}
+	return false
+}
 
 // Names lists the columns.
 func (t InsertTarget) Names() []string {

@@ -2,9 +2,7 @@ package catalog
 
 import (
 	"context"
-	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,15 +52,16 @@ type LoadFacts struct {
 }
 
 // ForeignCheck is a foreign key that can be checked for all rows of a load at
-// once.
+// once, with what such a check has to know of it.
 type ForeignCheck struct {
 	Constraint            string
 	Child, Parent         schema.Name
-	Columns, Referenced   []string
+	ChildOnly, ParentOnly bool     // the table itself, without those that inherit from it
+	Columns, Referenced   []string // in the order of the key
+	Operators             []string // that compare them, quoted as in OPERATOR(…)
+	Collations            []string // of the referenced columns, quoted; "": that of the column
+	Full                  bool     // MATCH FULL
 	Deferrable            bool
-	childOnly, parentOnly bool
-	full                  bool
-	operators, collation  []string
 }
 
 // treeSQL lists each table of $1 with its partitions.
@@ -130,8 +129,8 @@ func ReadLoadFacts(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint
 			var oid uint32
 			var c ForeignCheck
 			var usable bool
-			if err := rows.Scan(&oid, &c.Constraint, &c.Child.Schema, &c.Child.Name, &c.childOnly, &c.Parent.Schema, &c.Parent.Name, &c.parentOnly,
-				&c.full, &c.Deferrable, &c.Columns, &c.Referenced, &c.operators, &c.collation, &usable); err != nil {
+			if err := rows.Scan(&oid, &c.Constraint, &c.Child.Schema, &c.Child.Name, &c.ChildOnly, &c.Parent.Schema, &c.Parent.Name, &c.ParentOnly,
+				&c.Full, &c.Deferrable, &c.Columns, &c.Referenced, &c.Operators, &c.Collations, &usable); err != nil {
 				return err
 			}
 			if f := facts[oid]; f != nil {
@@ -142,61 +141,6 @@ func ReadLoadFacts(ctx context.Context, conn *pgx.Conn, oids []uint32) (map[uint
 		return rows.Err()
 	})
 	return facts, conn.SendBatch(ctx, &batch).Close()
-}
-
-// SQL returns a statement that finds one of the rows that the transaction xid
-// stored and that break the foreign key, as texts of its columns. A row is
-// right when the transaction itself stored its parent too, or when the parent was
-// there before and could be locked, so that nobody deletes it before the commit.
-// Both must hold by one snapshot: a parent that appears between a lock and a
-// check is not locked. Rows that others stored are not looked at.
-//
-// The statement is written for the planner. The condition on xmin is one that it
-// takes for half of the table: by the plain comparison it expects next to nothing,
-// and loops. The condition on what is not there becomes a join, as it would not
-// beneath an OR. Whether there are parents of others at all is asked first, since it
-// may look for the children's parents one by one. The order makes it expect to read all there is, as it has to when
-// nothing is wrong; by the limit alone it would expect to be done at once.
-func (c ForeignCheck) SQL(id uint32) string {
-	xid := fmt.Sprintf("'%d'::pg_catalog.xid", id)
-	parent, child := table(c.Parent, c.parentOnly), table(c.Child, c.childOnly)
-	mine := "CASE WHEN c.xmin = " + xid + " THEN true ELSE false END"
-	var match, lockedMatch, keys, texts, named, nulls, full []string
-	for i, column := range c.Columns {
-		own := "c." + pgx.Identifier{column}.Sanitize()
-		with := own
-		if c.collation[i] != "" {
-			with += " COLLATE " + c.collation[i]
-		}
-		key := "p." + pgx.Identifier{c.Referenced[i]}.Sanitize()
-		operator := " OPERATOR(" + c.operators[i] + ") "
-		match = append(match, key+operator+with)
-		lockedMatch = append(lockedMatch, fmt.Sprintf("l.k%d", i)+operator+with)
-		keys = append(keys, fmt.Sprintf("%s AS k%d", key, i))
-		texts = append(texts, fmt.Sprintf("%s::text AS t%d", own, i))
-		named = append(named, fmt.Sprintf("t%d", i))
-		nulls = append(nulls, own+" IS NULL")
-		full = append(full, own+" IS NOT NULL")
-	}
-	const and = " AND "
-	find := "SELECT " + strings.Join(texts, ", ") + ", c.ctid AS at FROM " + child + " c WHERE " + mine + and
-	broken := find + strings.Join(full, and) +
-		" AND NOT EXISTS (SELECT FROM (SELECT " + strings.Join(keys, ", ") + " FROM " + parent + " p WHERE p.xmin = " + xid +
-		" UNION ALL SELECT * FROM locked) l WHERE " + strings.Join(lockedMatch, and) + ")"
-	if c.full {
-		broken += " UNION ALL " + find + "(" + strings.Join(nulls, " OR ") + ") AND NOT (" + strings.Join(nulls, and) + ")"
-	}
-	return "WITH locked AS MATERIALIZED (SELECT " + strings.Join(keys, ", ") + " FROM " + parent + " p WHERE p.xmin <> " + xid +
-		" AND EXISTS (SELECT FROM " + parent + " q WHERE q.xmin <> " + xid + ")" +
-		" AND EXISTS (SELECT FROM " + child + " c WHERE " + mine + and + strings.Join(match, and) + ") FOR KEY SHARE OF p)" +
-		" SELECT " + strings.Join(named, ", ") + " FROM (" + broken + ") broken ORDER BY at LIMIT 1"
-}
-
-func table(n schema.Name, only bool) string {
-	if only {
-		return "ONLY " + Ident(n)
-	}
-	return Ident(n)
 }
 
 // CurrentXID returns the id of the innermost transaction or savepoint that has

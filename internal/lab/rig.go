@@ -120,7 +120,7 @@ func (r *rig) empty(ctx context.Context, name string) error {
 
 // seed fills the welfare schema.
 func seed(ctx context.Context, db bulk.DB, offices int) error {
-	s := bulk.NewSeeder(db, bulk.Progress(false))
+	s := bulk.NewSeeder(db, bulk.WithProgress(false))
 	of, err := s.Offices(ctx, offices)
 	if err != nil {
 		return err

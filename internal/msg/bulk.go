@@ -3,10 +3,6 @@ package msg
 // Texts of package bulk: arguments.
 var (
 	BulkNilDB      = Define("db is nil: hand in a *pgxpool.Pool, a *pgx.Conn or a pgx.Tx", "db が nil です。*pgxpool.Pool、*pgx.Conn、pgx.Tx のいずれかを渡してください")
-	BulkNilOption  = Define("an option of With is nil", "With に渡されたオプションが nil です")
-	BulkLanguage   = Define("Language(%q): there is only \"en\" and \"ja\"", "Language(%q): 使えるのは \"en\" と \"ja\" だけです")
-	BulkAttempts   = Define("Retry(%d): there must be one attempt at least", "Retry(%d): 試行回数は 1 以上にしてください")
-	BulkWait       = Define("Retry: the wait %s must not be negative", "Retry: 待ち時間 %s に負の値は指定できません")
 	BulkConnInTx   = Define("db is a connection in the midst of a transaction: hand in the pgx.Tx", "db の接続はトランザクションの途中です。pgx.Tx を渡してください")
 	BulkEncoding   = Define("the connection's client_encoding is %s, but texts are sent as UTF-8: add client_encoding=UTF8 to its parameters", "接続の client_encoding が %s ですが、テキストは UTF-8 で送られます。接続パラメーターに client_encoding=UTF8 を追加してください")
 	BulkNilSeq     = Define("rows is nil: hand in a sequence, an empty one for no rows", "rows が nil です。行がない場合は空のシーケンスを渡してください")
@@ -54,7 +50,7 @@ var (
 	BulkCheck      = Define("check the foreign keys of the rows; nothing was stored", "行の外部キーを検査できません。何も保存されていません")
 	BulkNoReplica  = Define("the role may not set session_replication_role, so foreign keys are checked row by row, which takes about twice as long", "ロールに session_replication_role を設定する権限がないため、外部キーを 1 行ずつ検査します。所要時間は約 2 倍です")
 	BulkMoved      = Define("the connection was lost, and before the call could be made again somebody else used its numbers; nothing was stored. Make the call again", "接続が失われ、再試行の前に他の処理が番号を使いました。何も保存されていません。もう一度呼び出してください")
-	BulkSeqOnce    = Define("the connection was lost, and the sequence yielded only %d rows when it was ranged over again, where it had yielded %d: it must yield the same rows each time, or Retry(1) be set; nothing was stored", "接続が失われ、シーケンスを再度走査しましたが、前回 %[2]d 行に対し今回は %[1]d 行でした。毎回同じ行を返すようにするか、Retry(1) を設定してください。何も保存されていません")
+	BulkSeqOnce    = Define("the connection was lost, and the sequence yielded only %d rows when it was ranged over again, where it had yielded %d: it must yield the same rows each time, or WithRetry(1) be set; nothing was stored", "接続が失われ、シーケンスを再度走査しましたが、前回 %[2]d 行に対し今回は %[1]d 行でした。毎回同じ行を返すようにするか、WithRetry(1) を設定してください。何も保存されていません")
 	BulkRefused    = Define("%s was refused: %s %s; nothing was stored", "%s は拒否されました: %s %s。何も保存されていません")
 	BulkRow        = Define("%s, row %s", "%s の行 %s")
 	BulkRowKey     = Define("%s, row %s (%s)", "%s の行 %s (%s)")

@@ -126,9 +126,10 @@ func (p Policy) log(ctx context.Context, text msg.Text, attrs ...any) {
 
 // fault reports whether the error is a connection fault: one of class
 // [errs.ErrConnection], or one that [errs.Class] puts there. A commit whose
-// answer was lost is none, since doing it again could store rows twice.
+// answer was lost is none, since doing it again could store rows twice. Nor is an error
+// on an argument: what its cause looks like may come from a method of the caller's.
 func fault(err error) bool {
-	return err != nil && !errors.Is(err, errs.ErrCommitUnknown) &&
+	return err != nil && !errors.Is(err, errs.ErrCommitUnknown) && !errors.Is(err, errs.ErrInvalidArgument) &&
 		(errors.Is(err, errs.ErrConnection) || errs.IsClass(err, errs.ErrConnection))
 }
 
