@@ -126,7 +126,7 @@ var (
 		{}, {Op: snapshot.Update}, {Op: snapshot.Delete}, {Op: "\x00"}}}}}
 	// options, tested with what takes them
 	constructors = []string{"NewStore", "AllowDatabase", "Description", "Exclude", "Ignoring", "LogChanges", "MaxAge", "OnSchemaMismatch", "Replace", "Rows",
-		"RowsOf", "SkipMissing", "Tables", "TerminateBlockers", "Version", "WithDir", "WithLanguage", "WithLogger", "WithProgress"}
+		"RowsOf", "SkipMissing", "Tables", "TerminateBlockers", "Version", "WithDir", "WithLanguage", "WithLogger", "WithProgress", "WithRetry"}
 )
 
 func TestMisuse(t *testing.T) {
