@@ -173,6 +173,9 @@ func (t TableChanges) head() string {
 	return strings.TrimSpace(out)
 }
 
+// shownRows is how many changed rows a failing test shows.
+const shownRows = 20
+
 // shownWidth is how many columns of a terminal a value may take.
 const shownWidth = 40
 

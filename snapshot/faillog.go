@@ -17,9 +17,6 @@ const EnvLogChanges = "GROUNDHOG_LOG_CHANGES"
 // compareAtMost is how many rows a file may have that is compared for a log.
 const compareAtMost = 200_000
 
-// shownRows is how many changed rows a failing test shows.
-const shownRows = 20
-
 var shown = changesOption(func(c *changesConfig) { c.limit = shownRows })
 
 // logFailure logs what t changed when t fails: before a restore takes it away, else
