@@ -97,7 +97,7 @@ type comparison struct {
 // query returns the query that compares.
 func (c Comparison) query() string {
 	t := newTable(&c.Table, &c.Table, false)
-	t.Horizon = "(SELECT s.r::text::pg_catalog.xid FROM groundhog.state s)"
+	t.BaselineXID = "(SELECT s.baseline_xid::text::pg_catalog.xid FROM groundhog.state s)"
 	compared := t.All.having(func(one column) bool { return slices.Contains(c.Columns, one.Name) })
 	slices.SortFunc(compared, func(a, b column) int { return slices.Index(c.Columns, a.Name) - slices.Index(c.Columns, b.Name) })
 	return render("compare", comparison{t, c, compared})

@@ -15,11 +15,11 @@ type table struct {
 	Reason map[string]Reason
 	Kind   *kinds
 
-	OID, Root uint32 // Root has the journal
-	Ident     string // its name, quoted
-	Only      string // the same, for a statement on its own rows
-	Journal   string // the journal's name
-	Horizon   string // the horizon, as an expression of type xid
+	OID, Root   uint32 // Root has the journal
+	Ident       string // its name, quoted
+	Only        string // the same, for a statement on its own rows
+	Journal     string // the journal's name
+	BaselineXID string // the transaction of the baseline, as an expression of type xid
 
 	All    columns // those that the journal keeps
 	Key    columns // of the primary key
@@ -54,7 +54,7 @@ func newTable(t, root *catalog.TrackedTable, rowTriggers bool) *table {
 	out := &table{
 		Reason: shared.Reason, Kind: &shared.Kind,
 		OID: t.OID, Root: root.OID, Ident: catalog.Ident(t.Name),
-		Journal: fmt.Sprintf("groundhog.journal_%d", root.OID), Horizon: fmt.Sprintf("undo_%d.horizon", t.OID),
+		Journal: fmt.Sprintf("groundhog.journal_%d", root.OID), BaselineXID: fmt.Sprintf("undo_%d.baseline_xid", t.OID),
 		All:    all,
 		Key:    all.having(func(c column) bool { return c.Equal != "" }),
 		Stored: all.having(func(c column) bool { return c.Generated == "" }),
