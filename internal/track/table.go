@@ -119,10 +119,15 @@ func (c column) out(entry string) string {
 	if c.User {
 		entry += "::" + c.Type
 	}
-	if c.Collation != "" {
-		entry = "(" + entry + ") COLLATE " + c.Collation
+	return c.collated(entry)
+}
+
+// collated is an expression with the collation of the column.
+func (c column) collated(value string) string {
+	if c.Collation == "" {
+		return value
 	}
-	return entry
+	return "(" + value + ") COLLATE " + c.Collation
 }
 
 // columns are columns as lists of SQL.
@@ -215,6 +220,13 @@ func (cs columns) Unchanged() string {
 // Side lists the columns of a side ("o.") of a comparison.
 func (cs columns) Side(side string) string {
 	return cs.each(", ", func(c column) string { return side + c.Entry })
+}
+
+// EitherSide is the rest of a list of the columns of before or after, as s.old says.
+func (cs columns) EitherSide() string {
+	return cs.rest(func(c column) string {
+		return "CASE WHEN s.old THEN (x.before)." + c.Entry + " ELSE (x.after)." + c.Entry + " END"
+	})
 }
 
 // Paired is the condition that the sides o and n have the same key.

@@ -2,9 +2,13 @@ package track
 
 import (
 	"context"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
+
+// writtenSQL is the query of Written.
+var writtenSQL = sync.OnceValue(func() string { return render("written", shared) })
 
 // Written returns the tables that were written to since the baseline, or why nothing is
 // known of that. With a token it has to be the baseline of that snapshot. A table has a
@@ -12,7 +16,7 @@ import (
 // changes: that of a table that only can't be undone does.
 func Written(ctx context.Context, tx pgx.Tx, token *string, serverID string) (out Outcome, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, render("written", shared), token, serverID, version)
+		rows, err := tx.Query(ctx, writtenSQL(), token, serverID, version)
 		if err != nil {
 			return err
 		}
