@@ -8,6 +8,22 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
+// Sequence is a sequence and the integer columns that take their values from it.
+type Sequence struct {
+	schema.Name
+	Down  bool // it counts down
+	Start int64
+	Users []Column
+
+	Extension string // that it belongs to
+}
+
+// Column is a column of a table, of which Root is the loaded one.
+type Column struct {
+	Table, Root schema.Name
+	Name        string
+}
+
 // Sequences reads the state of sequences. It is not part of a transaction's
 // snapshot: a sequence tells its newest state.
 func Sequences(ctx context.Context, q Querier, names []schema.Name) ([]schema.Sequence, error) {
