@@ -1,6 +1,11 @@
-// Package catalog holds all SQL that asks PostgreSQL's system catalogs. What it
-// finds it gives as package schema's model, with the facts of the live database
-// beside it.
+// Package catalog asks PostgreSQL's system catalogs, for all packages. [Read] gives what
+// a snapshot has to know of a database as package schema's model, with the facts of the
+// live database; the other files answer one question each. Each query stands next to the
+// code that scans its rows.
+//
+// It changes little: the state of sequences, settings of a transaction, what belongs to a
+// database as a whole ([GiveTraits]), and sessions that hold locks, which it ends. What
+// groundhog keeps in schema groundhog is package track's.
 package catalog
 
 import (

@@ -30,19 +30,19 @@ type class struct {
 	key       string
 	bound     string
 	parents   []uint32
-	columns   []column
+	columns   []classColumn
 	live      Table // Rows, Bytes, Size, Owned, Secured, Forced
 }
 
-type column struct {
+type classColumn struct {
 	schema.Column
 	num  int16
 	kind uint32 // its type
 }
 
-// column returns a column by its number.
-func (c *class) column(num int16) *column {
-	i, ok := slices.BinarySearchFunc(c.columns, num, func(a column, n int16) int { return cmp.Compare(a.num, n) })
+// byNumber returns a column by its number, or nil.
+func (c *class) byNumber(num int16) *classColumn {
+	i, ok := slices.BinarySearchFunc(c.columns, num, func(a classColumn, n int16) int { return cmp.Compare(a.num, n) })
 	if !ok {
 		return nil
 	}
@@ -52,7 +52,7 @@ func (c *class) column(num int16) *column {
 func (c *class) names(nums []int16) []string {
 	names := make([]string, 0, len(nums))
 	for _, num := range nums {
-		if col := c.column(num); col != nil {
+		if col := c.byNumber(num); col != nil {
 			names = append(names, col.Name)
 		}
 	}

@@ -15,9 +15,9 @@ const recordImage = 3188
 
 // operators are the names of operators by which foreign keys compare, but for those
 // that are the system's "=", as most are.
-type operators map[uint32]string
+type operatorNames map[uint32]string
 
-func readOperators(ctx context.Context, q Querier, constraints []*constraint) (operators, error) {
+func readOperators(ctx context.Context, q Querier, constraints []*constraint) (operatorNames, error) {
 	var others []uint32
 	for _, k := range constraints {
 		for _, oid := range k.operators {
@@ -37,14 +37,14 @@ func readOperators(ctx context.Context, q Querier, constraints []*constraint) (o
 	var (
 		oid  uint32
 		name string
-		out  = operators{}
+		out  = operatorNames{}
 	)
 	_, err = pgx.ForEachRow(rows, []any{&oid, &name}, func() error { out[oid] = name; return nil })
 	return out, err
 }
 
 // names returns them in the order of their oids in pg_constraint.
-func (o operators) names(oids []uint32) []string {
+func (o operatorNames) names(oids []uint32) []string {
 	names := make([]string, len(oids))
 	for i, oid := range oids {
 		names[i] = cmp.Or(o[oid], "OPERATOR(pg_catalog.=)")
@@ -54,7 +54,7 @@ func (o operators) names(oids []uint32) []string {
 
 // addConstraints gives tables their keys and foreign keys, and domains their conditions.
 // What a partition has from its parent is told by the parent alone.
-func addConstraints(r *relations, o operators) {
+func addConstraints(r *relations, o operatorNames) {
 	for _, k := range r.constraints {
 		rel := r.byOID[k.table]
 		switch {
@@ -69,9 +69,9 @@ func addConstraints(r *relations, o operators) {
 		case k.kind == "f" && !k.inherited:
 			addForeignKey(r, rel, k, o)
 		case k.kind != "f":
-			one := key{Key: schema.Key{Primary: k.kind == "p", Columns: rel.names(k.columns)}, usable: true, deferrable: k.deferrable}
+			one := candidateKey{Key: schema.Key{Primary: k.kind == "p", Columns: rel.names(k.columns)}, usable: true, deferrable: k.deferrable}
 			for _, num := range k.columns {
-				if col := rel.column(num); col == nil || !col.NotNull {
+				if col := rel.byNumber(num); col == nil || !col.NotNull {
 					one.usable = false
 				}
 			}
@@ -83,7 +83,7 @@ func addConstraints(r *relations, o operators) {
 	}
 }
 
-func addForeignKey(r *relations, rel *relation, k *constraint, o operators) {
+func addForeignKey(r *relations, rel *relation, k *constraint, o operatorNames) {
 	target := r.classes[k.target]
 	if target == nil {
 		return // made since the tables were read

@@ -155,7 +155,7 @@ func (f *facts) queueLabels(b *pgx.Batch) {
 func (f *facts) queueColumns(b *pgx.Batch) {
 	var (
 		oid                       uint32
-		c                         column
+		c                         classColumn
 		identity, generated, expr string
 	)
 	each(b, `

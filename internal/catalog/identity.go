@@ -39,7 +39,7 @@ func ReadIdentity(ctx context.Context, conn *pgx.Conn) (Identity, error) {
 	return i, nil
 }
 
-// notAllowed tells that the role lacks a right.
+// notAllowed reports whether the role lacks a privilege.
 func notAllowed(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "42501"

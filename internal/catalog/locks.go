@@ -3,12 +3,11 @@ package catalog
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// LockHolder is a session, or a prepared transaction, that holds a lock that we wait for.
+// LockHolder is a session, or a prepared transaction, that holds a lock.
 type LockHolder struct {
 	PID         int32
 	Application string
@@ -18,7 +17,7 @@ type LockHolder struct {
 	Relation    string
 }
 
-// LockHolders tells which other sessions of this database hold locks on user
+// LockHolders returns the other sessions of this database that hold locks on user
 // tables, the oldest transaction first; prepared transactions have pid 0.
 func LockHolders(ctx context.Context, q Querier) ([]LockHolder, error) {
 	rows, err := q.Query(ctx, `
@@ -49,7 +48,7 @@ func LockHolders(ctx context.Context, q Querier) ([]LockHolder, error) {
 	return out, rows.Err()
 }
 
-// EndLockHolders ends the transactions that LockHolders tells of: sessions are terminated,
+// EndLockHolders ends the transactions that LockHolders returns: sessions are terminated,
 // prepared transactions rolled back. Those of the application named except are
 // spared. The role must be the same as theirs, or a superuser.
 func EndLockHolders(ctx context.Context, conn *pgx.Conn, except string) error {
@@ -60,19 +59,19 @@ func EndLockHolders(ctx context.Context, conn *pgx.Conn, except string) error {
 	for _, h := range holders {
 		switch {
 		case h.PID == 0:
-			_, err = conn.Exec(ctx, "ROLLBACK PREPARED '"+strings.ReplaceAll(h.Application, "'", "''")+"'", pgx.QueryExecModeSimpleProtocol)
+			_, err = conn.Exec(ctx, "ROLLBACK PREPARED "+Literal(h.Application), pgx.QueryExecModeSimpleProtocol)
 		case h.Application != except:
 			_, err = conn.Exec(ctx, `SELECT pg_catalog.pg_terminate_backend($1)`, h.PID)
 		}
 		if err != nil {
-			return fmt.Errorf("end who holds %s: %w", h.Relation, err)
+			return fmt.Errorf("end the session that holds %s: %w", h.Relation, err)
 		}
 	}
 	return nil
 }
 
-// AdvisoryHolder tells in a few words who holds an advisory lock of this database,
-// or "?".
+// AdvisoryHolder describes in a few words the session that holds an advisory lock of
+// this database, or returns "?".
 func AdvisoryHolder(ctx context.Context, q Querier, lock int64) string {
 	who := "?"
 	_ = q.QueryRow(ctx, `

@@ -53,7 +53,7 @@ func single(text string) bool {
 		case ';':
 			return false
 		case '\'', '"', '$':
-			n := quoted(text, false)
+			n := quotedLength(text, false)
 			if n == 0 {
 				return false
 			}
@@ -66,7 +66,7 @@ func single(text string) bool {
 				}
 				text = text[len(word):]
 				if word == "E" && strings.HasPrefix(text, "'") {
-					n := quoted(text, true)
+					n := quotedLength(text, true)
 					if n == 0 {
 						return false
 					}
@@ -124,8 +124,8 @@ func keyword(text string) string {
 	return strings.ToUpper(text[:n])
 }
 
-// quoted returns the length of the quoted text at the beginning, 0 when it has no end.
-func quoted(text string, escapes bool) int {
+// quotedLength returns the length of the quoted text at the beginning, 0 when it has no end.
+func quotedLength(text string, escapes bool) int {
 	if text[0] == '$' {
 		end := 1
 		for end < len(text) && inWord(text[end]) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Privileges tells who the role is and what it may do.
+// Privileges are what the role of a session may do, and where.
 type Privileges struct {
 	Database string
 	Server   string // "PostgreSQL 15.18"

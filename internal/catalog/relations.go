@@ -13,12 +13,12 @@ type relation struct {
 	*class
 	root  *relation // the partitioned table that it belongs to in the end, or itself
 	table schema.Table
-	keys  []key
+	keys  []candidateKey
 	why   string // its rows are outside
 }
 
 // key is a candidate for the order of a table's rows.
-type key struct {
+type candidateKey struct {
 	schema.Key
 	usable     bool // of not-null columns
 	deferrable bool
@@ -26,7 +26,7 @@ type key struct {
 
 // bestKey returns the primary key, else a unique key that allows no null: an
 // order in which no two rows are equal.
-func (rel *relation) bestKey() *key {
+func (rel *relation) bestKey() *candidateKey {
 	for i, k := range rel.keys { // primary keys come first
 		if k.usable {
 			return &rel.keys[i]
@@ -50,7 +50,6 @@ type relations struct {
 // relationsOf lists the tables in the order of their names.
 func relationsOf(f *facts, lang msg.Lang) (*relations, error) {
 	r := &relations{facts: f, lang: lang, byOID: map[uint32]*relation{}, outer: map[uint32]*relation{}, migrations: map[uint32]bool{}}
-
 	for _, c := range r.classes {
 		if c.kind == "S" || c.kind == "c" {
 			continue

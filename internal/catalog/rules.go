@@ -14,7 +14,7 @@ func addTriggers(r *relations) {
 			if extension := r.extension[object{classCatalog, t.table}]; extension != 0 && extension == r.extension[object{functionCatalog, t.function}] {
 				one.Extension = true
 			}
-			if col := rel.column(t.column); col != nil {
+			if col := rel.byNumber(t.column); col != nil {
 				one.column = col.Name
 			}
 			rel.root.live.Triggers = append(rel.root.live.Triggers, one)

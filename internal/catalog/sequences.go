@@ -29,7 +29,7 @@ func sequencesOf(r *relations) (out []Sequence, all []schema.Name) {
 			unowned[u.sequence] = rel.why
 			continue
 		}
-		col := rel.column(u.num)
+		col := rel.byNumber(u.num)
 		if col == nil || !slices.Contains([]uint32{pgtype.Int2OID, pgtype.Int4OID, pgtype.Int8OID}, col.kind) {
 			continue
 		}
