@@ -30,7 +30,7 @@ func ReadIdentity(ctx context.Context, conn *pgx.Conn) (Identity, error) {
 			WHERE datname = pg_catalog.current_database()`).Scan(&i.Database, &i.Others, &i.System)
 	}
 	err := ask(`(SELECT system_identifier::text FROM pg_catalog.pg_control_system())`)
-	if notAllowed(err) {
+	if LacksPrivilege(err) {
 		err = ask(`'0'`)
 	}
 	if err != nil {
@@ -39,8 +39,8 @@ func ReadIdentity(ctx context.Context, conn *pgx.Conn) (Identity, error) {
 	return i, nil
 }
 
-// notAllowed reports whether the role lacks a privilege.
-func notAllowed(err error) bool {
+// LacksPrivilege reports whether an error says that the role lacks a privilege.
+func LacksPrivilege(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && pg.Code == "42501"
 }

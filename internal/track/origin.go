@@ -2,10 +2,8 @@ package track
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 )
@@ -19,7 +17,7 @@ func RecordOrigin(ctx context.Context, conn *pgx.Conn, name, file string) error 
 		return err
 	}
 	defer tx.Rollback(ctx)
-	if err := recordOrigin(ctx, tx, name, file); notAllowed(err) {
+	if err := recordOrigin(ctx, tx, name, file); catalog.LacksPrivilege(err) {
 		return nil
 	} else if err != nil {
 		return err
@@ -79,16 +77,10 @@ func ReadOrigin(ctx context.Context, conn *pgx.Conn, name string) (state OriginS
 			$2 AND (SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = 'groundhog.origin'::pg_catalog.regclass)`, name, may).Scan(&file, &may)
 	}
 	switch {
-	case notAllowed(err), err == nil && file == "" && !may:
+	case catalog.LacksPrivilege(err), err == nil && file == "" && !may:
 		return OriginUnrecordable, "", nil
 	case err == nil && file != "":
 		return OriginRecorded, file, nil
 	}
 	return OriginUnknown, "", err
-}
-
-// notAllowed reports whether the role lacks a privilege.
-func notAllowed(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "42501" // insufficient_privilege
 }

@@ -93,7 +93,7 @@ var rules = []rule{
 		},
 	},
 	{
-		name:    "the gate",
+		name:    "the writers' lock",
 		without: replace("^enter$", `PERFORM pg_catalog\.pg_advisory_xact_lock_shared\(\d+\);`, ""),
 		history: func(w *world) error {
 			open := connect(w.T, w.url)
