@@ -105,7 +105,7 @@ func benchmarkReload(b *testing.B, change string, opts ...snapshot.CreateOption)
 	run := func(sql string) {
 		require.NoError(b, pg.Exec(ctx, sql).Close())
 	}
-	run("SET groundhog.off = on") // the same by hand is not tracked
+	run("SET groundhog.disabled = on") // the same by hand is not tracked
 	var raw time.Duration
 	for b.Loop() {
 		b.StopTimer()

@@ -31,7 +31,7 @@ var oddNames = []string{
 	"列", "表の名前", strings.Repeat("長", 21), strings.Repeat("x", 63), strings.Repeat("é", 31) + "x", "🦫", "e\u0301", "é", "ß", "İ", "ﬁ",
 	"A", "a", "Groundhog", "groundhog2", "pg", "PG_X", "select", "user", "table", "null", "public", "rest",
 	"t", "j", "o", "n", "s", "x", "d", "f", "m", "q", "v", "w", "c", "p", "l", "old", "new", "OLD", "NEW", "kind", "c1", "c2", "kc1", "there", "before", "after", "was", "now", "place", "decided", "number", "text",
-	"why", "changed", "horizon", "rows", "put", "at", "one", "excluded", "groundhog_new", "groundhog_old", "tg_op", "found", "name", "space", "owner", "undo_1",
+	"why", "changed", "baseline_xid", "root", "rows", "put", "at", "one", "excluded", "groundhog_new", "groundhog_old", "tg_op", "found", "name", "space", "owner", "undo_1",
 	"000_groundhog_enter", "000_groundhog_truncate", "zzz_groundhog_old", "zzz_groundhog_key", "zzz_groundhog_new", "a pg_temp", "pg_temp", "value",
 }
 

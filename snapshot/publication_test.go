@@ -337,7 +337,7 @@ func TestNothingOfOursIsPublished(t *testing.T) {
 	require.Empty(t, text(t, b.pool, `SELECT FROM pg_publication_tables WHERE schemaname = 'groundhog'`))
 	require.Equal(t, `(t)`, text(t, b.pool, `SELECT file = E'/a ''file\\' FROM groundhog.origin WHERE name = '.origin-of another.groundhog'`))
 	require.Equal(t, "("+origins(t, b.dir)[0]+")", text(t, b.pool, `SELECT file FROM groundhog.origin WHERE name <> '.origin-of another.groundhog'`))
-	require.Empty(t, text(t, b.pool, `SELECT FROM groundhog.moved`))
+	require.Empty(t, text(t, b.pool, `SELECT FROM groundhog.schema_changes`))
 	b.ensure(t, "b")
 	require.Equal(t, []string{"made by the schema"}, b.found)
 }

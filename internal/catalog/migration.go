@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -41,9 +42,9 @@ var migrationTables = map[string]migrationTable{
 	"sqitch.tags":            {"tag_id", ``},
 }
 
-// migration takes the migration tables out of what was found, and asks the
-// first that tells a version for it.
-func (r *reader) migration() error {
+// takeMigrations takes the migration tables out of what was found, and asks the first
+// that tells a version for it.
+func takeMigrations(ctx context.Context, q Querier, r *relations) (found *Migration, err error) {
 	keep := r.list[:0]
 	for _, rel := range r.list {
 		name := rel.table.Name
@@ -57,21 +58,21 @@ func (r *reader) migration() error {
 			keep = append(keep, rel)
 			continue
 		}
-		r.left[rel.oid] = true
+		r.migrations[rel.oid] = true
 		delete(r.byOID, rel.oid)
-		r.beside(rel.class, OfMigration)
-		if known.newest == "" || r.out.Migration != nil {
+		r.addOuter(rel.class, OfMigration)
+		if known.newest == "" || found != nil {
 			continue
 		}
 		var version *string
-		err := r.q.QueryRow(r.ctx, fmt.Sprintf(known.newest, Ident(name))).Scan(&version)
+		err := q.QueryRow(ctx, fmt.Sprintf(known.newest, Ident(name))).Scan(&version)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-			return err
+			return nil, err
 		}
 		if version != nil {
-			r.out.Migration = &Migration{Table: name, Version: *version}
+			found = &Migration{Table: name, Version: *version}
 		}
 	}
 	r.list = keep
-	return nil
+	return found, nil
 }

@@ -127,18 +127,18 @@ type ReplicaIdentity struct {
 	Index string // the one that it uses, if it uses one that is there
 }
 
-// Full returns the statement that makes every column the identity.
-func (i ReplicaIdentity) Full() string {
+// SetFull returns the statement that makes every column the identity.
+func (i ReplicaIdentity) SetFull() string {
 	return "ALTER TABLE ONLY " + Ident(i.Name) + " REPLICA IDENTITY FULL"
 }
 
-// Back returns the statement that makes the identity what it was.
-func (i ReplicaIdentity) Back() string {
+// SetBack returns the statement that makes the identity what it was.
+func (i ReplicaIdentity) SetBack() string {
 	kind := map[string]string{"d": "DEFAULT", "n": "NOTHING", "f": "FULL", "i": "USING INDEX " + pgx.Identifier{i.Index}.Sanitize()}[i.Kind]
 	return "ALTER TABLE ONLY " + Ident(i.Name) + " REPLICA IDENTITY " + kind
 }
 
-// Lost tells that no statement brings the identity back: its index was dropped.
+// Lost reports whether no statement brings the identity back: its index was dropped.
 func (i ReplicaIdentity) Lost() bool { return i.Kind == "i" && i.Index == "" }
 
 // ReplicaIdentities reads the replica identities of tables and of all their partitions, by
@@ -177,16 +177,8 @@ func SwitchIdentities(identities []ReplicaIdentity) (there, back []string, ok bo
 	}
 	for _, i := range identities {
 		if i.Kind != "f" {
-			there, back = append(there, i.Full()), append(back, i.Back())
+			there, back = append(there, i.SetFull()), append(back, i.SetBack())
 		}
 	}
 	return there, back, true
-}
-
-// split returns the names as two arrays for a query.
-func split(names []schema.Name) (schemas, tables []string) {
-	for _, n := range names {
-		schemas, tables = append(schemas, n.Schema), append(tables, n.Name)
-	}
-	return schemas, tables
 }

@@ -33,3 +33,11 @@ func ExecScript(ctx context.Context, tx pgx.Tx, statements ...string) error {
 	}
 	return tx.Conn().PgConn().Exec(ctx, strings.Join(statements, ";\n")).Close()
 }
+
+// split returns the names as two arrays for a query.
+func split(names []schema.Name) (schemas, tables []string) {
+	for _, n := range names {
+		schemas, tables = append(schemas, n.Schema), append(tables, n.Name)
+	}
+	return schemas, tables
+}

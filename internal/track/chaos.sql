@@ -15,7 +15,7 @@ CREATE TABLE keyless (id int, v text);
 CREATE DOMAIN filled AS text NOT NULL;
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'glad');
 -- Columns that are called as variables of generated functions might be.
-CREATE TABLE hot (id int PRIMARY KEY, v filled DEFAULT '-', w int, r mood, horizon int, kind text, changed int, why text, put int) WITH (fillfactor = 50);
+CREATE TABLE hot (id int PRIMARY KEY, v filled DEFAULT '-', w int, r mood, baseline_xid int, kind text, changed int, why text, put int) WITH (fillfactor = 50);
 CREATE TABLE part (id int, r int, v text, PRIMARY KEY (id, r)) PARTITION BY RANGE (r);
 CREATE TABLE part0 PARTITION OF part FOR VALUES FROM (0) TO (4);
 CREATE TABLE part1 (v text, gone int, r int NOT NULL, id int NOT NULL);

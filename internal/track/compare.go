@@ -89,38 +89,34 @@ func cloned(row [][]byte) [][]byte {
 
 // comparison is what the template sees of one: see sql/compare.sql.
 type comparison struct {
-	*table
-	Comparison
-	Compared columns
+	Kind                       *kinds
+	Only, Journal, BaselineXID string // see table
+	Key                        columns
+	Decides                    bool
+
+	Compared    columns
+	With, Where string // see Comparison
+	Limit       int
+	Qualify     bool
+	OfTable     string // the rest of the columns of a side that a row t is
+	OfJournal   string // the rest of the columns of a side that an entry j is
 }
 
 // query returns the query that compares.
 func (c Comparison) query() string {
 	t := newTable(&c.Table, &c.Table, false)
-	t.Horizon = "(SELECT s.r::text::pg_catalog.xid FROM groundhog.state s)"
 	compared := t.All.having(func(one column) bool { return slices.Contains(c.Columns, one.Name) })
 	slices.SortFunc(compared, func(a, b column) int { return slices.Index(c.Columns, a.Name) - slices.Index(c.Columns, b.Name) })
-	return render("compare", comparison{t, c, compared})
-}
-
-// SideOfJournal is the rest of the columns of a side that an entry j is.
-func (c comparison) SideOfJournal() string {
-	return c.side(func(one column) string { return one.out("j." + one.Entry) })
-}
-
-// SideOfTable is the rest of the columns of a side that a row t is. Domains are left
-// aside: a journal does not know them.
-func (c comparison) SideOfTable() string {
-	return c.side(func(one column) string {
-		value := "t." + one.Ident + "::" + one.Type
-		if one.Collation != "" {
-			value = "(" + value + ") COLLATE " + one.Collation
-		}
-		return value
+	side := func(value func(column) string) string {
+		return compared.rest(func(one column) string { return value(one) + " AS " + one.Entry }) +
+			t.Key.rest(func(one column) string { return value(one) + " AS k" + one.Entry })
+	}
+	return render("compare", &comparison{
+		Kind: t.Kind, Only: t.Only, Journal: t.Journal, Key: t.Key, Decides: t.Decides,
+		BaselineXID: "(SELECT s.baseline_xid::text::pg_catalog.xid FROM groundhog.state s)",
+		Compared:    compared, With: c.With, Where: c.Where, Limit: c.Limit, Qualify: c.Qualify,
+		// Domains are left aside: a journal does not know them.
+		OfTable:   side(func(one column) string { return one.collated("t." + one.Ident + "::" + one.Type) }),
+		OfJournal: side(func(one column) string { return one.out("j." + one.Entry) }),
 	})
-}
-
-func (c comparison) side(value func(column) string) string {
-	return c.Compared.rest(func(one column) string { return value(one) + " AS " + one.Entry }) +
-		c.Key.rest(func(one column) string { return value(one) + " AS k" + one.Entry })
 }

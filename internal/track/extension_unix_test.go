@@ -68,9 +68,9 @@ func TestAnExtensionIsWoken(t *testing.T) {
 		require.Zero(t, kept, sql)
 	}
 	// What no trigger saw is loaded.
-	w.sql(other, `BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL groundhog.off = on; DELETE FROM setup WHERE id = 2; COMMIT`)
+	w.sql(other, `BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL groundhog.disabled = on; DELETE FROM setup WHERE id = 2; COMMIT`)
 	require.Equal(t, 1, w.same().why[track.UnseenWrite])
-	w.sql(other, `BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL groundhog.off = on; UPDATE setup SET v = 'unseen' WHERE id = 2; COMMIT; UPDATE setup SET v = 'seen' WHERE id = 3`)
+	w.sql(other, `BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL groundhog.disabled = on; UPDATE setup SET v = 'unseen' WHERE id = 2; COMMIT; UPDATE setup SET v = 'seen' WHERE id = 3`)
 	require.Equal(t, 1, w.same().why[track.UnseenWrite])
 	require.Equal(t, 1, w.same().nothing)
 	require.NoError(t, other.Close(t.Context()))

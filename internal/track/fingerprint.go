@@ -22,7 +22,7 @@ func RecordFingerprint(ctx context.Context, conn *pgx.Conn) error {
 // MatchesFingerprint reports whether the schema is still what RecordFingerprint found, as
 // far as the journal can't tell of it, and so are the tables that no baseline has.
 func MatchesFingerprint(ctx context.Context, q catalog.Querier) (ok bool, err error) {
-	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(b.mark = groundhog.birthmark()), false) FROM groundhog.born b`).Scan(&ok)
+	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(b.fingerprint = groundhog.unwatched_fingerprint()), false) FROM groundhog.unwatched b`).Scan(&ok)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && (pg.Code == "42P01" || pg.Code == "3F000" || pg.Code == "42883") { // it is gone
 		return false, nil

@@ -212,7 +212,7 @@ func (in *installer) tail() string {
 	for i := range in.tables {
 		if t := &in.tables[i]; in.b.Native[t.Name] && t.OID == t.Root {
 			one := newTable(t, t, false)
-			one.Horizon = "unseen.horizon"
+			one.BaselineXID = "unseen_writes.baseline_xid"
 			native = append(native, one)
 		}
 	}

@@ -8,9 +8,9 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 )
 
-// installed tells the version of what is in the database, 0 where there is nothing,
-// and whether the role may change it: a schema of our name that somebody else made
-// is not touched. One in which only package catalog keeps something is ours.
+// installed returns the version of what is in the database, 0 where there is nothing, and
+// reports whether the role may change it: a schema of our name that is not ours is not
+// touched. One that holds the notes of the origin alone is ours.
 func installed(ctx context.Context, tx pgx.Tx) (v int, ours bool, err error) {
 	var there bool
 	err = tx.QueryRow(ctx, `SELECT c.oid IS NOT NULL, coalesce(pg_catalog.pg_has_role(coalesce(c.relowner, o.relowner), 'USAGE'), n.oid IS NULL)
@@ -19,8 +19,15 @@ func installed(ctx context.Context, tx pgx.Tx) (v int, ours bool, err error) {
 	if err != nil || !there || !ours {
 		return 0, ours, err
 	}
-	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.max(version), 0) FROM groundhog.state`).Scan(&v)
+	v, err = versionOf(ctx, tx)
 	return v, true, err
+}
+
+// versionOf returns the version of what is in the database, 0 after a crash. It fails
+// where there is nothing.
+func versionOf(ctx context.Context, q catalog.Querier) (v int, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce(pg_catalog.max(version), 0) FROM groundhog.state`).Scan(&v)
+	return v, err
 }
 
 // WhyUntrackable returns why BeginUntracked does not allow SetBaseline: ForeignSchema
@@ -32,29 +39,30 @@ func WhyUntrackable(ctx context.Context, tx pgx.Tx) (why Reason) {
 	return LaterVersion
 }
 
-// HasEventTriggers reports whether event triggers see changes of the schema. It fails where the
-// database is not tracked.
-func HasEventTriggers(ctx context.Context, q catalog.Querier) (watched bool, err error) {
-	err = q.QueryRow(ctx, `SELECT watched FROM groundhog.state`).Scan(&watched)
-	return watched, err
+// HasEventTriggers reports whether event triggers see changes of the schema. It fails where
+// the database is not tracked.
+func HasEventTriggers(ctx context.Context, q catalog.Querier) (has bool, err error) {
+	err = q.QueryRow(ctx, `SELECT event_triggers FROM groundhog.state`).Scan(&has)
+	return has, err
 }
 
-// Ready reports whether what is there tracks the tables as they are now, so that
-// writers heed the gate.
-func Ready(ctx context.Context, tx pgx.Tx, home string) (ok bool, err error) {
-	return isReady(ctx, tx, home, 0)
+// Ready reports whether what is there tracks the tables as they are now, so that writers
+// take the WriterLock.
+func Ready(ctx context.Context, tx pgx.Tx, serverID string) (ok bool, err error) {
+	return isReady(ctx, tx, serverID, 0)
 }
 
-// isReady tells the same, and whether that many tables are tracked.
-func isReady(ctx context.Context, tx pgx.Tx, home string, tables int) (ok bool, err error) {
+// isReady is Ready, for that many tables at least.
+func isReady(ctx context.Context, tx pgx.Tx, serverID string, tables int) (ok bool, err error) {
 	v, _, err := installed(ctx, tx)
 	if err != nil || v != version {
 		return false, err
 	}
-	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.home = $1 AND s.self = s.tableoid AND CASE WHEN s.watched THEN s.watchers = groundhog.watchers() ELSE s.schema = groundhog.fingerprint() END), false)
-			AND NOT EXISTS (SELECT FROM groundhog.moved)
-			AND (SELECT pg_catalog.count(DISTINCT rel) FROM groundhog.tree) >= $2
-		FROM groundhog.state s`, home, tables).Scan(&ok)
+	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.server_id = $1 AND s.self = s.tableoid
+				AND CASE WHEN s.event_triggers THEN s.event_trigger_states = groundhog.event_trigger_states() ELSE s.schema_fingerprint = groundhog.schema_fingerprint() END), false)
+			AND NOT EXISTS (SELECT FROM groundhog.schema_changes)
+			AND (SELECT pg_catalog.count(DISTINCT rel) FROM groundhog.journals_of) >= $2
+		FROM groundhog.state s`, serverID, tables).Scan(&ok)
 	return ok, err
 }
 

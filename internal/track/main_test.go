@@ -233,7 +233,7 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 	case out.Unusable != "":
 		count.void++
 		count.why[out.Unusable]++
-		// Its writers may not heed the gate.
+		// Its writers may not take the lock.
 		var names []string
 		for _, t := range w.cat.Tables {
 			names = append(names, t.Only())

@@ -2,10 +2,8 @@ package track
 
 import (
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 )
@@ -19,7 +17,7 @@ func RecordOrigin(ctx context.Context, conn *pgx.Conn, name, file string) error 
 		return err
 	}
 	defer tx.Rollback(ctx)
-	if err := recordOrigin(ctx, tx, name, file); notAllowed(err) {
+	if err := recordOrigin(ctx, tx, name, file); catalog.LacksPrivilege(err) {
 		return nil
 	} else if err != nil {
 		return err
@@ -29,27 +27,20 @@ func RecordOrigin(ctx context.Context, conn *pgx.Conn, name, file string) error 
 
 func recordOrigin(ctx context.Context, tx pgx.Tx, name, file string) error {
 	// The lock is for those who would note something at the same time.
-	var kind string
-	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('`+catalog.OwnSchema+`.origin', 0)), pg_catalog.set_config('`+catalog.OwnSchema+`.off', 'on', true),
+	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtextextended('groundhog.origin', 0)), pg_catalog.set_config('groundhog.disabled', 'on', true),
 		CASE WHEN pg_catalog.has_parameter_privilege('session_replication_role', 'SET') THEN pg_catalog.set_config('session_replication_role', 'replica', true) END`); err != nil {
 		return err
 	}
-	err := tx.QueryRow(ctx, `SELECT coalesce((SELECT c.relkind::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-		WHERE n.nspname = '`+catalog.OwnSchema+`' AND c.relname = 'origin'), '')`).Scan(&kind)
+	var view struct {
+		Noted, IsTable bool // earlier versions made it a table
+		Values         string
+	}
+	err := tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_or(true), false), coalesce(pg_catalog.bool_or(c.relkind = 'r'), false)
+		FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'groundhog' AND c.relname = 'origin'`).Scan(&view.Noted, &view.IsTable)
 	if err != nil {
 		return err
 	}
-	others, clear := "", ""
-	if kind != "" {
-		others = ` UNION ALL SELECT o.name, o.file, o.kept FROM ` + catalog.OwnSchema + `.origin o WHERE o.name <> $1`
-	}
-	if kind == "r" { // as earlier versions kept them
-		clear = "DROP TABLE " + catalog.OwnSchema + ".origin;"
-	}
-	var values string
-	err = tx.QueryRow(ctx, `SELECT pg_catalog.string_agg(pg_catalog.format('(%L::text, %L::text, %L::timestamptz)', o.name, o.file, o.kept), ', ')
-		FROM (SELECT $1::text AS name, $2::text AS file, pg_catalog.now() AS kept`+others+`) o`, name, file).Scan(&values)
-	if err != nil {
+	if err = tx.QueryRow(ctx, render("origin values", view), name, file).Scan(&view.Values); err != nil {
 		return err
 	}
 	triggers, may, err := catalog.EventTriggers(ctx, tx)
@@ -59,9 +50,8 @@ func recordOrigin(ctx context.Context, tx pgx.Tx, name, file string) error {
 	if !may { // they see it
 		triggers = nil
 	}
-	off, on := catalog.WithoutEventTriggers(triggers)
-	return tx.Conn().PgConn().Exec(ctx, off+clear+`CREATE SCHEMA IF NOT EXISTS `+catalog.OwnSchema+`;
-		CREATE OR REPLACE VIEW `+catalog.OwnSchema+`.origin (name, file, kept) AS VALUES `+values+";\n"+on).Close()
+	disable, enable := catalog.WithoutEventTriggers(triggers)
+	return catalog.ExecScript(ctx, tx, disable+render("origin", view)+enable)
 }
 
 // OriginState is what a database notes about its origin.
@@ -79,24 +69,18 @@ const (
 // database.
 func ReadOrigin(ctx context.Context, conn *pgx.Conn, name string) (state OriginState, file string, err error) {
 	var there, may bool
-	err = conn.QueryRow(ctx, `SELECT pg_catalog.to_regclass('`+catalog.OwnSchema+`.origin') IS NOT NULL,
-		coalesce(pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace('`+catalog.OwnSchema+`'), 'CREATE'),
+	err = conn.QueryRow(ctx, `SELECT pg_catalog.to_regclass('groundhog.origin') IS NOT NULL,
+		coalesce(pg_catalog.has_schema_privilege(pg_catalog.to_regnamespace('groundhog'), 'CREATE'),
 			pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'))`).Scan(&there, &may)
 	if err == nil && there {
-		err = conn.QueryRow(ctx, `SELECT coalesce((SELECT file FROM `+catalog.OwnSchema+`.origin WHERE name = $1), ''),
-			$2 AND (SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = '`+catalog.OwnSchema+`.origin'::pg_catalog.regclass)`, name, may).Scan(&file, &may)
+		err = conn.QueryRow(ctx, `SELECT coalesce((SELECT file FROM groundhog.origin WHERE name = $1), ''),
+			$2 AND (SELECT pg_catalog.pg_has_role(c.relowner, 'USAGE') FROM pg_catalog.pg_class c WHERE c.oid = 'groundhog.origin'::pg_catalog.regclass)`, name, may).Scan(&file, &may)
 	}
 	switch {
-	case notAllowed(err), err == nil && file == "" && !may:
+	case catalog.LacksPrivilege(err), err == nil && file == "" && !may:
 		return OriginUnrecordable, "", nil
 	case err == nil && file != "":
 		return OriginRecorded, file, nil
 	}
 	return OriginUnknown, "", err
-}
-
-// notAllowed reports whether the role lacks a privilege.
-func notAllowed(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "42501" // insufficient_privilege
 }

@@ -58,51 +58,68 @@ const (
 	MostRows Reason = "most_rows" // most rows would have to be loaded anyway
 )
 
-// reasons are all of them: the name by which SQL templates call one, and how people
-// read it.
-var reasons = []struct {
-	reason Reason
-	name   string
-	text   msg.Text
-}{
-	{NoBaseline, "NoBaseline", msg.WhyNoBaseline},
-	{Damaged, "Damaged", msg.WhyDamaged},
-	{OtherBaseline, "OtherBaseline", msg.WhyOtherBaseline},
-	{OtherVersion, "OtherVersion", msg.WhyOtherVersion},
-	{ForeignServer, "ForeignServer", msg.WhyForeignServer},
-	{Crash, "Crash", msg.WhyCrash},
-	{SchemaChanged, "SchemaChanged", msg.WhySchemaChanged},
-	{UntrackedWrite, "UntrackedWrite", msg.WhyUntrackedWrite},
-	{LargeObjects, "LargeObjects", msg.WhyLargeObjects},
-	{Subscription, "Subscription", msg.WhySubscription},
-	{Wraparound, "Wraparound", msg.WhyWraparound},
-	{Truncated, "Truncated", msg.WhyTruncated},
-	{OverlappingTx, "OverlappingTx", msg.WhyOverlappingTx},
-	{TooManyChanges, "TooManyChanges", msg.WhyTooManyChanges},
-	{Undecided, "Undecided", msg.WhyUndecided},
-	{AlwaysTrigger, "AlwaysTrigger", msg.WhyAlwaysTrigger},
-	{RowSecurity, "RowSecurity", msg.WhyRowSecurity},
-	{Published, "Published", msg.WhyPublished},
-	{TooManyColumns, "TooManyColumns", msg.WhyTooManyColumns},
-	{RowTooLong, "RowTooLong", msg.WhyRowTooLong},
-	{LonePartition, "LonePartition", msg.WhyLonePartition},
-	{UnseenWrite, "UnseenWrite", msg.WhyUnseenWrite},
-	{Refused, "Refused", msg.WhyRefused},
-	{NoPrivileges, "NoPrivileges", msg.WhyNoPrivileges},
-	{ForeignSchema, "ForeignSchema", msg.CantTrackForeignSchema},
-	{LaterVersion, "LaterVersion", msg.CantTrackLaterVersion},
-	{Scoped, "Scoped", msg.WhyScope},
-	{MostRows, "MostRows", msg.WhyMostRows},
+// names are all reasons, by the name by which SQL templates call one.
+var names = map[string]Reason{
+	"NoBaseline":     NoBaseline,
+	"Damaged":        Damaged,
+	"OtherBaseline":  OtherBaseline,
+	"OtherVersion":   OtherVersion,
+	"ForeignServer":  ForeignServer,
+	"Crash":          Crash,
+	"SchemaChanged":  SchemaChanged,
+	"UntrackedWrite": UntrackedWrite,
+	"LargeObjects":   LargeObjects,
+	"Subscription":   Subscription,
+	"Wraparound":     Wraparound,
+	"Truncated":      Truncated,
+	"OverlappingTx":  OverlappingTx,
+	"TooManyChanges": TooManyChanges,
+	"Undecided":      Undecided,
+	"AlwaysTrigger":  AlwaysTrigger,
+	"RowSecurity":    RowSecurity,
+	"Published":      Published,
+	"TooManyColumns": TooManyColumns,
+	"RowTooLong":     RowTooLong,
+	"LonePartition":  LonePartition,
+	"UnseenWrite":    UnseenWrite,
+	"Refused":        Refused,
+	"NoPrivileges":   NoPrivileges,
+	"ForeignSchema":  ForeignSchema,
+	"LaterVersion":   LaterVersion,
+	"Scoped":         Scoped,
+	"MostRows":       MostRows,
 }
 
-// texts are the reasons as people read them.
-var texts = func() map[Reason]msg.Text {
-	out := map[Reason]msg.Text{}
-	for _, r := range reasons {
-		out[r.reason] = r.text
-	}
-	return out
-}()
+// texts are the reasons as people read them. That of Refused tells what the server said.
+var texts = map[Reason]msg.Text{
+	NoBaseline:     msg.WhyNoBaseline,
+	Damaged:        msg.WhyDamaged,
+	OtherBaseline:  msg.WhyOtherBaseline,
+	OtherVersion:   msg.WhyOtherVersion,
+	ForeignServer:  msg.WhyForeignServer,
+	Crash:          msg.WhyCrash,
+	SchemaChanged:  msg.WhySchemaChanged,
+	UntrackedWrite: msg.WhyUntrackedWrite,
+	LargeObjects:   msg.WhyLargeObjects,
+	Subscription:   msg.WhySubscription,
+	Wraparound:     msg.WhyWraparound,
+	Truncated:      msg.WhyTruncated,
+	OverlappingTx:  msg.WhyOverlappingTx,
+	TooManyChanges: msg.WhyTooManyChanges,
+	Undecided:      msg.WhyUndecided,
+	AlwaysTrigger:  msg.WhyAlwaysTrigger,
+	RowSecurity:    msg.WhyRowSecurity,
+	Published:      msg.WhyPublished,
+	TooManyColumns: msg.WhyTooManyColumns,
+	RowTooLong:     msg.WhyRowTooLong,
+	LonePartition:  msg.WhyLonePartition,
+	UnseenWrite:    msg.WhyUnseenWrite,
+	NoPrivileges:   msg.WhyNoPrivileges,
+	ForeignSchema:  msg.CantTrackForeignSchema,
+	LaterVersion:   msg.CantTrackLaterVersion,
+	Scoped:         msg.WhyScope,
+	MostRows:       msg.WhyMostRows,
+}
 
 // Because returns the reason as a cause.
 func (r Reason) Because() Cause { return Cause{Reason: r} }
@@ -142,14 +159,14 @@ func (c Cause) String() string {
 // Text returns the cause as people read it. Without a reason that is what the server
 // said.
 func (c Cause) Text(lang msg.Lang) string {
-	switch text, ok := texts[c.Reason]; {
-	case !ok:
-		return c.String()
-	case c.Reason == Refused:
-		return text.In(lang, schema.Line(c.Server))
-	default:
-		return text.In(lang)
+	if c.Reason == Refused {
+		return msg.WhyRefused.In(lang, schema.Line(c.Server))
 	}
+	text, ok := texts[c.Reason]
+	if !ok {
+		return c.String()
+	}
+	return text.In(lang)
 }
 
 // UntrackedText returns the cause as people read it where nothing is tracked for it.

@@ -62,15 +62,15 @@ func (w *world) goBack() error {
 var rules = []rule{
 	{
 		name:    "only newer rows are deleted",
-		without: replace("^undo_", `pg_catalog\.age\(t\.xmin\) OPERATOR\(pg_catalog\.<\) pg_catalog\.age\(undo_\d+\.horizon\)`, "true"),
+		without: replace("^undo_", `pg_catalog\.age\(t\.xmin\) OPERATOR\(pg_catalog\.<\) pg_catalog\.age\(undo_\d+\.baseline_xid\)`, "true"),
 		history: func(w *world) error {
 			w.sql(connect(w.T, w.url), `BEGIN; INSERT INTO t VALUES (3, 'beside'); DELETE FROM t WHERE v = 'beside'; COMMIT`)
 			return w.goBack()
 		},
 	},
 	{
-		name:    "a transaction that is older than the horizon",
-		without: replace("^enter$", `own OPERATOR\(pg_catalog\.<=\) horizon`, "false"),
+		name:    "a transaction that is older than the baseline",
+		without: replace("^enter$", `own OPERATOR\(pg_catalog\.<=\) baseline`, "false"),
 		history: func(w *world) error {
 			old := connect(w.T, w.url)
 			w.sql(old, `BEGIN; SELECT pg_current_xact_id()`)
@@ -81,8 +81,8 @@ var rules = []rule{
 		},
 	},
 	{
-		name:    "a snapshot that is older than the horizon",
-		without: replace("^enter$", `horizon IS DISTINCT FROM \(SELECT h\.last_value FROM groundhog\.horizon h\)`, "false"),
+		name:    "a snapshot that is older than the baseline",
+		without: replace("^enter$", `baseline IS DISTINCT FROM \(SELECT h\.last_value FROM groundhog\.newest_baseline_xid h\)`, "false"),
 		history: func(w *world) error {
 			w.advance()
 			old := connect(w.T, w.url)
@@ -93,7 +93,7 @@ var rules = []rule{
 		},
 	},
 	{
-		name:    "the gate",
+		name:    "the writers' lock",
 		without: replace("^enter$", `PERFORM pg_catalog\.pg_advisory_xact_lock_shared\(\d+\);`, ""),
 		history: func(w *world) error {
 			open := connect(w.T, w.url)

@@ -87,7 +87,10 @@ func TestWhatTheServerDoes(t *testing.T) {
 	w.sql(w.conn, replace("^verdict$", `(xmax[^5]*)\m5\M`, `\1 2146435072`))
 	require.Empty(t, restore(w).Unusable)
 
-	// A crash empties unlogged tables: the journals, and those of the user.
+	// A crash empties unlogged tables: the journals, and those of the user. What was
+	// committed without waiting for the disk, as the end of the subscription, must not be
+	// lost too.
+	w.sql(w.conn, `CHECKPOINT`)
 	victim := connect(t, w.url)
 	w.sql(victim, `UPDATE t SET v = 'lost' WHERE id = 1`)
 	require.NoError(t, syscall.Kill(int(victim.PgConn().PID()), syscall.SIGKILL))

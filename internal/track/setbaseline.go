@@ -12,8 +12,8 @@ import (
 // ErrWraparound is an error of SetBaseline: ids of transactions are too many to be compared.
 var ErrWraparound = errors.New("transaction ids are near wraparound")
 
-// errNotReady tells that tables are not tracked that should be: those of extensions
-// are tracked by their owners only.
+// errNotReady is about tables that are not tracked and should be: those of extensions are
+// tracked by their owners only.
 var errNotReady = errors.New("not all tables are tracked")
 
 // BeginUntracked begins a change that goes past the journal, in the caller's
@@ -26,12 +26,12 @@ func BeginUntracked(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
 	case err != nil:
 		return false, err
 	case !ours || v > version:
-		_, err = tx.Exec(ctx, `SET LOCAL groundhog.off = off`)
+		_, err = tx.Exec(ctx, `SET LOCAL groundhog.disabled = off`)
 		return false, err
 	case v == version:
 		_, err = tx.Exec(ctx, `UPDATE groundhog.state SET token = NULL`)
 	case v > 0: // a publication may have what an earlier version kept
-		_, err = tx.Exec(ctx, `TRUNCATE groundhog.state`)
+		_, err = tx.Exec(ctx, `TRUNCATE groundhog.state; SET LOCAL groundhog.off = on`) // disables triggers up to version 3
 	}
 	return true, err
 }
@@ -63,15 +63,15 @@ func SetBaseline(ctx context.Context, tx pgx.Tx, b Baseline) error {
 		return err
 	}
 	spaces, names, rows := counted(b.Rows)
-	_, err = tx.Exec(ctx, `SELECT groundhog.mark($1, $2, $3, $4, $5, $6)`, b.Token, b.ServerID, spaces, names, rows, b.StaleViews)
+	_, err = tx.Exec(ctx, `SELECT groundhog.set_baseline($1, $2, $3, $4, $5, $6)`, b.Token, b.ServerID, spaces, names, rows, b.StaleViews)
 	return err
 }
 
-// RenameBaseline gives the baseline that was marked as token another name, and tells how
+// RenameBaseline gives the baseline that was set as token another name, and notes how
 // many rows it has. Where it is not the baseline any more, it does nothing.
 func RenameBaseline(ctx context.Context, conn *pgx.Conn, token, to string, count map[schema.Name]int64) error {
 	spaces, names, rows := counted(count)
-	_, err := conn.Exec(ctx, `SELECT groundhog.rename($1, $2, $3, $4, $5)`, token, to, spaces, names, rows)
+	_, err := conn.Exec(ctx, `SELECT groundhog.rename_baseline($1, $2, $3, $4, $5)`, token, to, spaces, names, rows)
 	return err
 }
 

@@ -73,13 +73,7 @@ type kinds struct {
 }
 
 var shared = &constants{
-	Reason: func() map[string]Reason {
-		out := map[string]Reason{}
-		for _, r := range reasons {
-			out[r.name] = r.reason
-		}
-		return out
-	}(),
+	Reason:      names,
 	Kind:        kinds{Old: "v", New: "k", Gone: "g", Deleted: "d", Undecided: "?"},
 	Version:     version,
 	WriterLock:  WriterLock,

@@ -15,11 +15,11 @@ type table struct {
 	Reason map[string]Reason
 	Kind   *kinds
 
-	OID, Root uint32 // Root has the journal
-	Ident     string // its name, quoted
-	Only      string // the same, for a statement on its own rows
-	Journal   string // the journal's name
-	Horizon   string // the horizon, as an expression of type xid
+	OID, Root   uint32 // Root has the journal
+	Ident       string // its name, quoted
+	Only        string // the same, for a statement on its own rows
+	Journal     string // the journal's name
+	BaselineXID string // the transaction of the baseline, as an expression of type xid
 
 	All    columns // those that the journal keeps
 	Key    columns // of the primary key
@@ -54,7 +54,7 @@ func newTable(t, root *catalog.TrackedTable, rowTriggers bool) *table {
 	out := &table{
 		Reason: shared.Reason, Kind: &shared.Kind,
 		OID: t.OID, Root: root.OID, Ident: catalog.Ident(t.Name),
-		Journal: fmt.Sprintf("groundhog.journal_%d", root.OID), Horizon: fmt.Sprintf("undo_%d.horizon", t.OID),
+		Journal: fmt.Sprintf("groundhog.journal_%d", root.OID), BaselineXID: fmt.Sprintf("undo_%d.baseline_xid", t.OID),
 		All:    all,
 		Key:    all.having(func(c column) bool { return c.Equal != "" }),
 		Stored: all.having(func(c column) bool { return c.Generated == "" }),
@@ -119,10 +119,15 @@ func (c column) out(entry string) string {
 	if c.User {
 		entry += "::" + c.Type
 	}
-	if c.Collation != "" {
-		entry = "(" + entry + ") COLLATE " + c.Collation
+	return c.collated(entry)
+}
+
+// collated is an expression with the collation of the column.
+func (c column) collated(value string) string {
+	if c.Collation == "" {
+		return value
 	}
-	return entry
+	return "(" + value + ") COLLATE " + c.Collation
 }
 
 // columns are columns as lists of SQL.
@@ -215,6 +220,13 @@ func (cs columns) Unchanged() string {
 // Side lists the columns of a side ("o.") of a comparison.
 func (cs columns) Side(side string) string {
 	return cs.each(", ", func(c column) string { return side + c.Entry })
+}
+
+// EitherSide is the rest of a list of the columns of before or after, as s.old says.
+func (cs columns) EitherSide() string {
+	return cs.rest(func(c column) string {
+		return "CASE WHEN s.old THEN (x.before)." + c.Entry + " ELSE (x.after)." + c.Entry + " END"
+	})
 }
 
 // Paired is the condition that the sides o and n have the same key.

@@ -3,32 +3,36 @@
 //
 // # How it knows
 //
-// Let the horizon be the id of the transaction that last brought the database to
-// its baseline, taken while nobody else was writing. A version of a row belongs to
-// the baseline exactly when its xmin is not later than the horizon. So triggers
-// save old versions of rows only where xmin says that they are the baseline's, at
-// most one for each key, whatever the order in which nested statements fire them,
-// and note the keys of new rows. To go back, the rows of these keys that are not
-// the baseline's are deleted, and those that were saved are put in again.
+// The baseline_xid is the id of the transaction that last brought the database to its
+// baseline, taken while no other session was writing. A version of a row belongs to the
+// baseline exactly when its xmin is not later. So triggers save old versions of rows
+// only where xmin says that they are the baseline's, at most one for each key, whatever
+// the order in which nested statements fire them, and note the keys of new rows. To go
+// back, the rows of these keys that are not the baseline's are deleted, and those that
+// were saved are put in again.
 //
-// Five rules make that exact. Only rows that are newer than the horizon are
-// deleted, whatever the journal says. A transaction whose id is older than the
-// horizon, or whose snapshot is, makes its table be reloaded. Writers hold one
-// shared advisory lock, the gate, until they end, and going back takes it
-// exclusively: no writer is in flight meanwhile. Going back gives way in a
-// deadlock, and is repeated. Names of generated functions' variables can't be
-// confused with columns.
+// Five rules make that exact. Only rows that are newer than the baseline_xid are
+// deleted, whatever the journal says. A transaction whose id is older, or whose snapshot
+// is, makes its table be reloaded. Writers share an advisory lock, the [WriterLock],
+// until they end, and going back takes it exclusively: no writer is in flight meanwhile.
+// Going back gives way in a deadlock, and is repeated. Names of generated functions'
+// variables can't be confused with columns.
 //
 // DELETE is noted by statement, with all rows, since a trigger for each row takes
 // ten times as long as the DELETE itself. There xmin can't be seen; but how many
 // rows of a key came and went is known exactly, and so whether the baseline had
-// one: see generator.undo.
+// one: see sql/undo.sql.
 //
-// What can't be undone with certainty is told: TRUNCATE, a changed schema (by
-// event triggers, or by a fingerprint of the catalog where the role may make
-// none), a crash (all that is kept is unlogged, and comes back empty), another
-// server, transaction ids near wraparound, large objects,
-// subscriptions.
+// What can't be undone with certainty has a [Reason]: TRUNCATE, a changed schema (seen by
+// event triggers, or by a fingerprint of the catalog where the role may make none), a
+// crash (all that is kept is unlogged, and comes back empty), another server, transaction
+// ids near wraparound, large objects, subscriptions.
+//
+// # What is in the database
+//
+// All of it is in the schema groundhog, which this package alone writes: see
+// sql/schema.sql for the tables and functions, sql/table.sql for the journal and the
+// triggers of a table.
 package track
 
 import (
@@ -57,7 +61,7 @@ const LockTimeout = 400 * time.Millisecond
 // would look like a test's, and plans look journals up by key, which have never
 // been analysed, and start no workers, which takes longer than hundreds of sequences
 // do. How values are written is the database's own: see catalog.DefaultOutputSettings.
-const SessionSettings = `SET session_replication_role = replica; SET groundhog.off = on;
+const SessionSettings = `SET session_replication_role = replica; SET groundhog.disabled = on;
 		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
 		SET lc_monetary = 'C'; SET array_nulls = on;
 		SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; SET default_transaction_deferrable = off;
@@ -66,9 +70,9 @@ const SessionSettings = `SET session_replication_role = replica; SET groundhog.o
 			WHERE pg_catalog.has_parameter_privilege(name, 'SET')`
 
 // ServerID names the server whose transaction ids a connection sees.
-func ServerID(ctx context.Context, q catalog.Querier) (home string, err error) {
-	err = q.QueryRow(ctx, `SELECT system_identifier::text || '/' || pg_catalog.current_setting('server_version_num')::integer / 10000 FROM pg_catalog.pg_control_system()`).Scan(&home)
-	return home, err
+func ServerID(ctx context.Context, q catalog.Querier) (id string, err error) {
+	err = q.QueryRow(ctx, `SELECT system_identifier::text || '/' || pg_catalog.current_setting('server_version_num')::integer / 10000 FROM pg_catalog.pg_control_system()`).Scan(&id)
+	return id, err
 }
 
 // JournalReplaced reports whether an error says that the journal was replaced while the

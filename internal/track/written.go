@@ -2,19 +2,21 @@ package track
 
 import (
 	"context"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 )
 
-// Written tells which tables were written to since the baseline, or why nothing is
-// known of that. With a token it has to be the baseline of that snapshot. Like
-// Restore it speaks of Reload where the journal of a table does not tell all: that of
-// a table that only can't be undone does.
-func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Outcome, err error) {
+// writtenSQL is the query of Written.
+var writtenSQL = sync.OnceValue(func() string { return render("written", shared) })
+
+// Written returns the tables that were written to since the baseline, or why nothing is
+// known of that. With a token it has to be the baseline of that snapshot. A table has a
+// cause to be loaded again, as from Restore, where its journal does not tell all of its
+// changes: that of a table that only can't be undone does.
+func Written(ctx context.Context, tx pgx.Tx, token *string, serverID string) (out Outcome, err error) {
 	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT coalesce(v.void, ''), w.name IS NOT NULL, coalesce(w.space, ''), coalesce(w.name, ''),
-				coalesce(nullif(w.why, '`+string(Published)+`'), CASE WHEN x.owner IS NOT NULL THEN '`+string(UnseenWrite)+`' END, ''), coalesce(w.rows, 0)
-			FROM groundhog.verdict($1, $2, $3) v LEFT JOIN groundhog.written() w ON v.void IS NULL LEFT JOIN groundhog.native x ON x.owner = w.owner`, token, home, version)
+		rows, err := tx.Query(ctx, writtenSQL(), token, serverID, version)
 		if err != nil {
 			return err
 		}
@@ -31,8 +33,8 @@ func Written(ctx context.Context, tx pgx.Tx, token *string, home string) (out Ou
 		})
 		return err
 	})
-	if void := unusable(err); void != "" {
-		return Outcome{Unusable: void}, nil
+	if why := unusable(ctx, tx, err); why != "" {
+		return Outcome{Unusable: why}, nil
 	}
 	return out, err
 }

@@ -15,7 +15,7 @@ WITH decided AS MATERIALIZED (
 	{{- if .Key}}{{template "after" .}}{{else}}SELECT s.*, pg_catalog.row_number() OVER (PARTITION BY s.text) AS number FROM (SELECT s.*, ROW({{.Compared.Side "s."}})::text AS text FROM ({{template "after" .}}) s) s{{end -}}
 )
 SELECT EXISTS (SELECT FROM decided d WHERE NOT d.one), coalesce(x.inserted, 0), coalesce(x.updated, 0), coalesce(x.deleted, 0), x.place, s.old
-	{{- range .Compared}}, CASE WHEN s.old THEN (x.before).{{.Entry}} ELSE (x.after).{{.Entry}} END{{end}}
+	{{- .Compared.EitherSide}}
 FROM (VALUES (1)) one LEFT JOIN ((
 	SELECT o AS before, n AS after, o.there AS was, n.there AS now,
 		pg_catalog.count(*) FILTER (WHERE o.there IS NULL) OVER () AS inserted,
@@ -32,21 +32,22 @@ ORDER BY x.place, s.old DESC
 
 {{- /* An array that once had a NULL in it is stored in another way, and is the same. */}}
 {{define "differ" -}}
-{{if .Compared}}pg_catalog.record_image_ne(ROW({{.Compared.Side "o."}}), ROW({{.Compared.Side "n."}})) AND ROW({{.Compared.Side "o."}})::text <> ROW({{.Compared.Side "n."}})::text{{else}}false{{end}}
+{{if not .Compared}}false{{else}}{{$before := .Compared.Side "o."}}{{$after := .Compared.Side "n."}}
+	pg_catalog.record_image_ne(ROW({{$before}}), ROW({{$after}})) AND ROW({{$before}})::text <> ROW({{$after}})::text{{end}}
 {{- end}}
 
 {{- /* The rows of the baseline, of those that may have changed. */}}
 {{define "before" -}}
-{{if .With}}SELECT true AS there{{.SideOfTable}} FROM {{.With}} t{{else -}}
-SELECT true AS there{{.SideOfJournal}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}'
-	{{- if .Decides}} UNION ALL SELECT true AS there{{.SideOfJournal}} FROM decided d JOIN {{.Journal}} j ON j.ctid = d.at WHERE d.one{{end}}
+{{if .With}}SELECT true AS there{{.OfTable}} FROM {{.With}} t{{else -}}
+SELECT true AS there{{.OfJournal}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}'
+	{{- if .Decides}} UNION ALL SELECT true AS there{{.OfJournal}} FROM decided d JOIN {{.Journal}} j ON j.ctid = d.at WHERE d.one{{end}}
 {{- end}}
 {{- end}}
 
 {{- /* The rows of now. */}}
 {{define "after" -}}
-{{if .With}}SELECT true AS there{{.SideOfTable}} FROM {{if .Where}}(SELECT * FROM {{.Only}} WHERE {{.Where}}){{else}}{{.Only}}{{end}} t
-{{- else if .Key}}SELECT DISTINCT ON (t.tableoid, t.ctid) true AS there{{.SideOfTable}} FROM (SELECT {{.Key.Named}} FROM {{.Journal}} j WHERE j.kind IN ('{{.Kind.Old}}', '{{.Kind.New}}')) j JOIN {{.Only}} t ON {{.Key.Same}} WHERE {{template "newer" .}}
-{{- else}}SELECT true AS there{{.SideOfTable}} FROM {{.Only}} t WHERE {{template "newer" .}}
+{{if .With}}SELECT true AS there{{.OfTable}} FROM {{if .Where}}(SELECT * FROM {{.Only}} WHERE {{.Where}}){{else}}{{.Only}}{{end}} t
+{{- else if .Key}}SELECT DISTINCT ON (t.tableoid, t.ctid) true AS there{{.OfTable}} FROM (SELECT {{.Key.Named}} FROM {{.Journal}} j WHERE j.kind IN ('{{.Kind.Old}}', '{{.Kind.New}}')) j JOIN {{.Only}} t ON {{.Key.Same}} WHERE {{template "newer" .}}
+{{- else}}SELECT true AS there{{.OfTable}} FROM {{.Only}} t WHERE {{template "newer" .}}
 {{- end}}
 {{- end}}

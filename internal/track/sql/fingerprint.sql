@@ -6,19 +6,19 @@ trigger fires one. A role that may make no event triggers sees no command at all
 the privileges and what groundhog.fingerprint leaves out are compared too.
 */}}
 {{define "fingerprint" -}}
-CREATE FUNCTION groundhog.birthmark() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $groundhog$
+CREATE FUNCTION groundhog.unwatched_fingerprint() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $groundhog$
 DECLARE
-	mark text;
+	found text;
 	more text;
 	own text := (SELECT concat_ws(', ', 'pg_catalog', nullif(s.reset_val, '')) FROM pg_settings s WHERE s.name = 'search_path');
 	r record;
 BEGIN
-	SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) INTO mark FROM pg_event_trigger e;
+	SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) INTO found FROM pg_event_trigger e;
 	FOR r IN SELECT c.oid::regclass AS name, c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'groundhog')
-				AND c.oid NOT IN (SELECT t.rel FROM groundhog.tree t UNION ALL SELECT q.seq FROM groundhog.rewound q)
+				AND c.oid NOT IN (SELECT t.rel FROM groundhog.journals_of t UNION ALL SELECT q.seq FROM groundhog.extension_sequences q)
 				AND (c.relkind = 'r' OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
-					AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND d.refobjid NOT IN (SELECT t.rel FROM groundhog.tree t))))
+					AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND d.refobjid NOT IN (SELECT t.rel FROM groundhog.journals_of t))))
 			ORDER BY c.oid LOOP
 		IF r.relkind = 'S' THEN
 			EXECUTE format('SELECT concat_ws('' '', last_value, is_called) FROM %s', r.name) INTO more;
@@ -27,9 +27,9 @@ BEGIN
 			EXECUTE format('SELECT concat_ws('' '', count(*), sum(t.xmin::text::bigint)) FROM ONLY %s t', r.name) INTO more;
 			PERFORM set_config('search_path', 'pg_catalog', true);
 		END IF;
-		mark := concat_ws(',', mark, r.oid, more);
+		found := concat_ws(',', found, r.oid, more);
 	END LOOP;
-	IF EXISTS (SELECT FROM groundhog.state s WHERE NOT s.watched) THEN
+	IF EXISTS (SELECT FROM groundhog.state s WHERE NOT s.event_triggers) THEN
 		SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) INTO more FROM (
 			SELECT concat_ws(' ', 'class', oid, relacl) FROM pg_class WHERE oid >= 16384 AND relpersistence <> 't'
 			UNION ALL SELECT concat_ws(' ', 'schema', oid, xmin) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'
@@ -46,9 +46,9 @@ BEGIN
 			UNION ALL SELECT concat_ws(' ', 'search', oid, xmin) FROM pg_ts_config WHERE oid >= 16384
 			UNION ALL SELECT concat_ws(' ', 'dictionary', oid, xmin) FROM pg_ts_dict WHERE oid >= 16384
 		) facts(f);
-		mark := concat_ws(',', mark, more);
+		found := concat_ws(',', found, more);
 	END IF;
-	RETURN coalesce(mark, '');
+	RETURN coalesce(found, '');
 END $groundhog$;
-CREATE UNLOGGED TABLE groundhog.born AS SELECT groundhog.birthmark() AS mark;
+CREATE UNLOGGED TABLE groundhog.unwatched AS SELECT groundhog.unwatched_fingerprint() AS fingerprint;
 {{end}}

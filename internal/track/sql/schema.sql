@@ -12,44 +12,48 @@ CREATE SCHEMA IF NOT EXISTS groundhog;
 
 -- One row: what the baseline is, and where. None: the server crashed.
 CREATE UNLOGGED TABLE groundhog.state (
-	version integer NOT NULL,
-	r bigint NOT NULL,       -- row versions up to this transaction are the baseline's
-	token text,              -- of the snapshot that the baseline is; null: of none
-	home text NOT NULL,      -- the server, whose transaction ids xmin speaks of
-	self oid NOT NULL,       -- of this table: another one in a database that was dumped and loaded
-	watched boolean NOT NULL, -- event triggers see schema changes
-	schema text,             -- else: what the schema was made of
-	watchers text            -- the event triggers, as they were when the baseline was marked
+	version integer NOT NULL,        -- of the library that made this; all versions read and keep this column
+	baseline_xid bigint NOT NULL,    -- row versions up to this transaction are the baseline's
+	token text,                      -- of the snapshot that the baseline is; null: of none
+	server_id text NOT NULL,         -- the server, whose transaction ids xmin speaks of
+	self oid NOT NULL,               -- of this table: another one in a database that was dumped and loaded
+	event_triggers boolean NOT NULL, -- event triggers see changes of the schema
+	schema_fingerprint text,         -- else: what the schema was made of
+	event_trigger_states text        -- the event triggers, as they were when the baseline was set
 );
--- r once more, where a transaction with an old snapshot sees the newest.
--- 0: nothing is marked, or the server crashed.
-CREATE UNLOGGED SEQUENCE groundhog.horizon MINVALUE 0 START 0;
--- The schema changes since the baseline was marked.
-CREATE UNLOGGED TABLE groundhog.moved (tag text);
--- The tables that were written to since the last restore, once per transaction.
+-- baseline_xid once more, where a transaction with an old snapshot sees the newest.
+-- 0: no baseline is set, or the server crashed.
+CREATE UNLOGGED SEQUENCE groundhog.newest_baseline_xid MINVALUE 0 START 0;
+-- The changes of the schema since the baseline was set.
+CREATE UNLOGGED TABLE groundhog.schema_changes (tag text);
+-- The tables that were written to since the last restore, once per transaction, and why
+-- they can't be undone, if they can't.
 CREATE UNLOGGED TABLE groundhog.touched (rel oid, why text);
--- The tables that have a journal.
-CREATE UNLOGGED TABLE groundhog.owners (
-	owner oid NOT NULL,
-	space text NOT NULL,     -- its schema
+-- The tables that have a journal: partitions have that of their root.
+CREATE UNLOGGED TABLE groundhog.journals (
+	root oid NOT NULL,
+	space text NOT NULL,       -- its schema
 	name text NOT NULL,
-	rows bigint NOT NULL,    -- in the baseline
-	always text,             -- why it is never undone
-	unseen boolean NOT NULL  -- nothing notes that it is written to
+	rows bigint NOT NULL,      -- in the baseline
+	always text,               -- why it is never undone
+	unnoticed boolean NOT NULL -- nothing notes that it is written to
 );
--- Of a table that is written to, those whose journal may tell of it.
-CREATE UNLOGGED TABLE groundhog.tree (rel oid NOT NULL, owner oid NOT NULL);
+-- Of a table that a statement names, the roots whose journals may tell of it.
+CREATE UNLOGGED TABLE groundhog.journals_of (rel oid NOT NULL, root oid NOT NULL);
 -- The columns of the tables, where no event trigger sees them change.
 CREATE UNLOGGED TABLE groundhog.shapes (rel oid NOT NULL, shape text);
+-- The materialised views, in the order in which they are refreshed.
 CREATE UNLOGGED TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
--- What wakes the extension of a table, before and after that is put back.
-CREATE UNLOGGED TABLE groundhog.wakes (owner oid NOT NULL, before text NOT NULL, after text NOT NULL);
+-- What makes the extension of a table drop what it keeps in memory, before and after
+-- the table is put back.
+CREATE UNLOGGED TABLE groundhog.cache_resets (root oid NOT NULL, before text NOT NULL, after text NOT NULL);
 -- The tables that functions in C may write to past all triggers, with the number of their
 -- rows in the baseline.
-CREATE UNLOGGED TABLE groundhog.native (owner oid NOT NULL, total bigint);
--- The sequences of extensions that are rewound.
-CREATE UNLOGGED TABLE groundhog.rewound (seq oid NOT NULL);
+CREATE UNLOGGED TABLE groundhog.native (root oid NOT NULL, total bigint);
+-- The sequences of extensions that are part of the baseline.
+CREATE UNLOGGED TABLE groundhog.extension_sequences (seq oid NOT NULL);
 
+-- The columns of a table.
 CREATE FUNCTION groundhog.shape(rel oid) RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_catalog.quote_ident(a.attname), a.atttypid, a.attisdropped), ',' ORDER BY a.attnum)
 	FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) rel AND a.attnum OPERATOR(pg_catalog.>) 0
@@ -57,16 +61,16 @@ $$;
 
 -- The event triggers, whatever they are called. Nothing tells when they are altered or
 -- dropped, but their rows.
-CREATE FUNCTION groundhog.watchers() RETURNS text LANGUAGE sql STABLE AS $$
+CREATE FUNCTION groundhog.event_trigger_states() RETURNS text LANGUAGE sql STABLE AS $$
 	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', e.evtname, e.evtenabled, e.xmin), ',' ORDER BY e.evtname)
-	FROM pg_catalog.pg_event_trigger e WHERE e.evtfoid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('groundhog.watch()')
+	FROM pg_catalog.pg_event_trigger e WHERE e.evtfoid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('groundhog.note_schema_change()')
 $$;
 
 -- Before the first statement of a transaction on a table: waits while a restore
 -- runs, and notes the table.
 CREATE FUNCTION groundhog.enter() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
-	horizon bigint;
+	baseline bigint;
 	own bigint;
 	why text;
 BEGIN
@@ -74,36 +78,36 @@ BEGIN
 	IF NOT {{.EventTriggers}} AND EXISTS (SELECT FROM groundhog.shapes h WHERE h.rel OPERATOR(pg_catalog.=) TG_RELID
 			AND h.shape IS DISTINCT FROM groundhog.shape(h.rel)) THEN
 		-- The functions that note rows speak of columns that may be gone.
-		INSERT INTO groundhog.moved VALUES ('ALTER TABLE');
-		PERFORM pg_catalog.set_config('groundhog.off', 'on', true);
+		INSERT INTO groundhog.schema_changes VALUES ('ALTER TABLE');
+		PERFORM pg_catalog.set_config('groundhog.disabled', 'on', true);
 		RETURN NULL;
 	END IF;
 	own := pg_catalog.pg_current_xact_id_if_assigned()::text;
-	SELECT s.r INTO horizon FROM groundhog.state s;
-	IF horizon IS NULL AND coalesce((SELECT h.last_value FROM groundhog.horizon h), 0) OPERATOR(pg_catalog.=) 0 THEN
+	SELECT s.baseline_xid INTO baseline FROM groundhog.state s;
+	IF baseline IS NULL AND coalesce((SELECT h.last_value FROM groundhog.newest_baseline_xid h), 0) OPERATOR(pg_catalog.=) 0 THEN
 		-- After a crash all is loaded, whatever is written. The tables may have changed
 		-- while nothing told which functions speak of their columns.
-		PERFORM pg_catalog.set_config('groundhog.off', 'on', true);
+		PERFORM pg_catalog.set_config('groundhog.disabled', 'on', true);
 		RETURN NULL;
 	END IF;
 	IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
 		why := '{{.Reason.Truncated}}';
-	ELSIF own OPERATOR(pg_catalog.<=) horizon THEN
+	ELSIF own OPERATOR(pg_catalog.<=) baseline THEN
 		-- Its rows would pass for the baseline's: it began before the restore.
 		why := '{{.Reason.OverlappingTx}}';
 	ELSIF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
-		AND horizon IS DISTINCT FROM (SELECT h.last_value FROM groundhog.horizon h) THEN
+		AND baseline IS DISTINCT FROM (SELECT h.last_value FROM groundhog.newest_baseline_xid h) THEN
 		-- Its snapshot is older than the restore.
 		why := '{{.Reason.OverlappingTx}}';
 	END IF;
-	PERFORM pg_catalog.set_config('groundhog.r', coalesce(horizon::text, ''), true),
-		pg_catalog.set_config('groundhog.t', pg_catalog.concat(pg_catalog.current_setting('groundhog.t', true), ',', TG_RELID, ','), true);
+	PERFORM pg_catalog.set_config('groundhog.baseline_xid', coalesce(baseline::text, ''), true),
+		pg_catalog.set_config('groundhog.touched', pg_catalog.concat(pg_catalog.current_setting('groundhog.touched', true), ',', TG_RELID, ','), true);
 	INSERT INTO groundhog.touched VALUES (TG_RELID, why);
 	RETURN NULL;
 END $$;
 
--- A row was changed where nothing is known of the horizon.
-CREATE FUNCTION groundhog.blind(rel oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+-- A row was changed where the baseline's transaction is not known.
+CREATE FUNCTION groundhog.note_untracked_write(rel oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock_shared({{.WriterLock}});
 	INSERT INTO groundhog.touched VALUES (rel, '{{.Reason.UntrackedWrite}}');
@@ -111,11 +115,11 @@ END $$;
 
 -- After a change of the schema. Refreshing a materialised view is none, but
 -- makes it one to refresh again.
-CREATE FUNCTION groundhog.watch() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+CREATE FUNCTION groundhog.note_schema_change() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
 	f record;
 BEGIN
-	IF pg_catalog.current_setting('groundhog.off', true) OPERATOR(pg_catalog.=) 'on' THEN
+	IF pg_catalog.current_setting('groundhog.disabled', true) OPERATOR(pg_catalog.=) 'on' THEN
 		RETURN;
 	END IF;
 	IF TG_EVENT OPERATOR(pg_catalog.=) 'sql_drop' THEN
@@ -136,13 +140,13 @@ BEGIN
 			RETURN;
 		END IF;
 	END IF;
-	INSERT INTO groundhog.moved SELECT TG_TAG WHERE NOT EXISTS (SELECT FROM groundhog.moved);
+	INSERT INTO groundhog.schema_changes SELECT TG_TAG WHERE NOT EXISTS (SELECT FROM groundhog.schema_changes);
 	IF TG_EVENT OPERATOR(pg_catalog.=) 'ddl_command_end' THEN
 		-- The functions that note rows of these tables speak of columns that may be
 		-- gone, and have nothing more to tell.
-		PERFORM pg_catalog.set_config('groundhog.off', 'on', true);
+		PERFORM pg_catalog.set_config('groundhog.disabled', 'on', true);
 		FOR f IN SELECT DISTINCT p.proname, p.pronargs FROM pg_catalog.pg_event_trigger_ddl_commands() c
-				JOIN groundhog.tree a ON a.rel OPERATOR(pg_catalog.=) c.objid JOIN groundhog.tree b ON b.owner OPERATOR(pg_catalog.=) a.owner
+				JOIN groundhog.journals_of a ON a.rel OPERATOR(pg_catalog.=) c.objid JOIN groundhog.journals_of b ON b.root OPERATOR(pg_catalog.=) a.root
 				JOIN pg_catalog.pg_proc p ON p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[pg_catalog.concat('old_', b.rel), pg_catalog.concat('note_', b.rel), pg_catalog.concat('rekeyed_', b.rel)])
 				JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace AND n.nspname OPERATOR(pg_catalog.=) 'groundhog' LOOP
 			IF f.pronargs OPERATOR(pg_catalog.=) 2 THEN
@@ -151,14 +155,14 @@ BEGIN
 				EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION groundhog.%s() RETURNS trigger LANGUAGE plpgsql AS %L', f.proname, 'BEGIN RETURN NULL; END');
 			END IF;
 		END LOOP;
-		PERFORM pg_catalog.set_config('groundhog.off', '', true);
+		PERFORM pg_catalog.set_config('groundhog.disabled', '', true);
 	END IF;
 END $$;
 
 -- What the schema is made of, for roles that may not watch it. Oids and xmin tell
 -- of most changes; what TRUNCATE, VACUUM, REINDEX, ANALYZE and RESTART change is
 -- left out.
-CREATE FUNCTION groundhog.fingerprint() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+CREATE FUNCTION groundhog.schema_fingerprint() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
 	WITH spaces AS (
 		SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'groundhog')
 	), rels AS (
@@ -181,15 +185,15 @@ CREATE FUNCTION groundhog.fingerprint() RETURNS text LANGUAGE sql STABLE SET sea
 		UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
 		UNION ALL SELECT concat_ws(' ', 'schema', oid) FROM spaces
 		UNION ALL SELECT concat_ws(' ', 'publication', oid, xmin) FROM pg_publication
-		UNION ALL SELECT concat_ws(' ', 'published', oid, xmin) FROM pg_publication_rel
-		UNION ALL SELECT concat_ws(' ', 'published', oid, xmin) FROM pg_publication_namespace
+		UNION ALL SELECT concat_ws(' ', 'publication of table', oid, xmin) FROM pg_publication_rel
+		UNION ALL SELECT concat_ws(' ', 'publication of schema', oid, xmin) FROM pg_publication_namespace
 	)
 	SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) FROM facts
 $$;
 
 -- Empties a journal. What DELETE leaves is walked over by each later restore, until
 -- it is worth a new file.
-CREATE FUNCTION groundhog.empty(journal regclass) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.empty_journal(journal regclass) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	bytes bigint := pg_catalog.pg_relation_size(journal);
 BEGIN
@@ -200,50 +204,50 @@ BEGIN
 	END IF;
 END $$;
 
--- What is known of the baseline, and why its journal is worth nothing, if it is not.
--- No row: nothing is known, since the server crashed. library is the version of the
--- one that asks.
-CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS TABLE (horizon xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
-	SELECT st.r::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
+-- What is known of the baseline, and why it can't be undone as a whole (void), if it
+-- can't. No row: nothing is known, since the server crashed. library is the version of
+-- the one that asks.
+CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS TABLE (baseline_xid xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
+	SELECT st.baseline_xid::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
 			WHEN st.version OPERATOR(pg_catalog.<>) library THEN '{{.Reason.OtherVersion}}'
 			WHEN st.token IS NULL THEN '{{.Reason.NoBaseline}}'
 			WHEN st.token OPERATOR(pg_catalog.<>) want THEN '{{.Reason.OtherBaseline}}'
-			WHEN st.home OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN '{{.Reason.ForeignServer}}'
-			WHEN st.watched AND NOT coalesce(st.watchers OPERATOR(pg_catalog.=) groundhog.watchers(), false) THEN '{{.Reason.Damaged}}'
-			WHEN EXISTS (SELECT FROM groundhog.moved) THEN '{{.Reason.SchemaChanged}}'
-			WHEN st.watched AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN '{{.Reason.UntrackedWrite}}'
+			WHEN st.server_id OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN '{{.Reason.ForeignServer}}'
+			WHEN st.event_triggers AND NOT coalesce(st.event_trigger_states OPERATOR(pg_catalog.=) groundhog.event_trigger_states(), false) THEN '{{.Reason.Damaged}}'
+			WHEN EXISTS (SELECT FROM groundhog.schema_changes) THEN '{{.Reason.SchemaChanged}}'
+			WHEN st.event_triggers AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN '{{.Reason.UntrackedWrite}}'
 			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN '{{.Reason.LargeObjects}}'
 			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN '{{.Reason.Subscription}}'
 			WHEN pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint OPERATOR(pg_catalog.>=) {{.Wraparound}} THEN '{{.Reason.Wraparound}}'
-			WHEN NOT st.watched AND NOT coalesce(st.schema OPERATOR(pg_catalog.=) groundhog.fingerprint(), false) THEN '{{.Reason.SchemaChanged}}'
+			WHEN NOT st.event_triggers AND NOT coalesce(st.schema_fingerprint OPERATOR(pg_catalog.=) groundhog.schema_fingerprint(), false) THEN '{{.Reason.SchemaChanged}}'
 		END
 	FROM groundhog.state st
 $$;
 
 -- The tables that functions in C may write to and that are not as in the baseline, and
 -- what counts their rows there: install puts them in its place where there are any.
-CREATE FUNCTION groundhog.unseen(horizon xid, own xid) RETURNS SETOF oid LANGUAGE plpgsql AS $$ BEGIN END $$;
-CREATE FUNCTION groundhog.tally() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE FUNCTION groundhog.unseen_writes(baseline_xid xid, own xid) RETURNS SETOF oid LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE FUNCTION groundhog.count_native() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$;
 
 -- The tables whose journal tells of what was written, and why it tells not all. Those
 -- that were written to unseen are among them.
-CREATE FUNCTION groundhog.written() RETURNS TABLE (owner oid, space text, name text, rows bigint, why text) LANGUAGE sql STABLE
+CREATE FUNCTION groundhog.written() RETURNS TABLE (root oid, space text, name text, rows bigint, why text) LANGUAGE sql STABLE
 	SET enable_hashjoin = on SET enable_seqscan = on AS $$ -- there may be thousands of tables, and there is no index
-	SELECT o.owner, o.space, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
+	SELECT o.root, o.space, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
 	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
-		JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) t.owner
-	GROUP BY o.owner, o.space, o.name, o.rows, o.always
+		JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.journals o ON o.root OPERATOR(pg_catalog.=) t.root
+	GROUP BY o.root, o.space, o.name, o.rows, o.always
 	UNION ALL
-	SELECT o.owner, o.space, o.name, o.rows, '{{.Reason.UnseenWrite}}' FROM groundhog.unseen((SELECT st.r::text::pg_catalog.xid FROM groundhog.state st), NULL) u(owner)
-		JOIN groundhog.owners o ON o.owner OPERATOR(pg_catalog.=) u.owner
-		WHERE NOT EXISTS (SELECT FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel WHERE t.owner OPERATOR(pg_catalog.=) o.owner)
+	SELECT o.root, o.space, o.name, o.rows, '{{.Reason.UnseenWrite}}' FROM groundhog.unseen_writes((SELECT st.baseline_xid::text::pg_catalog.xid FROM groundhog.state st), NULL) u(root)
+		JOIN groundhog.journals o ON o.root OPERATOR(pg_catalog.=) u.root
+		WHERE NOT EXISTS (SELECT FROM groundhog.touched q JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel WHERE t.root OPERATOR(pg_catalog.=) o.root)
 	ORDER BY 1
 $$;
 
 -- Brings the database back to the baseline that want names, or tells why not. A
 -- table that can't be undone is an error of code GH001 and nothing is changed,
 -- unless partly is given: then the caller reloads those that are told to be
--- reloaded and calls settle, in the same transaction.
+-- reloaded and calls finish_undo, in the same transaction.
 CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer)
 RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
 DECLARE
@@ -258,17 +262,17 @@ BEGIN
 		RETURN;
 	END IF;
 	IF NOT s.touched THEN
-		s.touched := EXISTS (SELECT FROM groundhog.unseen(s.horizon, NULL));
+		s.touched := EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, NULL));
 	END IF;
 	IF s.touched THEN
 		-- What this writes is undone with the rest.
-		PERFORM groundhog.wake(false);
+		PERFORM groundhog.reset_caches(false);
 		FOR x IN SELECT * FROM groundhog.written() LOOP
 			why := x.why;
 			IF why IS NULL THEN
-				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.owner) INTO why, changed USING s.horizon, x.rows;
-				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.owner OPERATOR(pg_catalog.=) x.owner)
-					AND EXISTS (SELECT FROM groundhog.unseen(s.horizon, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(owner) WHERE u.owner OPERATOR(pg_catalog.=) x.owner) THEN
+				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.root) INTO why, changed USING s.baseline_xid, x.rows;
+				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) x.root)
+					AND EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(root) WHERE u.root OPERATOR(pg_catalog.=) x.root) THEN
 					why := '{{.Reason.UnseenWrite}}'; -- it is not as it was
 				END IF;
 			END IF;
@@ -276,7 +280,7 @@ BEGIN
 				IF NOT partly THEN
 					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(x.name, ': ', why), SCHEMA = x.space, TABLE = x.name, DETAIL = why;
 				END IF;
-				PERFORM groundhog.empty(pg_catalog.concat('groundhog.journal_', x.owner)::regclass);
+				PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', x.root)::regclass);
 				changed := 0;
 			END IF;
 			space := x.space;
@@ -287,37 +291,37 @@ BEGIN
 	END IF;
 	IF NOT partly THEN
 		IF s.touched THEN
-			PERFORM groundhog.settle();
+			PERFORM groundhog.finish_undo();
 		ELSE
-			PERFORM groundhog.rewind();
+			PERFORM groundhog.rewind_sequences();
 		END IF;
 	END IF;
 END $$;
 
 -- Notes that no table was written to, as far as that can be known.
-CREATE FUNCTION groundhog.untouch() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.reset_touched() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-	PERFORM groundhog.empty('groundhog.touched');
-	INSERT INTO groundhog.touched SELECT o.owner, NULL FROM groundhog.owners o WHERE o.unseen;
+	PERFORM groundhog.empty_journal('groundhog.touched');
+	INSERT INTO groundhog.touched SELECT o.root, NULL FROM groundhog.journals o WHERE o.unnoticed;
 END $$;
 
--- Wakes the extensions whose tables were written to: their triggers for statements
--- fire, with no row. One that fails has changed nothing. What a trigger writes into the
+-- Makes extensions whose tables were written to drop what they keep in memory: their
+-- triggers for statements fire, with no row. One that fails has changed nothing. What a trigger writes into the
 -- baseline must not stay: where it was put back already, that is taken back.
-CREATE FUNCTION groundhog.wake(back boolean) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.reset_caches(afterwards boolean) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	w record;
 	was numeric;
 BEGIN
-	FOR w IN SELECT DISTINCT k.owner, k.before, k.after FROM groundhog.touched q JOIN groundhog.tree t ON t.rel OPERATOR(pg_catalog.=) q.rel
-			JOIN groundhog.wakes k ON k.owner OPERATOR(pg_catalog.=) t.owner ORDER BY k.owner LOOP
-		IF back AND NOT pg_catalog.current_setting('track_counts')::boolean THEN
+	FOR w IN SELECT DISTINCT k.root, k.before, k.after FROM groundhog.touched q JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel
+			JOIN groundhog.cache_resets k ON k.root OPERATOR(pg_catalog.=) t.root ORDER BY k.root LOOP
+		IF afterwards AND NOT pg_catalog.current_setting('track_counts')::boolean THEN
 			RETURN; -- nothing would tell
 		END IF;
 		BEGIN
-			was := CASE WHEN back THEN groundhog.writes() END;
-			EXECUTE CASE WHEN back THEN w.after ELSE w.before END;
-			IF back AND groundhog.writes() OPERATOR(pg_catalog.<>) was THEN
+			was := CASE WHEN afterwards THEN groundhog.rows_written() END;
+			EXECUTE CASE WHEN afterwards THEN w.after ELSE w.before END;
+			IF afterwards AND groundhog.rows_written() OPERATOR(pg_catalog.<>) was THEN
 				RAISE EXCEPTION USING ERRCODE = 'GH002';
 			END IF;
 		EXCEPTION
@@ -330,14 +334,14 @@ BEGIN
 END $$;
 
 -- How many rows this transaction wrote.
-CREATE FUNCTION groundhog.writes() RETURNS numeric LANGUAGE sql VOLATILE AS $$
+CREATE FUNCTION groundhog.rows_written() RETURNS numeric LANGUAGE sql VOLATILE AS $$
 	SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(t.rel) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(t.rel)
-		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM (SELECT DISTINCT rel FROM groundhog.tree) t
+		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM (SELECT DISTINCT rel FROM groundhog.journals_of) t
 $$;
 
 -- Sets the sequences that are not as in the baseline. This outlives a rollback, so
 -- it comes last.
-CREATE FUNCTION groundhog.rewind() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.rewind_sequences() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	q record;
 BEGIN
@@ -347,15 +351,15 @@ BEGIN
 END $$;
 
 -- Makes what is there now the baseline, whose rows the caller put back.
-CREATE FUNCTION groundhog.settle() RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.finish_undo() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	v record;
 	e record;
-	loud text[] := '{}'; -- gives event triggers their states again
+	enable text[] := '{}'; -- gives event triggers their states again
 	again text;
 	now bigint := pg_catalog.pg_current_xact_id()::text;
 BEGIN
-	PERFORM groundhog.wake(true);
+	PERFORM groundhog.reset_caches(true);
 	IF EXISTS (SELECT FROM groundhog.views) THEN
 		FOR e IN SELECT g.evtname, g.evtenabled FROM pg_catalog.pg_event_trigger g JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) g.evtfoid
 				WHERE g.evtenabled OPERATOR(pg_catalog.=) ANY (ARRAY['A', 'R']::"char"[]) AND p.pronamespace OPERATOR(pg_catalog.<>) 'groundhog'::regnamespace LOOP
@@ -363,58 +367,58 @@ BEGIN
 				RAISE EXCEPTION 'the event trigger "%" fires in replica role, and only a superuser may disable it', e.evtname;
 			END IF;
 			EXECUTE pg_catalog.format('ALTER EVENT TRIGGER %I DISABLE', e.evtname);
-			loud := pg_catalog.array_append(loud, pg_catalog.format('ALTER EVENT TRIGGER %I ENABLE %s', e.evtname,
+			enable := pg_catalog.array_append(enable, pg_catalog.format('ALTER EVENT TRIGGER %I ENABLE %s', e.evtname,
 				CASE WHEN e.evtenabled OPERATOR(pg_catalog.=) 'A' THEN 'ALWAYS' ELSE 'REPLICA' END));
 		END LOOP;
 		FOR v IN SELECT w.name FROM groundhog.views w ORDER BY w.place LOOP
 			EXECUTE pg_catalog.concat('REFRESH MATERIALIZED VIEW ', v.name);
 		END LOOP;
-		FOREACH again IN ARRAY loud LOOP
+		FOREACH again IN ARRAY enable LOOP
 			EXECUTE again;
 		END LOOP;
 	END IF;
-	PERFORM groundhog.untouch();
-	UPDATE groundhog.state SET r = now;
-	PERFORM pg_catalog.setval('groundhog.horizon', now);
-	PERFORM groundhog.rewind();
+	PERFORM groundhog.reset_touched();
+	UPDATE groundhog.state SET baseline_xid = now;
+	PERFORM pg_catalog.setval('groundhog.newest_baseline_xid', now);
+	PERFORM groundhog.rewind_sequences();
 END $$;
 
--- Marks what is there now as the baseline called token. Where nobody made the
--- materialised views anew, the next restore does, even with nothing written: all
--- restores leave the same.
-CREATE FUNCTION groundhog.mark(token text, here text, spaces text[], names text[], rows bigint[], stale boolean) RETURNS void LANGUAGE plpgsql AS $$
+-- Makes what is there now the baseline called token. Where the materialised views were
+-- not refreshed, the next restore does that, even with nothing written: all restores
+-- leave the same.
+CREATE FUNCTION groundhog.set_baseline(token text, here text, spaces text[], names text[], rows bigint[], stale boolean) RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	j record;
 	now bigint := pg_catalog.pg_current_xact_id()::text;
 BEGIN
-	FOR j IN SELECT o.owner FROM groundhog.owners o LOOP
-		PERFORM groundhog.empty(pg_catalog.concat('groundhog.journal_', j.owner)::regclass);
+	FOR j IN SELECT o.root FROM groundhog.journals o LOOP
+		PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', j.root)::regclass);
 	END LOOP;
-	PERFORM groundhog.untouch();
+	PERFORM groundhog.reset_touched();
 	IF stale AND EXISTS (SELECT FROM groundhog.views) THEN
 		INSERT INTO groundhog.touched VALUES (0, NULL);
 	END IF;
-	PERFORM groundhog.empty('groundhog.moved');
-	PERFORM groundhog.count(spaces, names, rows);
-	PERFORM groundhog.tally();
-	UPDATE groundhog.state s SET token = mark.token, home = here, r = now,
-		schema = CASE WHEN NOT s.watched THEN groundhog.fingerprint() END, watchers = CASE WHEN s.watched THEN groundhog.watchers() END;
-	PERFORM pg_catalog.setval('groundhog.horizon', now);
+	PERFORM groundhog.empty_journal('groundhog.schema_changes');
+	PERFORM groundhog.set_row_counts(spaces, names, rows);
+	PERFORM groundhog.count_native();
+	UPDATE groundhog.state s SET token = set_baseline.token, server_id = here, baseline_xid = now,
+		schema_fingerprint = CASE WHEN NOT s.event_triggers THEN groundhog.schema_fingerprint() END, event_trigger_states = CASE WHEN s.event_triggers THEN groundhog.event_trigger_states() END;
+	PERFORM pg_catalog.setval('groundhog.newest_baseline_xid', now);
 END $$;
 
 -- Notes how many rows the tables have in the baseline.
-CREATE FUNCTION groundhog.count(spaces text[], names text[], rows bigint[]) RETURNS void LANGUAGE sql AS $$
-	UPDATE groundhog.owners o SET rows = coalesce((SELECT n.rows FROM unnest(count.spaces, count.names, count.rows) n(space, name, rows) WHERE n.space = o.space AND n.name = o.name), 0)
+CREATE FUNCTION groundhog.set_row_counts(spaces text[], names text[], rows bigint[]) RETURNS void LANGUAGE sql AS $$
+	UPDATE groundhog.journals o SET rows = coalesce((SELECT n.rows FROM unnest(set_row_counts.spaces, set_row_counts.names, set_row_counts.rows) n(space, name, rows) WHERE n.space = o.space AND n.name = o.name), 0)
 $$;
 
 -- Gives the baseline its name.
-CREATE FUNCTION groundhog.rename(token text, named text, spaces text[], names text[], rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.rename_baseline(token text, named text, spaces text[], names text[], rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 BEGIN
-	UPDATE groundhog.state s SET token = named WHERE s.token = rename.token;
+	UPDATE groundhog.state s SET token = named WHERE s.token = rename_baseline.token;
 	IF FOUND THEN
-		PERFORM groundhog.count(spaces, names, rows);
+		PERFORM groundhog.set_row_counts(spaces, names, rows);
 	END IF;
 END $$;
 {{end}}

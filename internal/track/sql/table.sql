@@ -26,12 +26,12 @@ CREATE UNLOGGED TABLE {{.Journal}} (kind "char"{{if .Journaled}}{{.All.Definitio
 {{- end}}
 
 {{- /* While triggers of ours are not disabled. */}}
-{{define "enabled"}}pg_catalog.current_setting('groundhog.off', true) IS DISTINCT FROM 'on'{{end}}
+{{define "enabled"}}pg_catalog.current_setting('groundhog.disabled', true) IS DISTINCT FROM 'on'{{end}}
 
-{{- /* Notes once per transaction that the table is written to: groundhog.enter lists it in groundhog.t. */}}
+{{- /* Notes once per transaction that the table is written to: groundhog.enter lists it in the setting groundhog.touched. */}}
 {{define "enter" -}}
 CREATE TRIGGER {{.Trigger "000_groundhog_enter"}} BEFORE INSERT OR UPDATE OR DELETE ON {{.Ident}} FOR EACH STATEMENT
-	WHEN ({{template "enabled"}} AND coalesce(pg_catalog.strpos(pg_catalog.current_setting('groundhog.t', true), ',{{.OID}},'), 0) OPERATOR(pg_catalog.=) 0)
+	WHEN ({{template "enabled"}} AND coalesce(pg_catalog.strpos(pg_catalog.current_setting('groundhog.touched', true), ',{{.OID}},'), 0) OPERATOR(pg_catalog.=) 0)
 	EXECUTE FUNCTION groundhog.enter();
 CREATE TRIGGER {{.Trigger "000_groundhog_truncate"}} BEFORE TRUNCATE ON {{.Ident}} FOR EACH STATEMENT
 	WHEN ({{template "enabled"}}) EXECUTE FUNCTION groundhog.enter();
@@ -54,7 +54,7 @@ left out where no column is kept as text.
 {{- /*
 Keeps the rows of the baseline that are updated, or deleted where that is told row by
 row. A version of a row is the baseline's where its xmin is not younger than the
-horizon. A row whose horizon is not known is kept: too much is not wrong.
+baseline's transaction. Where that is not known the row is kept: too much is not wrong.
 */}}
 {{define "note baseline rows" -}}
 CREATE FUNCTION groundhog.old_{{.OID}}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{{template "text settings" .}} AS {{body}}
@@ -63,13 +63,13 @@ BEGIN
 	{{- template "begin entry" .}}
 	INSERT INTO {{.Journal}} (kind{{.All.Entries}}) VALUES ('{{.Kind.Old}}'{{.All.Of "OLD."}});
 	{{- template "end entry" .}}
-	IF coalesce(pg_catalog.current_setting('groundhog.r', true), '') OPERATOR(pg_catalog.=) '' THEN
-		PERFORM groundhog.blind({{.Root}});
+	IF coalesce(pg_catalog.current_setting('groundhog.baseline_xid', true), '') OPERATOR(pg_catalog.=) '' THEN
+		PERFORM groundhog.note_untracked_write({{.Root}});
 	END IF;
 	RETURN NULL;
 END {{body}};
 CREATE TRIGGER {{.Trigger "zzz_groundhog_old"}} AFTER UPDATE{{if not .Decides}} OR DELETE{{end}} ON {{.Ident}} FOR EACH ROW
-	WHEN ((pg_catalog.age(OLD.xmin) OPERATOR(pg_catalog.>=) pg_catalog.age(nullif(pg_catalog.current_setting('groundhog.r', true), '')::pg_catalog.xid)) IS NOT FALSE AND {{template "enabled"}})
+	WHEN ((pg_catalog.age(OLD.xmin) OPERATOR(pg_catalog.>=) pg_catalog.age(nullif(pg_catalog.current_setting('groundhog.baseline_xid', true), '')::pg_catalog.xid)) IS NOT FALSE AND {{template "enabled"}})
 	EXECUTE FUNCTION groundhog.old_{{.OID}}();
 {{end}}
 

@@ -1,5 +1,5 @@
-{{- /* A row t is younger than the horizon, so that it is not the baseline's. */}}
-{{define "newer"}}pg_catalog.age(t.xmin) OPERATOR(pg_catalog.<) pg_catalog.age({{.Horizon}}){{end}}
+{{- /* A row t is younger than the baseline's transaction, so that it is not the baseline's. */}}
+{{define "newer"}}pg_catalog.age(t.xmin) OPERATOR(pg_catalog.<) pg_catalog.age({{.BaselineXID}}){{end}}
 
 {{- /*
 Which of the rows that a statement deleted were the baseline's: it notes them whether
@@ -32,7 +32,7 @@ replica identity is switched where a publication asks for it, and foreign keys a
 checked that lead to tables that are not tracked.
 */}}
 {{define "undo" -}}
-CREATE FUNCTION groundhog.undo_{{.OID}}(horizon xid, rows bigint, OUT why text, OUT changed bigint) LANGUAGE plpgsql AS {{body}}
+CREATE FUNCTION groundhog.undo_{{.OID}}(baseline_xid xid, rows bigint, OUT why text, OUT changed bigint) LANGUAGE plpgsql AS {{body}}
 #variable_conflict use_column
 DECLARE
 	put bigint;
@@ -79,6 +79,6 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'foreign_key_violation', MESSAGE = {{literal .Message}};
 	END IF;
 	{{- end}}
-	PERFORM groundhog.empty('{{.Journal}}');
+	PERFORM groundhog.empty_journal('{{.Journal}}');
 END {{body}};
 {{end}}

@@ -19,3 +19,10 @@ func IsPristine(ctx context.Context, q Querier, likeness string) (ok bool, err e
 		FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`, likeness).Scan(&ok)
 	return ok, err
 }
+
+// likenessOf is a hash of what IsPristine compares of the database d.
+const likenessOf = `pg_catalog.md5(ROW(d.datdba, d.datacl::text, d.datconnlimit, d.datallowconn, d.datistemplate, d.dattablespace,
+	pg_catalog.shobj_description(d.oid, 'pg_database'),
+	(SELECT pg_catalog.array_agg(ROW(s.setrole, s.setconfig)::text ORDER BY s.setrole) FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = d.oid),
+	(SELECT pg_catalog.array_agg(ROW(l.provider, l.label)::text ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l
+		WHERE l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND l.objoid = d.oid))::text)`

@@ -75,11 +75,11 @@ func (t Trait) String() string {
 	case "label":
 		return "SECURITY LABEL FOR " + Identifier(t.name) + " ON DATABASE …"
 	}
-	return strings.Replace(t.sql("…"), Identifier("…"), "…", 1)
+	return strings.Replace(t.statement("…"), Identifier("…"), "…", 1)
 }
 
-// sql is the statement that gives the trait to a database.
-func (t Trait) sql(database string) string {
+// statement is the statement that gives the trait to a database.
+func (t Trait) statement(database string) string {
 	database = Identifier(database)
 	grantee := "PUBLIC"
 	if t.role != "" {
@@ -139,7 +139,7 @@ func GiveTraits(ctx context.Context, conn *pgx.Conn, database string, traits []T
 	}
 	var all []string
 	for _, t := range traits {
-		all = append(all, t.sql(database))
+		all = append(all, t.statement(database))
 	}
 	likeness, err = run(append(all, tell)...)
 	if !isRefused(err) {
@@ -161,10 +161,3 @@ func isRefused(err error) bool {
 	refused := (*pgconn.PgError)(nil)
 	return errors.As(err, &refused)
 }
-
-// likenessOf is a hash of what IsPristine compares of the database d.
-const likenessOf = `pg_catalog.md5(ROW(d.datdba, d.datacl::text, d.datconnlimit, d.datallowconn, d.datistemplate, d.dattablespace,
-	pg_catalog.shobj_description(d.oid, 'pg_database'),
-	(SELECT pg_catalog.array_agg(ROW(s.setrole, s.setconfig)::text ORDER BY s.setrole) FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = d.oid),
-	(SELECT pg_catalog.array_agg(ROW(l.provider, l.label)::text ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l
-		WHERE l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND l.objoid = d.oid))::text)`
