@@ -52,13 +52,12 @@ const (
 
 // reasons are the packages below fixtures that say why a server can't be used. What they
 // return stands within the text of the error that fixtures returns.
-var reasons = []string{"fixtures/internal/cluster", "fixtures/internal/docker"}
+var reasons = []string{"fixtures/internal/cluster", "fixtures/internal/docker", "fixtures/internal/download"}
 
 // classless are errors that have no class yet.
 var classless = []string{
-	"BuilderFailed", "Disturbed", "DownloadBroken", "DownloadFolder", "DownloadUnknown", "DownloadWaits", "ForeignKeyBroken", "ForeignKeyOutside",
-	"FunctionFailed", "FunctionRaised", "GivenNoSchema", "LargeObjects", "NotOwner", "OriginUnfit", "PlaceEmptyPath", "PlaceNoFolder", "PlaceNoPgConfig",
-	"ProgramsNoVersion", "ProgramsTooOld", "PublishedRefused", "RowsHidden", "RowsMissing", "SchemaFailed", "SchemaFailedLine", "SearchGivenUp",
+	"BuilderFailed", "Disturbed", "ForeignKeyBroken", "ForeignKeyOutside",
+	"FunctionFailed", "FunctionRaised", "GivenNoSchema", "LargeObjects", "NotOwner", "OriginUnfit", "PublishedRefused", "RowsHidden", "RowsMissing", "SchemaFailed", "SchemaFailedLine", "SearchGivenUp",
 }
 
 // TestErrorsPage writes docs/errors.md out of the catalogue and of how the code uses
