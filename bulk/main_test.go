@@ -30,7 +30,7 @@ func welfare(t testing.TB) *pgxpool.Pool {
 	return fixtures.Open(t, fixtures.WithSchema(fixtures.WelfareSchema))
 }
 
-// superuser skips what an ordinary role can't show (see fixtures/internal/asrole).
+// superuser skips what an ordinary role can't show (see internal/cmd/asrole).
 func superuser(t testing.TB, db querier) {
 	t.Helper()
 	if !one[bool](t, db, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/filelock"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
@@ -168,12 +169,14 @@ func (f folder) lock(ctx context.Context, path, name string) (unlock func(), err
 		return nil, err
 	}
 	file := lockPath(path)
-	l, err := tryLock(file)
+	l, err := filelock.Try(file, lockMode)
 	if err == nil && l == nil {
-		f.logger.InfoContext(ctx, msg.WaitingForBuilder.In(f.lang), "snapshot", name, "whom", whom(file))
-		l, err = waitForLock(ctx, file)
+		f.logger.InfoContext(ctx, msg.WaitingForBuilder.In(f.lang), "snapshot", name, "whom", lockOwner(file))
+		waiting, cancel := context.WithTimeout(ctx, buildWait)
+		defer cancel()
+		l, err = filelock.Lock(waiting, file, lockMode)
 		if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			return nil, errs.New(ErrLocked, msg.BuilderTooSlow.In(f.lang, name, buildWait.String(), file, whom(file)), nil)
+			return nil, errs.New(ErrLocked, msg.BuilderTooSlow.In(f.lang, name, buildWait.String(), file, lockOwner(file)), nil)
 		}
 	}
 	if err != nil {
@@ -195,7 +198,7 @@ func (f folder) sweep() {
 			continue
 		}
 		path := filepath.Join(f.dir, file[1:]+fileExtension)
-		l, err := tryLock(lockPath(path))
+		l, err := filelock.Try(lockPath(path), lockMode)
 		if err != nil || l == nil {
 			continue
 		}

@@ -62,7 +62,6 @@ var (
 	DownloadBegins    = Define(
 		"downloading PostgreSQL %s from %s into %s (10 to 20 MB), once for this user",
 		"PostgreSQL %s を %s から %s にダウンロードしています（10〜20 MB）。このユーザーにつき一度だけです")
-	DownloadUsual   = Define("the repository that embedded-postgres uses", "embedded-postgres の既定のリポジトリ")
 	DownloadUnknown = Define("no build of PostgreSQL %s is known", "PostgreSQL %s のビルドは知られていません")
 	DownloadFailed  = Define("PostgreSQL %s could not be had from %s", "PostgreSQL %s を %s から取得できませんでした")
 	DownloadBroken  = Define(
@@ -71,6 +70,16 @@ var (
 	DownloadNoRoom = Define(
 		"%s has %s MB free, and about %s MB are needed; free some, or set XDG_CACHE_HOME to a folder on another disk",
 		"%s の空きは %s MB ですが、約 %s MB が必要です。空きを作るか、XDG_CACHE_HOME に別のディスクのフォルダーを設定してください")
+	DownloadMissing    = Define("the repository has no %s", "リポジトリに %s がありません")
+	DownloadStatus     = Define("the repository answers the request for %s with %s", "リポジトリが %s の要求に %s を返しました")
+	DownloadNoChecksum = Define("%s in the repository is not a SHA-256", "リポジトリの %s は SHA-256 ではありません")
+	DownloadChecksum   = Define("checksums do not match: the archive's SHA-256 is %s, and the repository has %s", "チェックサムが一致しません。アーカイブの SHA-256 は %s、リポジトリの値は %s です")
+	DownloadTooLarge   = Define("the archive, or what it holds, is larger than %s MB", "アーカイブまたはその内容が %s MB を超えています")
+	DownloadDamaged    = Define("the archive is damaged: %s", "アーカイブが壊れています: %s")
+	DownloadNoPrograms = Define("the archive holds no file *.txz", "アーカイブに *.txz ファイルがありません")
+	DownloadLeaves     = Define("the archive's entry %q leads out of its folder", "アーカイブの %q はフォルダーの外を指しています")
+	DownloadOddEntry   = Define("the archive's entry %q can't be unpacked", "アーカイブの %q を展開できません")
+
 	DownloadWaits  = Define("another process downloads PostgreSQL into %s, and did not end in time", "別のプロセスが %s に PostgreSQL をダウンロード中で、時間内に終わりませんでした")
 	NoCacheFolder  = Define("there is no folder for it: the user has no cache folder of its own that the server could be started from; set XDG_CACHE_HOME", "保存先のフォルダーがありません。サーバーを起動できるキャッシュフォルダーがないため、XDG_CACHE_HOME を設定してください")
 	DownloadFolder = Define("%s can't be used for downloads", "%s をダウンロードに使えません")

@@ -52,12 +52,11 @@ const (
 
 // reasons are the packages below fixtures that say why a server can't be used. What they
 // return stands within the text of the error that fixtures returns.
-var reasons = []string{"fixtures/internal/cluster", "fixtures/internal/docker"}
+var reasons = []string{"fixtures/internal/cluster", "fixtures/internal/docker", "fixtures/internal/download"}
 
 // classless are errors that have no class yet.
 var classless = []string{
-	"DownloadBroken", "DownloadFolder", "DownloadUnknown", "DownloadWaits", "GivenNoSchema", "PlaceEmptyPath", "PlaceNoFolder", "PlaceNoPgConfig", "ProgramsNoVersion",
-	"ProgramsTooOld", "SchemaFailed", "SchemaFailedLine", "SearchGivenUp",
+	"GivenNoSchema", "SchemaFailed", "SchemaFailedLine", "SearchGivenUp",
 }
 
 // TestErrorsPage writes docs/errors.md out of the catalogue and of how the code uses

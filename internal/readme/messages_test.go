@@ -106,7 +106,7 @@ func (m *messages) use(call *ast.CallExpr) (use, bool) {
 	default:
 		return use{}, false
 	}
-	if strings.HasPrefix(m.at(call), "internal/option/") { // it puts in what its methods were given
+	if u.spread && strings.HasPrefix(m.at(call), "internal/option/") { // it puts in what its methods were given
 		return use{}, false
 	}
 	return u, true

@@ -73,7 +73,7 @@ func read(b build) (*code, error) {
 	var err error
 	c.packages, err = packages.Load(&packages.Config{
 		Mode: packages.LoadSyntax | packages.NeedModule, Fset: c.fset, Dir: "../..", BuildFlags: []string{"-tags=" + b.tags},
-		Env: append(os.Environ(), "GOOS="+b.system, "CGO_ENABLED=0"),
+		Env: append(os.Environ(), "GOOS="+b.system),
 	}, modulePath+"/...")
 	if err != nil {
 		return nil, err

@@ -1,8 +1,8 @@
 // Command adversity runs the tests in which faults strike, and sums up how many were
 // tried, survived and lost:
 //
-//	go run ./internal/adversity          # a few minutes
-//	go run ./internal/adversity -long    # more than an hour
+//	go run ./internal/cmd/adversity          # a few minutes
+//	go run ./internal/cmd/adversity -long    # more than an hour
 //
 // It exits with 1 when anything was lost. docs/reliability.md tells what is promised,
 // and which of these tests proves it.
