@@ -57,7 +57,7 @@ type RowChange struct {
 	key     []string
 }
 
-// Empty tells that nothing was changed.
+// Empty reports whether nothing was changed.
 func (c ChangeSet) Empty() bool { return len(c.Tables) == 0 }
 
 // Table returns what was changed in a table, named with or without its schema.

@@ -143,7 +143,7 @@ func (p *clonePool) trim() {
 	}
 }
 
-// free tells that there is one less.
+// free counts one less.
 func (p *clonePool) free() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

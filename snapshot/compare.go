@@ -242,7 +242,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 		return err
 	}
 	r := l.reactions
-	if r.loud, _, err = catalog.EventTriggers(ctx, c.tx); err == nil && len(r.loud) > 0 {
+	if r.undisabled, _, err = catalog.EventTriggers(ctx, c.tx); err == nil && len(r.undisabled) > 0 {
 		r.before, err = catalog.XactWrites(ctx, c.tx, names)
 	}
 	if err != nil {
@@ -259,7 +259,7 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 			s.where = ""
 		}
 		if s.table.Secured {
-			if err := unhide(ctx, &c.cfg.settings, c.tx, []catalog.Table{s.table}, c.se.privileges.Role); err != nil {
+			if err := liftRowSecurity(ctx, &c.cfg.settings, c.tx, []catalog.Table{s.table}, c.se.privileges.Role); err != nil {
 				return err
 			}
 		}

@@ -51,7 +51,7 @@ func (c *copier) inOwnDisplay(ctx context.Context, work func() error) error {
 	return c.exec(ctx, catalog.CopyOutputSettings()...)
 }
 
-// rowsMissing says that the server took fewer rows than the snapshot has.
+// rowsMissing returns an error: the server took fewer rows than the snapshot has.
 func (c *copier) rowsMissing(t snapfile.Table, got int64) error {
 	return errs.New(ErrConflict, msg.RowsMissing.In(c.cfg.lang, t.Name.String(), msg.Count(t.Rows), msg.Count(got)), nil)
 }

@@ -43,5 +43,5 @@ func ofTable(table schema.Name, err error) error {
 	return &tableError{table, err}
 }
 
-// errTruncated tells that a table was emptied under the eyes of a transaction.
+// errTruncated means that another session truncated a table while a transaction read it.
 var errTruncated = errors.New("a table was truncated while the snapshot began")

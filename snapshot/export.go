@@ -176,9 +176,9 @@ func (e *exporter) lock(ctx context.Context, marker *baselineMarker) error {
 }
 
 // beginAgain begins the transaction again as one that may alter tables. Those that are
-// altered are read last, and come last in the file; see [unhide].
+// altered are read last, and come last in the file; see [liftRowSecurity].
 func (e *exporter) beginAgain(ctx context.Context, conn *pgx.Conn) error {
-	if err := mayUnhide(e.cfg, e.sel.secured(), e.role); err != nil {
+	if err := mayLiftRowSecurity(e.cfg, e.sel.secured(), e.role); err != nil {
 		return err
 	}
 	if err := e.tx.Rollback(ctx); err != nil {

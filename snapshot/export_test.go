@@ -48,7 +48,7 @@ func (s *Store) EndClones() error { return s.db.endKept() }
 // CloneAhead makes one for the next Clone.
 func (s *Store) CloneAhead(name string) {
 	cfg := s.cloneConfig(nil)
-	f, err := s.db.files.look(&cfg.settings, folder{&cfg.settings}.path(name), name)
+	f, err := s.db.files.openVerified(&cfg.settings, folder{&cfg.settings}.path(name), name)
 	if err != nil {
 		panic(err)
 	}

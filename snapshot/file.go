@@ -77,9 +77,9 @@ type files struct {
 	seen map[string]*snapshotFile
 }
 
-// look returns the verified file at path. One whose stat is the same as when it was
+// openVerified returns the verified file at path. One whose stat is the same as when it was
 // verified is not read again before it has to be loaded.
-func (v *files) look(c *settings, path, name string) (*snapshotFile, error) {
+func (v *files) openVerified(c *settings, path, name string) (*snapshotFile, error) {
 	v.mu.Lock()
 	seen := v.seen[path]
 	v.mu.Unlock()

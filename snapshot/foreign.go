@@ -55,7 +55,7 @@ func (k foreignKeys) check(ctx context.Context, fromFile bool) error {
 	if !k.privileges.Replica {
 		return nil
 	}
-	whole, in := maps.Clone(k.sel.asis), map[schema.Name]bool{}
+	whole, in := maps.Clone(k.sel.unchanged), map[schema.Name]bool{}
 	if whole == nil {
 		whole = map[schema.Name]bool{}
 	}

@@ -118,7 +118,7 @@ func (l *layout) remember(m *snapfile.Manifest) {
 	}
 }
 
-// fits tells that the file's columns are the table's, so that its rows can be
+// fits reports whether the file's columns are the table's, so that its rows can be
 // loaded as they are.
 func (l *layout) fits(s loadStep) bool {
 	if l.saved == nil || s.part == nil {
@@ -132,7 +132,7 @@ func (l *layout) fits(s loadStep) bool {
 // narrow leaves all other tables alone.
 func (l *layout) narrow(want func(schema.Name) bool) {
 	rest := slices.DeleteFunc(slices.Clone(l.sel.Tables), func(t catalog.Table) bool { return want(t.Name) })
-	l.sel.asIs(rest)
+	l.sel.leaveUnchanged(rest)
 	l.sel.others = slices.Concat(l.sel.others, rest)
 	l.sel.Tables = slices.DeleteFunc(slices.Clone(l.sel.Tables), func(t catalog.Table) bool { return !want(t.Name) })
 }
@@ -165,7 +165,7 @@ func (l *layout) leaveOutside(ctx context.Context, f *snapshotFile) {
 	l.sel.Sequences = slices.DeleteFunc(slices.Clone(l.sel.Sequences), func(s catalog.Sequence) bool { return s.Extension != "" && !states[s.Name] })
 }
 
-// beforeExtensions says that a file was made before the rows of extensions' tables were
+// beforeExtensions returns a text if a file was made before the rows of extensions' tables were
 // part of one, where that makes a difference.
 func (l *layout) beforeExtensions(m *snapfile.Manifest) string {
 	if m.Version >= snapfile.Extensions {
@@ -230,9 +230,9 @@ func (l *layout) lockTables(ctx context.Context) error {
 	return l.exec(ctx, sql...)
 }
 
-// widen finds the tables that hold no row but those in scope. They can be emptied
+// dropRedundantScopes finds the tables that hold no row but those in scope. They can be emptied
 // as a whole, which takes half the time.
-func (l *layout) widen(ctx context.Context) error {
+func (l *layout) dropRedundantScopes(ctx context.Context) error {
 	var tables []schema.Name
 	var sql []string
 	for _, t := range l.sel.Tables {

@@ -36,7 +36,7 @@ func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schem
 		return nil, err
 	}
 	plan, err = l.replaceRows(ctx, r, func() error {
-		if len(l.reactions.loud) > 0 { // they may yet take values
+		if len(l.reactions.undisabled) > 0 { // they may yet take values
 			return nil
 		}
 		return setSequences(ctx, l.layout, states, true)
@@ -45,8 +45,8 @@ func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schem
 		return nil, err
 	}
 	fired, err := fireExtensions(ctx, l.layout, true)
-	if err == nil && (fired || len(l.reactions.loud) > 0) {
-		err = setSequences(ctx, l.layout, states, len(l.reactions.loud) == 0)
+	if err == nil && (fired || len(l.reactions.undisabled) > 0) {
+		err = setSequences(ctx, l.layout, states, len(l.reactions.undisabled) == 0)
 	}
 	return plan, err
 }
@@ -72,7 +72,7 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 	if err != nil {
 		return nil, err
 	}
-	if err := l.widen(ctx); err != nil {
+	if err := l.dropRedundantScopes(ctx); err != nil {
 		return nil, err
 	}
 	keys := foreignKeys{l.layout}
@@ -91,7 +91,7 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 		back,
 	}, then, []func() error{
 		enable,
-		func() error { return l.putRight(ctx, plan) },
+		func() error { return l.removeReactions(ctx, plan) },
 	})
 	for _, do := range steps {
 		if err := do(); err != nil {
@@ -156,10 +156,10 @@ func refreshes(views []schema.Name) (sql []string) {
 	return sql
 }
 
-// putRight removes the rows that event triggers have put into tables since these were
+// removeReactions removes the rows that event triggers have put into tables since these were
 // loaded. What they did beyond that is an error.
-func (l *loader) putRight(ctx context.Context, plan []loadStep) error {
-	if len(l.reactions.loud) == 0 {
+func (l *loader) removeReactions(ctx context.Context, plan []loadStep) error {
+	if len(l.reactions.undisabled) == 0 {
 		return nil
 	}
 	names := make([]schema.Name, len(plan))
@@ -176,7 +176,7 @@ func (l *loader) putRight(ctx context.Context, plan []loadStep) error {
 		if extra == (catalog.Writes{}) {
 			continue
 		}
-		disturbed := errs.New(ErrConflict, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.loud)), nil)
+		disturbed := errs.New(ErrConflict, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.undisabled)), nil)
 		if extra.Updated != 0 || extra.Deleted != 0 || extra.Inserted < 0 || l.reactions.reacts(s.table) {
 			return disturbed
 		}
@@ -222,7 +222,7 @@ func (l *loader) truncateAgain(ctx context.Context, plan []loadStep, tables map[
 			continue
 		}
 		if l.sel.where[s.table.Name] != "" || l.reactions.reacts(s.table) {
-			return errs.New(ErrConflict, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.loud)), nil)
+			return errs.New(ErrConflict, msg.Disturbed.In(l.cfg.lang, s.table.Name.String(), namesOf(l.reactions.undisabled)), nil)
 		}
 		s.how = byTruncate
 		steps = append(steps, s)

@@ -139,7 +139,7 @@ func (m merger) isStaged(n int, s loadStep, row string) string {
 	return fmt.Sprintf("EXISTS (SELECT FROM %s n WHERE %s)", staged(n), strings.Join(same, " AND "))
 }
 
-// keyed tells that the rows of the snapshot can be told apart by a key.
+// keyed reports whether the rows of the snapshot can be told apart by a key.
 func (m merger) keyed(s loadStep) bool {
 	if !s.table.Key || s.part == nil {
 		return false

@@ -133,9 +133,9 @@ func AllowDatabase(name string) Option {
 // always: slog.New(slog.DiscardHandler) keeps it short.
 func WithLogger(l *slog.Logger) Option { return storeOption(func(c *settings) { c.logger = l }) }
 
-// WithProgress says whether work of more than a second shows how far it is: as a
-// bar where standard error is a terminal, else as a log line every few seconds.
-// Without it, it does.
+// WithProgress turns progress output for operations longer than a second on or off: a
+// bar where standard error is a terminal, else a log line every few seconds. The default
+// is on.
 func WithProgress(on bool) Option { return storeOption(func(c *settings) { c.noProgress = !on }) }
 
 // WithLanguage chooses the language of errors and log lines. Without it the
@@ -157,8 +157,8 @@ func WithRetry(attempts int, waits ...time.Duration) Option {
 	return storeOption(func(c *settings) { c.retry.Set(attempts, waits, &c.faults) })
 }
 
-// LogChanges says whether a test that fails logs what it changed: 20 rows at most,
-// which may hold personal data. Without it, it does, unless the environment variable
+// LogChanges turns on or off that a test that fails logs what it changed: 20 rows at
+// most, which may hold personal data. The default is on, unless the environment variable
 // GROUNDHOG_LOG_CHANGES is 0.
 func LogChanges(on bool) Option { return storeOption(func(c *settings) { c.noChanges = !on }) }
 

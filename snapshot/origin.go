@@ -274,7 +274,7 @@ func pruneOrigins(dir string, me catalog.Identity) {
 	}
 }
 
-// readOnlyFolder tells that files can't be made.
+// readOnlyFolder reports whether files can't be made.
 func readOnlyFolder(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }

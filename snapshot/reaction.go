@@ -23,7 +23,7 @@ import (
 // reactions are what reacts to our statements, or hides rows from them.
 type reactions struct {
 	*layout
-	loud   []catalog.Trigger              // event triggers that can't be disabled
+	undisabled   []catalog.Trigger              // event triggers that can't be disabled
 	before map[schema.Name]catalog.Writes // the first statement that they see
 }
 
@@ -49,7 +49,7 @@ func (r *reactions) disable(ctx context.Context) (enable func() error, err error
 	}
 	events := r.events
 	if !r.mayDisable {
-		events, r.loud = nil, r.events
+		events, r.undisabled = nil, r.events
 	}
 	for _, t := range events {
 		alter("ALTER EVENT TRIGGER ", "", t)
@@ -72,7 +72,7 @@ func (r *reactions) disable(ctx context.Context) (enable func() error, err error
 
 // note notes what the transaction has written to the table of a step by now.
 func (r *reactions) note(ctx context.Context, s *loadStep) error {
-	if len(r.loud) == 0 {
+	if len(r.undisabled) == 0 {
 		return nil
 	}
 	counts, err := catalog.XactWrites(ctx, r.tx, []schema.Name{s.table.Name})
@@ -94,7 +94,7 @@ const (
 // ofOthers leaves out of a step what event triggers have put into its table in this
 // transaction, which made temporary tables. What they did beyond that is an error.
 func (r *reactions) ofOthers(ctx context.Context, s loadStep) (loadStep, error) {
-	if len(r.loud) == 0 {
+	if len(r.undisabled) == 0 {
 		return s, nil
 	}
 	counts, err := catalog.XactWrites(ctx, r.tx, []schema.Name{s.table.Name})
@@ -103,7 +103,7 @@ func (r *reactions) ofOthers(ctx context.Context, s loadStep) (loadStep, error) 
 	}
 	written := counts[s.table.Name].Since(r.before[s.table.Name])
 	if written.Updated != 0 || written.Deleted != 0 {
-		return s, errs.New(ErrConflict, msg.Disturbed.In(r.cfg.lang, s.table.Name.String(), namesOf(r.loud)), nil)
+		return s, errs.New(ErrConflict, msg.Disturbed.In(r.cfg.lang, s.table.Name.String(), namesOf(r.undisabled)), nil)
 	}
 	s.where = joinConditions(s.where, "pg_catalog.age(xmin) OPERATOR(pg_catalog.>) pg_catalog.age(pg_catalog.pg_current_xact_id()::pg_catalog.xid)")
 	return s, nil

@@ -91,7 +91,7 @@ func (r *tableReader) read(ctx context.Context, over readers, size int64) error 
 	if err := over.group.Wait(); err != nil || len(r.forced) == 0 {
 		return err
 	}
-	if err := unhide(ctx, r.cfg, r.tx, r.sel.secured(), r.role); err != nil {
+	if err := liftRowSecurity(ctx, r.cfg, r.tx, r.sel.secured(), r.role); err != nil {
 		return err
 	}
 	for _, i := range r.forced {

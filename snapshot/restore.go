@@ -216,7 +216,7 @@ func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cau
 	}
 }
 
-// tellUnwatched tells that no event trigger sees changes of the schema, where that is so.
+// tellUnwatched logs that no event trigger sees changes of the schema, where that is so.
 func (r *restorer) tellUnwatched(ctx context.Context) {
 	role := r.se.privileges.Role
 	if r.se.privileges.Super || !r.se.tracks || !r.db.notices.untold(ctx, r.cfg.logger, slog.LevelInfo, msg.NotWatched, role) {

@@ -25,7 +25,7 @@ const (
 	Built Method = "built"
 )
 
-// Restored tells what [Restore] or [Ensure] did.
+// Restored is what [Restore] or [Ensure] did.
 type Restored struct {
 	Info
 	Methods     []TableMethod
@@ -49,7 +49,7 @@ type TableMethod struct {
 // byCost are the methods, the cheapest first.
 var byCost = []string{string(Unchanged), string(Undone), string(Reloaded), string(Built)}
 
-// builtOf tells that a builder filled the tables.
+// builtOf returns what Ensure returns when a builder filled the tables.
 func builtOf(info Info, why string, began time.Time) Restored {
 	r := Restored{Info: info, Why: why, Duration: time.Since(began)}
 	for _, t := range info.Tables {

@@ -12,11 +12,11 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// unhide lets the owner of the tables, on which row level security is forced, read
+// liftRowSecurity lets the owner of the tables, on which row level security is forced, read
 // them until the transaction is rolled back. All other tables should have been read:
 // event triggers see the statements, and may write to any table.
-func unhide(ctx context.Context, c *settings, tx pgx.Tx, tables []catalog.Table, role string) error {
-	if err := mayUnhide(c, tables, role); err != nil {
+func liftRowSecurity(ctx context.Context, c *settings, tx pgx.Tx, tables []catalog.Table, role string) error {
+	if err := mayLiftRowSecurity(c, tables, role); err != nil {
 		return err
 	}
 	var names []schema.Name
@@ -44,9 +44,9 @@ func unhide(ctx context.Context, c *settings, tx pgx.Tx, tables []catalog.Table,
 	return err
 }
 
-// mayUnhide returns an error unless the role owns the tables and they hide rows only
+// mayLiftRowSecurity returns an error unless the role owns the tables and they hide rows only
 // since that is forced.
-func mayUnhide(c *settings, tables []catalog.Table, role string) error {
+func mayLiftRowSecurity(c *settings, tables []catalog.Table, role string) error {
 	for _, t := range tables {
 		if !t.Owned || !t.Forced {
 			return errs.New(ErrPermission, msg.RowsHidden.In(c.lang, t.Name.String(), role), nil)

@@ -20,7 +20,7 @@ type selection struct {
 	where  map[schema.Name]string // the condition on the rows in scope; none: all rows
 	partly map[schema.Name]bool   // the file may hold some of the table's rows only
 	others []catalog.Table        // those that are left alone
-	asis   map[schema.Name]bool   // of these, those that are as the snapshot has them
+	unchanged   map[schema.Name]bool   // of these, those that are as the snapshot has them
 }
 
 // wholeOf is the selection of a whole database: all rows, but for those that are an
@@ -52,11 +52,11 @@ func (s *selection) sequences() (names []schema.Name) {
 	return names
 }
 
-// asIs notes tables that are left alone since they are as the snapshot has them.
-func (s *selection) asIs(tables []catalog.Table) {
-	s.asis = map[schema.Name]bool{}
+// leaveUnchanged notes tables that are left alone since they are as the snapshot has them.
+func (s *selection) leaveUnchanged(tables []catalog.Table) {
+	s.unchanged = map[schema.Name]bool{}
 	for _, t := range tables {
-		s.asis[t.Name] = true
+		s.unchanged[t.Name] = true
 	}
 }
 

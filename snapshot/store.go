@@ -169,7 +169,7 @@ func (s *Store) restore(ctx context.Context, name string, cfg *restoreConfig) (R
 	if err := cfg.err(); err != nil {
 		return Restored{}, err
 	}
-	f, err := s.db.files.look(&cfg.settings, path, name)
+	f, err := s.db.files.openVerified(&cfg.settings, path, name)
 	if err != nil {
 		return Restored{}, err
 	}
@@ -287,7 +287,7 @@ func (s *Store) clone(ctx context.Context, name, test string, cfg *cloneConfig) 
 	if err := cfg.err(); err != nil {
 		return nil, nil, err
 	}
-	f, err := s.db.root.files.look(&cfg.settings, path, name)
+	f, err := s.db.root.files.openVerified(&cfg.settings, path, name)
 	if err != nil {
 		return nil, nil, err
 	}

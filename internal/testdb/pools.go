@@ -61,7 +61,7 @@ func StateOf[S io.Closer](pool *pgxpool.Pool, first func() S) S {
 	return l.state.(S)
 }
 
-// SetState says that the pool leads to a database whose state has another owner.
+// SetState makes the pool lead to a database whose state has another owner.
 func SetState(pool *pgxpool.Pool, state io.Closer) {
 	registry.Lock()
 	defer registry.Unlock()
@@ -69,7 +69,7 @@ func SetState(pool *pgxpool.Pool, state io.Closer) {
 	l.state, l.owner = state, weak.Pointer[pgxpool.Pool]{}
 }
 
-// Share says that the pool leads to the same database as another one, which is closed
+// Share makes the pool lead to the same database as another one, which is closed
 // later, and with which the state ends.
 func Share(pool, other *pgxpool.Pool) {
 	registry.Lock()

@@ -44,11 +44,11 @@ type Database struct {
 	Pool *pgxpool.Pool
 	URL  string
 
-	// Given tells that the caller opened the database (fixtures.Use), so
+	// Given reports whether the caller opened the database (fixtures.Use), so
 	// rows that were there before are the caller's.
 	Given bool
 
-	// Bubbled tells that Pool was opened in the synctest bubble of its test.
+	// Bubbled reports whether Pool was opened in the synctest bubble of its test.
 	Bubbled bool
 
 	mu      sync.Mutex
