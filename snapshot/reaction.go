@@ -23,8 +23,8 @@ import (
 // reactions are what reacts to our statements, or hides rows from them.
 type reactions struct {
 	*layout
-	undisabled   []catalog.Trigger              // event triggers that can't be disabled
-	before map[schema.Name]catalog.Writes // the first statement that they see
+	undisabled []catalog.Trigger              // event triggers that can't be disabled
+	before     map[schema.Name]catalog.Writes // the first statement that they see
 }
 
 // disable switches off what would react to our statements, or hide rows from

@@ -16,11 +16,11 @@ import (
 // selection is a catalog reduced to a scope.
 type selection struct {
 	*catalog.Catalog
-	scoped bool                   // it is not the whole database
-	where  map[schema.Name]string // the condition on the rows in scope; none: all rows
-	partly map[schema.Name]bool   // the file may hold some of the table's rows only
-	others []catalog.Table        // those that are left alone
-	unchanged   map[schema.Name]bool   // of these, those that are as the snapshot has them
+	scoped    bool                   // it is not the whole database
+	where     map[schema.Name]string // the condition on the rows in scope; none: all rows
+	partly    map[schema.Name]bool   // the file may hold some of the table's rows only
+	others    []catalog.Table        // those that are left alone
+	unchanged map[schema.Name]bool   // of these, those that are as the snapshot has them
 }
 
 // wholeOf is the selection of a whole database: all rows, but for those that are an
