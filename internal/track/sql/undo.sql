@@ -5,8 +5,8 @@
 Which of the rows that a statement deleted were the baseline's: it notes them whether
 they were or not. How many rows of a key the baseline had, none or one, follows from how
 many there are now and how many came and went. If one, it is the only row that was
-deleted; of several nobody knows which it was. There may be several now: in replica role
-nobody checks a deferred key.
+deleted; of several it can't be told. There may be several now: in replica role the
+server checks no deferred key.
 */}}
 {{define "decided" -}}
 SELECT f.at, f.deleted = 1 AND f.had = 1 AS one
