@@ -13,7 +13,7 @@ import (
 // shares nothing.
 func SharesSessions(ctx context.Context, conn *pgx.Conn, self Self) (bool, error) {
 	if self.PID == conn.PgConn().PID() {
-		return false, nil // nobody is in between
+		return false, nil // there is no pooler
 	}
 	other, err := pgx.ConnectConfig(ctx, conn.Config())
 	if err != nil {

@@ -18,7 +18,7 @@ type Catalog struct {
 	Tables      []Table
 	RowsOutside []Table    // those of Schema whose rows are outside
 	Others      []Table    // tables outside of Schema that share foreign keys with some of it, with these keys alone
-	Sequences   []Sequence // those of Schema, with what is known of them beside, but for those that are outside
+	Sequences   []Sequence // those of Schema whose state is saved
 	Outside     []Outside
 	Native      bool // functions of an extension may write before triggers for the statement fire, or past them
 	Migration   *Migration

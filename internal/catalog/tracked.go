@@ -35,7 +35,7 @@ type TrackedTable struct {
 type TrackedColumn struct {
 	Name      string
 	Type      string // qualified, without domains
-	User      bool   // somebody's own type, or of an extension: it may be dropped
+	User      bool   // a user's type, or an extension's: it may be dropped
 	Enum      bool   // … of which a value is just a label
 	Collation string // qualified and quoted; none: the type has none
 	Generated string // pg_attribute.attgenerated: s stored, v virtual

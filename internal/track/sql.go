@@ -69,7 +69,7 @@ type kinds struct {
 	New       string // the key of a row that was inserted, or that an update gave another key
 	Gone      string // the key that an update took from a row
 	Deleted   string // a deleted row, of the baseline or not
-	Undecided string // a deleted row of which nobody knows whether it was the baseline's
+	Undecided string // a deleted row that may or may not be the baseline's
 }
 
 var shared = &constants{

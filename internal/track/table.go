@@ -77,7 +77,7 @@ func newTable(t, root *catalog.TrackedTable, rowTriggers bool) *table {
 
 // Trigger returns the quoted name of a trigger of ours, and has EnableAlways enable it.
 func (t *table) Trigger(name string) string {
-	for slices.Contains(t.foreign, name) { // somebody else's
+	for slices.Contains(t.foreign, name) { // another's
 		name += "_"
 	}
 	name = catalog.Identifier(name)
@@ -92,7 +92,7 @@ func (t *table) EnableAlways() string {
 
 // column is a column of the root, as it is called in the table and in the journal.
 // A journal keeps values of types that may be dropped as text, and no collations,
-// so that it is in nobody's way.
+// so that it keeps nothing from being dropped.
 type column struct {
 	catalog.TrackedColumn
 	Ident, Entry string

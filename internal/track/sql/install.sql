@@ -18,7 +18,7 @@ INSERT INTO groundhog.journals VALUES ({{.Root.OID}}, {{literal .Root.Schema}}, 
 {{define "views"}}{{range $place, $view := .Views}}INSERT INTO groundhog.views VALUES ({{$place}}, {{literal (ident $view)}}::pg_catalog.regclass, {{literal (ident $view)}});
 {{end}}{{end}}
 
-{{- /* The event triggers, under names that nobody else's has. */}}
+{{- /* The event triggers, under names that are free. */}}
 {{define "event triggers" -}}
 DO $$
 DECLARE

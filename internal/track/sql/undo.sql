@@ -5,21 +5,28 @@
 Which of the rows that a statement deleted were the baseline's: it notes them whether
 they were or not. How many rows of a key the baseline had, none or one, follows from how
 many there are now and how many came and went. If one, it is the only row that was
-deleted; of several nobody knows which it was. There may be several now: in replica role
-nobody checks a deferred key.
+deleted; of several it can't be told. There may be several now: in replica role the
+server checks no deferred key.
 */}}
 {{define "decided" -}}
 SELECT f.at, f.deleted = 1 AND f.had = 1 AS one
-		FROM (SELECT j.at, j.deleted, j.net + t.now AS had
-			FROM (SELECT {{.Key.InJournal}}, pg_catalog.count(*) FILTER (WHERE j.kind = '{{.Kind.Deleted}}') AS deleted,
-					pg_catalog.sum(CASE j.kind WHEN '{{.Kind.New}}' THEN -1 ELSE 1 END) AS net,
-					pg_catalog.min(j.at) FILTER (WHERE j.kind = '{{.Kind.Deleted}}') AS at
-				FROM (SELECT j.kind, j.ctid AS at, {{.Key.Named}} FROM {{.Journal}} j) j
-				GROUP BY {{.Key.InJournal}}
-				HAVING pg_catalog.count(*) FILTER (WHERE j.kind = '{{.Kind.Deleted}}') > 0 AND NOT pg_catalog.bool_or(j.kind = '{{.Kind.Old}}')) j
-			CROSS JOIN LATERAL (SELECT pg_catalog.count(*) AS now, pg_catalog.bool_and({{template "newer" .}}) AS newer FROM {{.Only}} t WHERE {{.Key.Same}}) t
-			WHERE t.newer IS NOT FALSE) f
-		WHERE f.had <> 0
+			FROM (
+				SELECT j.at, j.deleted, j.net + t.now AS had
+				FROM (
+					SELECT {{.Key.InJournal}},
+						pg_catalog.count(*) FILTER (WHERE j.kind = '{{.Kind.Deleted}}') AS deleted,
+						pg_catalog.sum(CASE j.kind WHEN '{{.Kind.New}}' THEN -1 ELSE 1 END) AS net,
+						pg_catalog.min(j.at) FILTER (WHERE j.kind = '{{.Kind.Deleted}}') AS at
+					FROM (SELECT j.kind, j.ctid AS at, {{.Key.Named}} FROM {{.Journal}} j) j
+					GROUP BY {{.Key.InJournal}}
+					HAVING pg_catalog.count(*) FILTER (WHERE j.kind = '{{.Kind.Deleted}}') > 0 AND NOT pg_catalog.bool_or(j.kind = '{{.Kind.Old}}')
+				) j CROSS JOIN LATERAL (
+					SELECT pg_catalog.count(*) AS now, pg_catalog.bool_and({{template "newer" .}}) AS newer
+					FROM {{.Only}} t WHERE {{.Key.Same}}
+				) t
+				WHERE t.newer IS NOT FALSE
+			) f
+			WHERE f.had <> 0
 {{- end}}
 
 {{- /*
@@ -46,7 +53,11 @@ BEGIN
 	END IF;
 	{{- if .Decides}}
 	IF EXISTS (SELECT FROM {{.Journal}} WHERE kind = '{{.Kind.Deleted}}') THEN
-		UPDATE {{.Journal}} j SET kind = CASE WHEN f.one THEN '{{.Kind.Old}}' ELSE '{{.Kind.Undecided}}' END FROM ({{template "decided" .}}) f WHERE j.ctid = f.at;
+		UPDATE {{.Journal}} j SET kind = CASE WHEN f.one THEN '{{.Kind.Old}}' ELSE '{{.Kind.Undecided}}' END
+		FROM (
+			{{template "decided" .}}
+		) f
+		WHERE j.ctid = f.at;
 		IF EXISTS (SELECT FROM {{.Journal}} WHERE kind = '{{.Kind.Undecided}}') THEN
 			why := '{{.Reason.Undecided}}';
 			RETURN;
@@ -63,12 +74,15 @@ BEGIN
 	{{.}};
 	{{- end}}{{end}}{{end}}
 	{{- if .Key}}
-	DELETE FROM {{.Only}} t USING (SELECT {{.Key.Named}} FROM {{.Journal}} j WHERE j.kind IN ('{{.Kind.Old}}', '{{.Kind.New}}')) j WHERE {{.Key.Same}} AND {{template "newer" .}};
+	DELETE FROM {{.Only}} t
+	USING (SELECT {{.Key.Named}} FROM {{.Journal}} j WHERE j.kind IN ('{{.Kind.Old}}', '{{.Kind.New}}')) j
+	WHERE {{.Key.Same}} AND {{template "newer" .}};
 	{{- else}}
 	DELETE FROM {{.Only}} t WHERE {{template "newer" .}};
 	{{- end}}
 	GET DIAGNOSTICS changed = ROW_COUNT;
-	INSERT INTO {{.Ident}}{{with .Stored}} ({{.Idents}}) OVERRIDING SYSTEM VALUE{{end}} SELECT {{.Stored.Restored}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}';
+	INSERT INTO {{.Ident}}{{with .Stored}} ({{.Idents}}) OVERRIDING SYSTEM VALUE{{end}}
+	SELECT {{.Stored.Restored}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}';
 	GET DIAGNOSTICS put = ROW_COUNT;
 	changed := changed + put;
 	{{- with .Unkeyed}}{{if .Switchable}}{{range .SwitchBack}}
