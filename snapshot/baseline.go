@@ -29,7 +29,7 @@ type baselineMarker struct {
 	cfg     *settings
 	se      *session
 	tx      pgx.Tx
-	ready   bool   // the gate alone keeps writers out
+	ready   bool   // the writer lock alone keeps writers out
 	pending string // the mark until the file is whole and has a name for it
 }
 
@@ -66,7 +66,7 @@ func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 	if m.ready, err = track.Ready(ctx, m.tx, m.se.serverID); m.ready || err != nil {
 		return m.ready, err
 	}
-	// Nothing makes writers heed the gate yet.
+	// Nothing makes writers take the writer lock yet.
 	if _, err = m.tx.Exec(ctx, `SET LOCAL search_path = pg_catalog`); err != nil {
 		return false, err
 	}

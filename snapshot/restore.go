@@ -233,8 +233,7 @@ func (r *restorer) tellUntracked(ctx context.Context, why track.Cause, err error
 	if err != nil {
 		reason, text = err.Error(), errs.Text(err)
 	}
-	var pg *pgconn.PgError
-	if why.Reason == track.NoPrivileges || errors.As(err, &pg) && pg.Code == "42501" { // insufficient_privilege
+	if why.Reason == track.NoPrivileges || catalog.LacksPrivilege(err) {
 		text += "; " + msg.TrackRights.In(r.cfg.lang)
 	}
 	r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelWarn, msg.CantTrack, reason, "role", r.se.privileges.Role, "why", text)

@@ -27,7 +27,7 @@ import (
 // or was found to be something else, by us or in a function of the users'.
 func unresolved(err error) bool {
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || len(pg.Code) != 5 || pg.Code == "42501" { // insufficient_privilege
+	if !errors.As(err, &pg) || len(pg.Code) != 5 || catalog.LacksPrivilege(pg) {
 		return false
 	}
 	switch pg.Code[:2] {

@@ -3,19 +3,12 @@ package catalog
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-)
 
-// The databases that fixtures makes, told apart by their names: those of a
-// process carry its number, templates that processes share the hash of what they
-// are made of, and kept ones the time at which they were kept.
-const (
-	processDatabase  = `^groundhog_test_[0-9a-f]{16}_t?[0-9]+$`
-	sharedTemplate   = `^groundhog_test_t_[0-9a-f]{32}$`
-	keptDatabase     = `^groundhog_kept_test_[0-9]+_[0-9a-f]{16}_[0-9]+$`
-	keptDatabaseTime = `split_part(datname, '_', 4)::bigint`
+	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
 // Presence is the key of the advisory lock that every process holds, shared, on
@@ -39,39 +32,39 @@ func Alone(ctx context.Context, q Querier, pid uint32) (alone bool, err error) {
 	return alone, err
 }
 
-// Abandoned lists the databases of processes that hold their lock no more. The
-// list of databases is read before that of locks, and a process takes its lock
-// before it makes a database, so a living one is never listed. Databases that
-// somebody is connected to are left for later. With them come kept databases
-// that are older than age.
-func Abandoned(ctx context.Context, q Querier, age time.Duration) ([]string, error) {
-	return names(ctx, q, `
-		SELECT datname FROM pg_catalog.pg_database d
-		WHERE CASE WHEN datname ~ '`+processDatabase+`' THEN NOT EXISTS (
-				SELECT FROM pg_catalog.pg_locks
-				WHERE locktype = 'advisory' AND objsubid = 1
-				AND (classid::bigint << 32 | objid::bigint) = ('x' || substr(datname, 16, 16))::bit(64)::bigint)
-			WHEN datname ~ '`+keptDatabase+`' THEN `+keptDatabaseTime+` < extract(epoch FROM now()) - $1::bigint
-			ELSE false END
-		AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)`, int64(age/time.Second))
+// HoldsProcess reports whether the session pid holds the lock of the process.
+func HoldsProcess(ctx context.Context, q Querier, pid uint32, process int64) (holds bool, err error) {
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks
+		WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid = $1 AND (classid::bigint << 32 | objid::bigint) = $2)`,
+		int64(pid), process).Scan(&holds)
+	return holds, err
 }
 
-// Templates lists the templates of this role that processes share, newest
-// first, without the first ones.
-func Templates(ctx context.Context, q Querier, without int) ([]string, error) {
-	return names(ctx, q, `
-		SELECT datname FROM pg_catalog.pg_database
-		WHERE datname ~ '`+sharedTemplate+`' AND pg_catalog.pg_get_userbyid(datdba) = current_user
-		ORDER BY oid DESC OFFSET $1`, without)
+// Processes lists the processes whose locks sessions hold, on any database of the server.
+func Processes(ctx context.Context, q Querier) ([]int64, error) {
+	rows, err := q.Query(ctx, `SELECT DISTINCT classid::bigint << 32 | objid::bigint FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
-// Kept lists the kept databases of this role, newest first, without the first
-// ones.
-func Kept(ctx context.Context, q Querier, without int) ([]string, error) {
-	return names(ctx, q, `
-		SELECT datname FROM pg_catalog.pg_database
-		WHERE datname ~ '`+keptDatabase+`' AND pg_catalog.pg_get_userbyid(datdba) = current_user
-		ORDER BY `+keptDatabaseTime+` DESC, datname DESC OFFSET $1`, without)
+// Database is one of the server's databases.
+type Database struct {
+	Name  string
+	Own   bool // the role of this session owns it
+	InUse bool // a session is connected to it
+}
+
+// Databases lists the databases whose names begin with the prefix, newest first.
+func Databases(ctx context.Context, q Querier, prefix string) ([]Database, error) {
+	rows, err := q.Query(ctx, `
+		SELECT datname, pg_catalog.pg_get_userbyid(datdba) = current_user, EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
+		FROM pg_catalog.pg_database d WHERE pg_catalog.starts_with(datname::text, $1) ORDER BY oid DESC`, prefix)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Database])
 }
 
 func names(ctx context.Context, q Querier, sql string, args ...any) ([]string, error) {
@@ -86,6 +79,12 @@ func names(ctx context.Context, q Querier, sql string, args ...any) ([]string, e
 func DatabaseExists(ctx context.Context, q Querier, name string) (exists bool, err error) {
 	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1)`, name).Scan(&exists)
 	return exists, err
+}
+
+// DatabaseSize returns how large a database is, in bytes.
+func DatabaseSize(ctx context.Context, q Querier, name string) (size int64, err error) {
+	err = q.QueryRow(ctx, `SELECT pg_catalog.pg_database_size(oid) FROM pg_catalog.pg_database WHERE datname = $1`, name).Scan(&size)
+	return size, err
 }
 
 // LockTemplate takes the advisory lock of a template until the end of the
@@ -104,31 +103,43 @@ func LockTemplate(ctx context.Context, tx pgx.Tx, key int64, limit time.Duration
 	return err
 }
 
-// TemplateHolder tells who holds the lock of a template.
-func TemplateHolder(ctx context.Context, q Querier, key int64) (Backend, error) {
-	var s Backend
-	err := q.QueryRow(ctx, `SELECT `+sessionColumns+` FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON l.pid = a.pid
-		WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND (l.classid::bigint << 32 | l.objid::bigint) = $1 LIMIT 1`,
-		key).Scan(&s.PID, &s.Application, &s.State, &s.Query, &s.Since)
-	return s, err
+// TemplateHolder returns the session that holds the lock of a template.
+func TemplateHolder(ctx context.Context, q Querier, key int64) (b Backend, err error) {
+	rows, err := q.Query(ctx, `SELECT `+backendColumns+` FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON l.pid = a.pid
+		WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND (l.classid::bigint << 32 | l.objid::bigint) = $1 LIMIT 1`, key)
+	if err != nil {
+		return b, err
+	}
+	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Backend])
 }
 
 // Backend is a connection that a client has to the server.
 type Backend struct {
-	PID         int32
+	PID         int32 // 0 of a prepared transaction
 	Application string
 	State       string
 	Query       string // the last one, cut at 200 letters
-	Since       string // how long it has been in that state
+	Since       string // how long it has been in that state, or in its transaction where it holds a lock
+	Relation    string // a table that it holds a lock on, where that was asked for
 }
 
-const sessionColumns = `a.pid, coalesce(a.application_name, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), ''),
-	coalesce(date_trunc('milliseconds', pg_catalog.clock_timestamp() - a.state_change)::text, '')`
+// Describe says in a line what the connection is and does.
+func (b Backend) Describe(lang msg.Lang) string {
+	pid, query := strconv.Itoa(int(b.PID)), strings.Join(strings.Fields(b.Query), " ")
+	if b.Relation != "" {
+		return msg.Holder.In(lang, pid, b.Application, b.State, b.Since, b.Relation, query)
+	}
+	return msg.Session.In(lang, pid, b.Application, b.State, b.Since, query)
+}
+
+// backendColumns are those of a [Backend].
+const backendColumns = `a.pid, coalesce(a.application_name, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), ''),
+	coalesce(date_trunc('milliseconds', pg_catalog.clock_timestamp() - a.state_change)::text, ''), ''`
 
 // Sessions lists who is connected to the database, and has a name that begins
 // like that.
 func Sessions(ctx context.Context, q Querier, database, application string) ([]Backend, error) {
-	rows, err := q.Query(ctx, `SELECT `+sessionColumns+` FROM pg_catalog.pg_stat_activity a
+	rows, err := q.Query(ctx, `SELECT `+backendColumns+` FROM pg_catalog.pg_stat_activity a
 		WHERE a.datname = $1 AND pg_catalog.starts_with(coalesce(a.application_name, ''), $2) AND a.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid`, database, application)
 	if err != nil {
 		return nil, err

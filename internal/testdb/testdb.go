@@ -11,13 +11,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 	"weak"
 
-	"github.com/gofrs/flock"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/scratch"
 )
 
 // Logger returns a logger that writes to the log of t, which needs no times.
@@ -122,46 +121,19 @@ func WithContext(t testing.TB, ctx context.Context) (done func()) {
 	return put(registry.contexts, t.Name(), ctx)
 }
 
-// dirName begins the names of folders, and lockName is the file in each that its
-// process has locked for as long as it lives.
-const dirName, lockName = "groundhog-database-", "lock"
-
 // makeDir makes a folder that goes with t, and removes those of processes that
 // were killed.
 func makeDir(t testing.TB) (string, error) {
-	sweep()
-	dir, err := os.MkdirTemp(tempDir, dirName+"*")
+	folder, err := scratch.NewSwept(tempDir, "groundhog-database-")
 	if err != nil {
 		return "", err
 	}
-	lock := flock.New(filepath.Join(dir, lockName))
-	_, err = lock.TryLock()
 	t.Cleanup(func() {
-		lock.Unlock()
-		if err := os.RemoveAll(dir); err != nil {
+		if err := folder.Remove(); err != nil {
 			t.Error(err)
 		}
 	})
-	return dir, err
-}
-
-// young is a folder that may be just about to be locked.
-const young = 5 * time.Second
-
-func sweep() {
-	entries, _ := os.ReadDir(tempDir)
-	for _, e := range entries {
-		info, err := e.Info()
-		if err != nil || !e.IsDir() || !strings.HasPrefix(e.Name(), dirName) || time.Since(info.ModTime()) < young {
-			continue
-		}
-		dir := filepath.Join(tempDir, e.Name())
-		lock := flock.New(filepath.Join(dir, lockName))
-		if ok, err := lock.TryLock(); err == nil && ok { // another user's can't be
-			_ = os.RemoveAll(dir)
-			lock.Unlock()
-		}
-	}
+	return folder.Path, nil
 }
 
 // Reread has read called once more by the first test that asks for its database. go
