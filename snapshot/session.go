@@ -16,7 +16,6 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/guard"
-	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
@@ -38,14 +37,12 @@ func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session,
 			closeConn(conn)
 		}
 	}()
-	if err := refusePooler(ctx, cfg, conn); err != nil {
+	c := conn.Config()
+	if _, err := catalog.CheckSession(ctx, conn, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), cfg.lang); err != nil {
 		return nil, err
 	}
 	se := &session{conn: conn, untracked: track.NoPrivileges.Because()}
 	if se.privileges, err = catalog.ReadPrivileges(ctx, conn); err != nil {
-		return nil, err
-	}
-	if err := cfg.writable(se.privileges); err != nil {
 		return nil, err
 	}
 	if !se.privileges.Replica {
@@ -62,20 +59,6 @@ func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session,
 	}
 	_, err = conn.Exec(ctx, track.SessionSettings, pgx.QueryExecModeSimpleProtocol)
 	return se, err
-}
-
-// refusePooler refuses a session that a pooler would hand to others with what we set.
-func refusePooler(ctx context.Context, cfg *settings, conn *pgx.Conn) error {
-	self, err := catalog.WhoAmI(ctx, conn)
-	if err != nil {
-		return err
-	}
-	shared, err := catalog.SharesSessions(ctx, conn, self)
-	if shared {
-		c := conn.Config()
-		return errs.New(ErrInvalidArgument, msg.AddressPooled.In(cfg.lang, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port)))), nil)
-	}
-	return err
 }
 
 // usable reports whether another operation can use the session.

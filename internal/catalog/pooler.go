@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
 // SharesSessions reports whether the connection leads to a pooler that gives the
@@ -41,4 +44,23 @@ func SharesSessions(ctx context.Context, conn *pgx.Conn, self Self) (bool, error
 		}
 	}
 	return false, nil
+}
+
+// CheckSession returns who the session is. It returns an error wrapping
+// [errs.ErrInvalidArgument], in the language, if the session can't be worked with: the
+// server is a standby, or a pooler shares the session with others. The address is for the
+// text.
+func CheckSession(ctx context.Context, conn *pgx.Conn, address string, lang msg.Lang) (Self, error) {
+	self, err := WhoAmI(ctx, conn)
+	if err == nil && self.Standby {
+		err = errs.New(errs.ErrInvalidArgument, msg.AddressStandby.In(lang, self.Database), nil)
+	}
+	if err != nil {
+		return self, err
+	}
+	shares, err := SharesSessions(ctx, conn, self)
+	if shares {
+		err = errs.New(errs.ErrInvalidArgument, msg.AddressPooled.In(lang, address), nil)
+	}
+	return self, err
 }
