@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -32,7 +33,7 @@ var linux = build{"linux", ""}
 type code struct {
 	fset     *token.FileSet
 	packages []*packages.Package
-	root     string     // the path of go.mod
+	root     string     // the folder of the module
 	info     types.Info // of all files
 
 	texts    map[*types.Var][2]string      // English and Japanese, of variables of the catalogue
@@ -70,16 +71,26 @@ func read(b build) (*code, error) {
 		texts: map[*types.Var][2]string{}, sources: map[types.Object][]ast.Expr{}, params: map[*types.Var]param{},
 		literals: map[types.Object]*ast.FuncLit{}, unset: map[types.Object]bool{}, callers: map[any][]*ast.CallExpr{},
 	}
+	// Where GOFLAGS names another go.mod, packages asks the command for its version with
+	// a setting that excludes that.
+	build, others := []string{"-tags=" + b.tags}, []string(nil)
+	for flag := range strings.FieldsSeq(os.Getenv("GOFLAGS")) {
+		if strings.HasPrefix(strings.TrimLeft(flag, "-"), "modfile=") {
+			build = append(build, flag)
+		} else {
+			others = append(others, flag)
+		}
+	}
 	var err error
 	c.packages, err = packages.Load(&packages.Config{
-		Mode: packages.LoadSyntax | packages.NeedModule, Fset: c.fset, Dir: "../..", BuildFlags: []string{"-tags=" + b.tags},
-		Env: append(os.Environ(), "GOOS="+b.system),
+		Mode: packages.LoadSyntax | packages.NeedModule, Fset: c.fset, Dir: "../..", BuildFlags: build,
+		Env: append(os.Environ(), "GOOS="+b.system, "GOFLAGS="+strings.Join(others, " ")),
 	}, modulePath+"/...")
 	if err != nil {
 		return nil, err
 	}
 	for _, p := range c.packages {
-		c.root = p.Module.GoMod
+		c.root = p.Module.Dir
 		if len(p.Errors) > 0 {
 			return nil, fmt.Errorf("%s: %v", p.PkgPath, p.Errors)
 		}
@@ -378,8 +389,7 @@ func (c *code) followObject(o types.Object, seen map[types.Object]bool) (found [
 
 // file is the path of the file that has an expression, from the module's root.
 func (c *code) file(n ast.Node) string {
-	root := filepath.Dir(c.root)
-	path, err := filepath.Rel(root, c.fset.Position(n.Pos()).Filename)
+	path, err := filepath.Rel(c.root, c.fset.Position(n.Pos()).Filename)
 	if err != nil {
 		return c.fset.Position(n.Pos()).Filename
 	}
