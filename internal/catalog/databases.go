@@ -8,16 +8,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The databases that fixtures makes, told apart by their names: those of a
-// process carry its number, templates that processes share the hash of what they
-// are made of, and kept ones the time at which they were kept.
-const (
-	processDatabase  = `^groundhog_test_[0-9a-f]{16}_t?[0-9]+$`
-	sharedTemplate   = `^groundhog_test_t_[0-9a-f]{32}$`
-	keptDatabase     = `^groundhog_kept_test_[0-9]+_[0-9a-f]{16}_[0-9]+$`
-	keptDatabaseTime = `split_part(datname, '_', 4)::bigint`
-)
-
 // Presence is the key of the advisory lock that every process holds, shared, on
 // each server that it makes databases on.
 const presenceClass, presenceObject = 0x6772646e, 0x686f6721
@@ -39,39 +29,39 @@ func Alone(ctx context.Context, q Querier, pid uint32) (alone bool, err error) {
 	return alone, err
 }
 
-// Abandoned lists the databases of processes that hold their lock no more. The
-// list of databases is read before that of locks, and a process takes its lock
-// before it makes a database, so a living one is never listed. Databases that
-// somebody is connected to are left for later. With them come kept databases
-// that are older than age.
-func Abandoned(ctx context.Context, q Querier, age time.Duration) ([]string, error) {
-	return names(ctx, q, `
-		SELECT datname FROM pg_catalog.pg_database d
-		WHERE CASE WHEN datname ~ '`+processDatabase+`' THEN NOT EXISTS (
-				SELECT FROM pg_catalog.pg_locks
-				WHERE locktype = 'advisory' AND objsubid = 1
-				AND (classid::bigint << 32 | objid::bigint) = ('x' || substr(datname, 16, 16))::bit(64)::bigint)
-			WHEN datname ~ '`+keptDatabase+`' THEN `+keptDatabaseTime+` < extract(epoch FROM now()) - $1::bigint
-			ELSE false END
-		AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)`, int64(age/time.Second))
+// HoldsProcess reports whether the session pid holds the lock of the process.
+func HoldsProcess(ctx context.Context, q Querier, pid uint32, process int64) (holds bool, err error) {
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks
+		WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid = $1 AND (classid::bigint << 32 | objid::bigint) = $2)`,
+		int64(pid), process).Scan(&holds)
+	return holds, err
 }
 
-// Templates lists the templates of this role that processes share, newest
-// first, without the first ones.
-func Templates(ctx context.Context, q Querier, without int) ([]string, error) {
-	return names(ctx, q, `
-		SELECT datname FROM pg_catalog.pg_database
-		WHERE datname ~ '`+sharedTemplate+`' AND pg_catalog.pg_get_userbyid(datdba) = current_user
-		ORDER BY oid DESC OFFSET $1`, without)
+// Processes lists the processes whose locks sessions hold, on any database of the server.
+func Processes(ctx context.Context, q Querier) ([]int64, error) {
+	rows, err := q.Query(ctx, `SELECT DISTINCT classid::bigint << 32 | objid::bigint FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1`)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[int64])
 }
 
-// Kept lists the kept databases of this role, newest first, without the first
-// ones.
-func Kept(ctx context.Context, q Querier, without int) ([]string, error) {
-	return names(ctx, q, `
-		SELECT datname FROM pg_catalog.pg_database
-		WHERE datname ~ '`+keptDatabase+`' AND pg_catalog.pg_get_userbyid(datdba) = current_user
-		ORDER BY `+keptDatabaseTime+` DESC, datname DESC OFFSET $1`, without)
+// Database is one of the server's databases.
+type Database struct {
+	Name  string
+	Own   bool // the role of this session owns it
+	InUse bool // a session is connected to it
+}
+
+// Databases lists the databases whose names begin with the prefix, newest first.
+func Databases(ctx context.Context, q Querier, prefix string) ([]Database, error) {
+	rows, err := q.Query(ctx, `
+		SELECT datname, pg_catalog.pg_get_userbyid(datdba) = current_user, EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
+		FROM pg_catalog.pg_database d WHERE pg_catalog.starts_with(datname::text, $1) ORDER BY oid DESC`, prefix)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[Database])
 }
 
 func names(ctx context.Context, q Querier, sql string, args ...any) ([]string, error) {
