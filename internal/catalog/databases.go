@@ -78,6 +78,12 @@ func DatabaseExists(ctx context.Context, q Querier, name string) (exists bool, e
 	return exists, err
 }
 
+// DatabaseSize returns how large a database is, in bytes.
+func DatabaseSize(ctx context.Context, q Querier, name string) (size int64, err error) {
+	err = q.QueryRow(ctx, `SELECT pg_catalog.pg_database_size(oid) FROM pg_catalog.pg_database WHERE datname = $1`, name).Scan(&size)
+	return size, err
+}
+
 // LockTemplate takes the advisory lock of a template until the end of the
 // transaction, or fails with lock_not_available after the limit. The
 // transaction then waits for as long as it takes to make the template.

@@ -24,11 +24,11 @@ var (
 		"the container %[1]s could not be removed; remove it by hand (docker rm --force --volumes %[1]s)",
 		"コンテナ %[1]s を削除できませんでした。手で削除してください（docker rm --force --volumes %[1]s）")
 	StoryContainer = Define(
-		"groundhog: started PostgreSQL %s in a container of %s (%s), for this process; kept on disk: the image",
-		"groundhog: このプロセス用に PostgreSQL %s を %s のコンテナで起動しました（%s）。ディスクに残るもの: イメージ")
+		"started PostgreSQL %s in a container of %s (%s), for this process; kept on disk: the image",
+		"このプロセス用に PostgreSQL %s を %s のコンテナで起動しました（%s）。ディスクに残るもの: イメージ")
 	StoryContainerShared = Define(
-		"groundhog: PostgreSQL %s in a container of %s (%s), shared with other processes; it ends %s after its last user; kept on disk: the image",
-		"groundhog: PostgreSQL %s（%s のコンテナ、%s）を他のプロセスと共有しています。最後の利用者から %s 後に終了します。ディスクに残るもの: イメージ")
+		"PostgreSQL %s in a container of %s (%s), shared with other processes; it ends %s after its last user; kept on disk: the image",
+		"PostgreSQL %s（%s のコンテナ、%s）を他のプロセスと共有しています。最後の利用者から %s 後に終了します。ディスクに残るもの: イメージ")
 	ContainerLog = Define("the container wrote at last:\n%s", "コンテナの出力の末尾:\n%s")
 )
 
