@@ -56,8 +56,8 @@ var reasons = []string{"fixtures/internal/cluster", "fixtures/internal/docker", 
 
 // classless are errors that have no class yet.
 var classless = []string{
-	"BuilderFailed", "Disturbed", "ForeignKeyBroken", "ForeignKeyOutside",
-	"FunctionFailed", "FunctionRaised", "GivenNoSchema", "LargeObjects", "NotOwner", "OriginUnfit", "PublishedRefused", "RowsHidden", "RowsMissing", "SchemaFailed", "SchemaFailedLine", "SearchGivenUp",
+	"BuilderFailed", "Disturbed", "ForeignKeyBroken", "ForeignKeyOutside", "FunctionFailed", "FunctionRaised", "LargeObjects", "NotOwner",
+	"OriginUnfit", "PublishedRefused", "RowsHidden", "RowsMissing",
 }
 
 // TestErrorsPage writes docs/errors.md out of the catalogue and of how the code uses
