@@ -18,7 +18,11 @@ import (
 
 func init() {
 	fault.Register("folder", func(args []string) error {
-		f, err := scratch.New(args[0], "groundhog-scratch ")
+		make := scratch.New
+		if len(args) > 2 {
+			make = scratch.NewSwept
+		}
+		f, err := make(args[0], "groundhog-scratch ")
 		if err != nil {
 			return err
 		}
@@ -113,4 +117,55 @@ func TestFolderThatCannotBeMade(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.False(t, errors.Is(err, os.ErrClosed))
 	}
+}
+
+// TestSweptFolderGoesWithTheNext that is made after its process has ended.
+func TestSweptFolderGoesWithTheNext(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	age := func(path string) {
+		old := time.Now().Add(-time.Hour)
+		require.NoError(t, os.Chtimes(path, old, old))
+	}
+	left := func() []string {
+		all, err := filepath.Glob(filepath.Join(dir, "*"))
+		require.NoError(t, err)
+		for _, path := range all {
+			age(path)
+		}
+		return all
+	}
+	for _, end := range []string{"exit", "panic", "kill"} {
+		child := fault.Child(t, "folder", dir, end, "swept")
+		child.Line("made " + dir)
+		if end == "kill" {
+			require.Len(t, left(), 1)
+			mine, err := scratch.NewSwept(dir, "groundhog-scratch ")
+			require.NoError(t, err)
+			require.Len(t, left(), 2, "the process lives")
+			require.NoError(t, mine.Remove())
+			child.Kill()
+		}
+		child.Wait()
+		require.Len(t, left(), 1, end)
+		next, err := scratch.NewSwept(dir, "groundhog-scratch ")
+		require.NoError(t, err)
+		require.Equal(t, []string{next.Path}, left(), end)
+		require.NoError(t, next.Remove())
+		require.Empty(t, left())
+	}
+	young := filepath.Join(dir, "groundhog-scratch young")
+	require.NoError(t, os.Mkdir(young, 0o700))
+	other := filepath.Join(dir, "mine")
+	require.NoError(t, os.Mkdir(other, 0o700))
+	age(other)
+	kept, err := scratch.NewSwept(dir, "groundhog-scratch ")
+	require.NoError(t, err)
+	require.DirExists(t, young, "it may be just about to be locked")
+	require.DirExists(t, other)
+	require.NoError(t, kept.Keep())
+	require.DirExists(t, kept.Path)
+	require.NoError(t, kept.Remove())
+	_, err = scratch.NewSwept("/nowhere/at/all", "x-")
+	require.ErrorContains(t, err, "/nowhere/at/all")
 }

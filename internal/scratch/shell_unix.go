@@ -25,8 +25,8 @@ rm -rf -- "$1"`
 
 var shell = "/bin/sh"
 
-// keeper is a shell that owns a folder; none where there is no shell.
-type keeper struct {
+// shellKeeper is a shell that owns a folder; none where there is no shell.
+type shellKeeper struct {
 	cmd  *exec.Cmd
 	life *os.File
 }
@@ -35,14 +35,14 @@ type keeper struct {
 // still knows the folder or not: a file that is garbage is closed.
 var held sync.Map
 
-func keep(dir string) (keeper, error) {
+func keepByShell(dir string) (keeper, error) {
 	lifeRead, life, err := os.Pipe()
 	if err != nil {
-		return keeper{}, err
+		return shellKeeper{}, err
 	}
 	saysRead, says, err := os.Pipe()
 	if err != nil {
-		return keeper{}, errors.Join(err, lifeRead.Close(), life.Close())
+		return shellKeeper{}, errors.Join(err, lifeRead.Close(), life.Close())
 	}
 	defer func() { _ = saysRead.Close() }()
 	cmd := exec.Command(shell, "-c", keeperScript, "groundhog", dir)
@@ -51,10 +51,10 @@ func keep(dir string) (keeper, error) {
 	err = cmd.Start()
 	_, _ = lifeRead.Close(), says.Close()
 	if err != nil { // there are systems without a shell
-		return keeper{}, errors.Join(life.Close(), os.Mkdir(dir, 0o700))
+		return shellKeeper{}, errors.Join(life.Close(), os.Mkdir(dir, 0o700))
 	}
 	held.Store(life, nil)
-	k := keeper{cmd: cmd, life: life}
+	k := shellKeeper{cmd: cmd, life: life}
 	said, err := io.ReadAll(saysRead) // until the folder is there
 	if err == nil && len(said) > 0 {
 		err = errors.New(strings.TrimSpace(string(said)))
@@ -63,12 +63,12 @@ func keep(dir string) (keeper, error) {
 		_, err = os.Lstat(dir)
 	}
 	if err != nil {
-		return keeper{}, errors.Join(err, k.end())
+		return shellKeeper{}, errors.Join(err, k.end())
 	}
 	return k, nil
 }
 
-func (k keeper) leave() error {
+func (k shellKeeper) leave() error {
 	if k.cmd == nil {
 		return nil
 	}
@@ -76,7 +76,11 @@ func (k keeper) leave() error {
 	return errors.Join(err, k.end())
 }
 
-func (k keeper) end() error {
+func (k shellKeeper) remove(dir string) error {
+	return errors.Join(os.RemoveAll(dir), k.end())
+}
+
+func (k shellKeeper) end() error {
 	if k.cmd == nil {
 		return nil
 	}
