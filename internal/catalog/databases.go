@@ -3,9 +3,12 @@ package catalog
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
 // Presence is the key of the advisory lock that every process holds, shared, on
@@ -100,31 +103,43 @@ func LockTemplate(ctx context.Context, tx pgx.Tx, key int64, limit time.Duration
 	return err
 }
 
-// TemplateHolder tells who holds the lock of a template.
-func TemplateHolder(ctx context.Context, q Querier, key int64) (Backend, error) {
-	var s Backend
-	err := q.QueryRow(ctx, `SELECT `+sessionColumns+` FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON l.pid = a.pid
-		WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND (l.classid::bigint << 32 | l.objid::bigint) = $1 LIMIT 1`,
-		key).Scan(&s.PID, &s.Application, &s.State, &s.Query, &s.Since)
-	return s, err
+// TemplateHolder returns the session that holds the lock of a template.
+func TemplateHolder(ctx context.Context, q Querier, key int64) (b Backend, err error) {
+	rows, err := q.Query(ctx, `SELECT `+backendColumns+` FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_locks l ON l.pid = a.pid
+		WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted AND (l.classid::bigint << 32 | l.objid::bigint) = $1 LIMIT 1`, key)
+	if err != nil {
+		return b, err
+	}
+	return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Backend])
 }
 
 // Backend is a connection that a client has to the server.
 type Backend struct {
-	PID         int32
+	PID         int32 // 0 of a prepared transaction
 	Application string
 	State       string
 	Query       string // the last one, cut at 200 letters
-	Since       string // how long it has been in that state
+	Since       string // how long it has been in that state, or in its transaction where it holds a lock
+	Relation    string // a table that it holds a lock on, where that was asked for
 }
 
-const sessionColumns = `a.pid, coalesce(a.application_name, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), ''),
-	coalesce(date_trunc('milliseconds', pg_catalog.clock_timestamp() - a.state_change)::text, '')`
+// Describe says in a line what the connection is and does.
+func (b Backend) Describe(lang msg.Lang) string {
+	pid, query := strconv.Itoa(int(b.PID)), strings.Join(strings.Fields(b.Query), " ")
+	if b.Relation != "" {
+		return msg.Holder.In(lang, pid, b.Application, b.State, b.Since, b.Relation, query)
+	}
+	return msg.Session.In(lang, pid, b.Application, b.State, b.Since, query)
+}
+
+// backendColumns are those of a [Backend].
+const backendColumns = `a.pid, coalesce(a.application_name, ''), coalesce(a.state, ''), coalesce(left(a.query, 200), ''),
+	coalesce(date_trunc('milliseconds', pg_catalog.clock_timestamp() - a.state_change)::text, ''), ''`
 
 // Sessions lists who is connected to the database, and has a name that begins
 // like that.
 func Sessions(ctx context.Context, q Querier, database, application string) ([]Backend, error) {
-	rows, err := q.Query(ctx, `SELECT `+sessionColumns+` FROM pg_catalog.pg_stat_activity a
+	rows, err := q.Query(ctx, `SELECT `+backendColumns+` FROM pg_catalog.pg_stat_activity a
 		WHERE a.datname = $1 AND pg_catalog.starts_with(coalesce(a.application_name, ''), $2) AND a.pid <> pg_catalog.pg_backend_pid() ORDER BY a.pid`, database, application)
 	if err != nil {
 		return nil, err
