@@ -6,20 +6,20 @@ var (
 		"no PostgreSQL server to be had. Looked at:\n%s\nAny one of these mends it:\n%s",
 		"使える PostgreSQL サーバーがありません。調べた場所:\n%s\n次のいずれかで解決します:\n%s")
 
-	MendDebian   = Define("  - Debian, Ubuntu: apt-get install %s", "  - Debian、Ubuntu の場合: apt-get install %s")
-	MendRedHat   = Define("  - Red Hat, Fedora: dnf install postgresql-server", "  - Red Hat、Fedora の場合: dnf install postgresql-server")
-	MendHomebrew = Define("  - macOS: brew install postgresql@%s", "  - macOS の場合: brew install postgresql@%s")
-	MendURL      = Define(
+	FixDebian   = Define("  - Debian, Ubuntu: apt-get install %s", "  - Debian、Ubuntu の場合: apt-get install %s")
+	FixRedHat   = Define("  - Red Hat, Fedora: dnf install postgresql-server", "  - Red Hat、Fedora の場合: dnf install postgresql-server")
+	FixHomebrew = Define("  - macOS: brew install postgresql@%s", "  - macOS の場合: brew install postgresql@%s")
+	FixURL      = Define(
 		"  - a server that is there already: set %s=postgres://user:password@host:5432/postgres",
 		"  - すでにあるサーバーを使う場合: %s=postgres://user:password@host:5432/postgres を設定する")
 
-	PlaceNotGiven     = Define("not given", "指定されていません")
-	PlaceNotSet       = Define("not set", "設定されていません")
-	PlaceEmptyPath    = Define("no folder in it has both initdb and postgres", "initdb と postgres の両方があるフォルダーがありません")
-	PlaceNoFolder     = Define("no initdb and postgres there", "initdb と postgres がありません")
-	PlaceNoPgConfig   = Define("no such program on PATH", "PATH にそのプログラムがありません")
-	ProgramsTooOld    = Define("PostgreSQL %s, but %s or newer is needed", "PostgreSQL %s です。%s 以降が必要です")
-	ProgramsNoVersion = Define("postgres --version says %q, which is no version", "postgres --version の出力 %q からバージョンを読み取れません")
+	LocationNotGiven   = Define("not given", "指定されていません")
+	LocationNotSet     = Define("not set", "設定されていません")
+	LocationEmptyPath  = Define("no folder in it has both initdb and postgres", "initdb と postgres の両方があるフォルダーがありません")
+	LocationNoFolder   = Define("no initdb and postgres there", "initdb と postgres がありません")
+	LocationNoPgConfig = Define("no such program on PATH", "PATH にそのプログラムがありません")
+	ProgramsTooOld     = Define("PostgreSQL %s, but %s or newer is needed", "PostgreSQL %s です。%s 以降が必要です")
+	ProgramsNoVersion  = Define("postgres --version says %q, which is no version", "postgres --version の出力 %q からバージョンを読み取れません")
 
 	SearchGivenUp = Define("the search for a server was given up", "サーバーの探索を中止しました")
 
@@ -166,32 +166,32 @@ var (
 
 // Texts of fixtures: the one database of a role that may not create others.
 var (
-	GivenNotTest = Define(
+	ExternalNotTest = Define(
 		"the role %s may not create databases, so tests can only use the one that the address names, but the name %q does not say that it is for tests: run ALTER ROLE %[1]s CREATEDB on the server, or give the address of a database with the word test in its name, and none like prod or live",
 		"ロール %s にはデータベースを作る権限がないため、アドレスで指定されたデータベースしか使えませんが、%q はテスト用の名前ではありません。サーバーで ALTER ROLE %[1]s CREATEDB を実行するか、名前に test の語があり prod や live などの語がないデータベースのアドレスを指定してください")
-	GivenNotEmpty = Define(
+	ExternalNotEmpty = Define(
 		"database %s has what tests did not make and would drop, since the role %s may not create databases of their own for them (%s): empty it, give the address of another one, hand it to fixtures.Use as it is, or run ALTER ROLE %[2]s CREATEDB",
 		"ロール %[2]s にはデータベースを作る権限がないため、テストはデータベース %[1]s 自体を使い、中身を削除します。しかしテストが作ったものではないものがあります（%[3]s）。空にするか、別のデータベースのアドレスを指定するか、fixtures.Use にそのまま渡すか、ALTER ROLE %[2]s CREATEDB を実行してください")
-	GivenNoSchema = Define(
+	ExternalNoSchema = Define(
 		"the role %s may create neither databases nor schemas: run GRANT CREATE ON DATABASE %s TO %[1]s, or ALTER ROLE %[1]s CREATEDB",
 		"ロール %s にはデータベースもスキーマも作る権限がありません。GRANT CREATE ON DATABASE %s TO %[1]s か ALTER ROLE %[1]s CREATEDB を実行してください")
-	GivenTaken = Define(
+	ExternalTaken = Define(
 		"database %s is in use by %q, and the role %s may not create another one: use that of the enclosing test (fixtures.DB), close it first, or run ALTER ROLE %[3]s CREATEDB",
 		"データベース %s は %q が使用中で、ロール %s には別のデータベースを作る権限がありません。外側のテストのもの（fixtures.DB）を使うか、先に閉じるか、ALTER ROLE %[3]s CREATEDB を実行してください")
-	GivenBusy = Define(
+	ExternalBusy = Define(
 		"database %s did not become free within %s; it is used by %s",
 		"データベース %s が %s 以内に空きませんでした。使用中: %s")
-	GivenKeeps = Define(
+	ExternalKeeps = Define(
 		"database %s did not become free within %s; it is that of %s, which may wait for this test in turn: open it after t.Parallel, and run tests with a limit that they don't reach (go test -parallel 1000)",
 		"データベース %s が %s 以内に空きませんでした。使用中の %s がこのテストの終了を待っている可能性があります。t.Parallel の後で開き、同時実行数の上限に達しないように実行してください（go test -parallel 1000）")
-	GivenAwaited = Define(
+	ExternalAwaited = Define(
 		"waiting for database %s, since the role %s may not create another one: it is used by %s",
 		"データベース %s が空くのを待っています。ロール %s には別のデータベースを作る権限がありません。使用中: %s")
-	GivenNotEmptied = Define("database %s can't be emptied", "データベース %s を空にできません")
-	GivenKept       = Define(
+	ExternalNotEmptied = Define("database %s can't be emptied", "データベース %s を空にできません")
+	ExternalKept       = Define(
 		"database %s is left as this failed test left it:\n    %s\nThe next test that uses it empties it",
 		"データベース %s は失敗したこのテストが残したままの状態です:\n    %s\n次に使うテストが空にします")
-	StoryAlone = Define(
+	DescribeAlone = Define(
 		"the role %s may not create databases, so tests use %s itself, one at a time, and empty it",
 		"ロール %s にはデータベースを作る権限がないため、テストは %s 自体を一つずつ順に使い、空にします")
 	AddressStandby = Define(
@@ -204,17 +204,17 @@ var (
 
 // Texts of fixtures: the line that says which server is used.
 var (
-	StoryGiven      = Define("PostgreSQL %s at %s, given by %s (%s); kept on disk: nothing", "PostgreSQL %s、%s（%s で指定、%s）。ディスクに残るもの: なし")
-	StoryAttached   = Define("attached to the shared PostgreSQL %s in %s (%s), which ends %s after its last user", "%[2]s の共有 PostgreSQL %[1]s に接続しました（%[3]s）。最後の利用者から %[4]s 後に終了します")
-	StoryShared     = Define("started PostgreSQL %s in %s (%s), shared with other processes; it ends %s after its last user", "PostgreSQL %s を %s で起動しました（%s）。他のプロセスと共有し、最後の利用者から %s 後に終了します")
-	StoryOwn        = Define("started PostgreSQL %s in %s (%s), for this process", "このプロセス用に PostgreSQL %s を %s で起動しました（%s）")
-	StoryCache      = Define("kept on disk: data folders in %s", "ディスクに残るもの: %s のデータフォルダー")
-	PassedOver      = Define("passed over on the way to a server: %s: %s", "サーバーの探索で使えなかった場所: %s: %s")
-	CopiedByLog     = Define("databases are copied through the write-ahead log, which takes longer, since copying their files failed: %s", "ファイルのコピーに失敗したため、時間のかかる WAL 経由でデータベースをコピーします: %s")
-	CacheNotOurs    = Define("the user's cache folder %s can't be used: it is another user's, or no absolute path", "ユーザーのキャッシュフォルダー %s は、別のユーザーのものか絶対パスではないため使えません")
-	TemplateAwaited = Define("another call makes the template with the schema, and was waited for in vain", "スキーマのテンプレートを別の呼び出しが作成中で、待機が打ち切られました")
-	TemplateGone    = Define("the template with the schema was dropped by another process, so it is made again", "スキーマのテンプレートが別のプロセスに削除されたため、作り直します")
-	StoryNoCache    = Define("kept on disk: nothing", "ディスクに残るもの: なし")
+	DescribeExternal = Define("PostgreSQL %s at %s, given by %s (%s); kept on disk: nothing", "PostgreSQL %s、%s（%s で指定、%s）。ディスクに残るもの: なし")
+	DescribeAttached = Define("attached to the shared PostgreSQL %s in %s (%s), which ends %s after its last user", "%[2]s の共有 PostgreSQL %[1]s に接続しました（%[3]s）。最後の利用者から %[4]s 後に終了します")
+	DescribeShared   = Define("started PostgreSQL %s in %s (%s), shared with other processes; it ends %s after its last user", "PostgreSQL %s を %s で起動しました（%s）。他のプロセスと共有し、最後の利用者から %s 後に終了します")
+	DescribeOwn      = Define("started PostgreSQL %s in %s (%s), for this process", "このプロセス用に PostgreSQL %s を %s で起動しました（%s）")
+	DescribeCache    = Define("kept on disk: data folders in %s", "ディスクに残るもの: %s のデータフォルダー")
+	PassedOver       = Define("passed over on the way to a server: %s: %s", "サーバーの探索で使えなかった場所: %s: %s")
+	CopiedByLog      = Define("databases are copied through the write-ahead log, which takes longer, since copying their files failed: %s", "ファイルのコピーに失敗したため、時間のかかる WAL 経由でデータベースをコピーします: %s")
+	CacheNotOurs     = Define("the user's cache folder %s can't be used: it is another user's, or no absolute path", "ユーザーのキャッシュフォルダー %s は、別のユーザーのものか絶対パスではないため使えません")
+	TemplateAwaited  = Define("another call makes the template with the schema, and was waited for in vain", "スキーマのテンプレートを別の呼び出しが作成中で、待機が打ち切られました")
+	TemplateGone     = Define("the template with the schema was dropped by another process, so it is made again", "スキーマのテンプレートが別のプロセスに削除されたため、作り直します")
+	DescribeNoCache  = Define("kept on disk: nothing", "ディスクに残るもの: なし")
 )
 
 // Texts of fixtures.Main.

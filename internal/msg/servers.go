@@ -23,10 +23,10 @@ var (
 	ContainerLeft    = Define(
 		"the container %[1]s could not be removed; remove it by hand (docker rm --force --volumes %[1]s)",
 		"コンテナ %[1]s を削除できませんでした。手で削除してください（docker rm --force --volumes %[1]s）")
-	StoryContainer = Define(
+	DescribeContainer = Define(
 		"started PostgreSQL %s in a container of %s (%s), for this process; kept on disk: the image",
 		"このプロセス用に PostgreSQL %s を %s のコンテナで起動しました（%s）。ディスクに残るもの: イメージ")
-	StoryContainerShared = Define(
+	DescribeContainerShared = Define(
 		"PostgreSQL %s in a container of %s (%s), shared with other processes; it ends %s after its last user; kept on disk: the image",
 		"PostgreSQL %s（%s のコンテナ、%s）を他のプロセスと共有しています。最後の利用者から %s 後に終了します。ディスクに残るもの: イメージ")
 	ContainerLog = Define("the container wrote at last:\n%s", "コンテナの出力の末尾:\n%s")
@@ -34,12 +34,12 @@ var (
 
 // Texts of fixtures: the ways to a server.
 var (
-	RungPrograms = Define("programs on this machine", "このマシンのプログラム")
-	RungCache    = Define("programs downloaded earlier", "以前にダウンロードしたプログラム")
-	RungDocker   = Define("Docker", "Docker コンテナ")
-	RungDownload = Define("download", "ダウンロード")
+	SourcePrograms = Define("programs on this machine", "このマシンのプログラム")
+	SourceCache    = Define("programs downloaded earlier", "以前にダウンロードしたプログラム")
+	SourceDocker   = Define("Docker", "Docker コンテナ")
+	SourceDownload = Define("download", "ダウンロード")
 
-	PlaceNotPicked    = Define("not tried, since %s picks %s", "%s で %s が選ばれているため試していません")
+	LocationNotPicked = Define("not tried, since %s picks %s", "%s で %s が選ばれているため試していません")
 	ServerKindUnknown = Define("%s: there is no kind of server %q; there are url, local, docker and download", "%s: %q という種類のサーバーはありません。url、local、docker、download のいずれかです")
 	ServerKindClash   = Define("WithURL and WithServer(%q) exclude each other", "WithURL と WithServer(%q) は同時に指定できません")
 	VersionUnknown    = Define("WithVersion(%q): a major version of PostgreSQL is wanted, such as \"17\", and %s at least", "WithVersion(%q): PostgreSQL のメジャーバージョン（\"17\" など、%s 以降）を指定してください")
@@ -48,8 +48,8 @@ var (
 		"the server at %s is PostgreSQL %s, but WithVersion asks for %s",
 		"サーバー %s は PostgreSQL %s ですが、WithVersion では %s が指定されています")
 
-	MendDocker   = Define("  - Docker: systemctl start docker (or open -a Docker), then docker pull %s", "  - Docker を使う場合: systemctl start docker（または open -a Docker）の後に docker pull %s")
-	MendDownload = Define(
+	FixDocker   = Define("  - Docker: systemctl start docker (or open -a Docker), then docker pull %s", "  - Docker を使う場合: systemctl start docker（または open -a Docker）の後に docker pull %s")
+	FixDownload = Define(
 		"  - a download: unset %s, and where no repository is reached name a mirror of Maven's: %s=https://host/maven2",
 		"  - ダウンロードする場合: %s を解除し、リポジトリに接続できなければ Maven のミラーを指定する: %s=https://host/maven2")
 
