@@ -212,7 +212,7 @@ var (
 	PassedOver       = Define("passed over on the way to a server: %s: %s", "サーバーの探索で使えなかった場所: %s: %s")
 	CopiedByLog      = Define("databases are copied through the write-ahead log, which takes longer, since copying their files failed: %s", "ファイルのコピーに失敗したため、時間のかかる WAL 経由でデータベースをコピーします: %s")
 	CacheNotOurs     = Define("the user's cache folder %s can't be used: it is another user's, or no absolute path", "ユーザーのキャッシュフォルダー %s は、別のユーザーのものか絶対パスではないため使えません")
-	TemplateAwaited  = Define("another call makes the template with the schema, and was waited for in vain", "スキーマのテンプレートを別の呼び出しが作成中で、待機が打ち切られました")
+	TemplateAwaited  = Define("the context ended while another call was making the template with the schema", "別の呼び出しがスキーマのテンプレートを作成している間に、コンテキストが終了しました")
 	TemplateGone     = Define("the template with the schema was dropped by another process, so it is made again", "スキーマのテンプレートが別のプロセスに削除されたため、作り直します")
 	DescribeNoCache  = Define("kept on disk: nothing", "ディスクに残るもの: なし")
 )
