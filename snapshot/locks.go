@@ -3,7 +3,6 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 
@@ -31,7 +30,7 @@ func lockError(ctx context.Context, d *database, c *settings, err error) error {
 }
 
 func lockHolders(ctx context.Context, d *database, c *settings) string {
-	var holders []catalog.LockHolder
+	var holders []catalog.Backend
 	err := d.withConn(ctx, func(conn *pgx.Conn) (err error) {
 		holders, err = catalog.LockHolders(ctx, conn)
 		return err
@@ -41,8 +40,7 @@ func lockHolders(ctx context.Context, d *database, c *settings) string {
 	}
 	lines := make([]string, 0, len(holders))
 	for _, h := range holders {
-		lines = append(lines, "  "+msg.Holder.In(c.lang, fmt.Sprint(h.PID), h.Application, h.State, h.Since, h.Relation,
-			strings.Join(strings.Fields(h.Query), " ")))
+		lines = append(lines, "  "+h.Describe(c.lang))
 	}
 	return strings.Join(lines, "\n")
 }

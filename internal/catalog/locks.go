@@ -7,19 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// LockHolder is a session, or a prepared transaction, that holds a lock.
-type LockHolder struct {
-	PID         int32
-	Application string
-	State       string
-	Query       string
-	Since       string // how long ago the transaction began
-	Relation    string
-}
-
 // LockHolders returns the other sessions of this database that hold locks on user
 // tables, the oldest transaction first; prepared transactions have pid 0.
-func LockHolders(ctx context.Context, q Querier) ([]LockHolder, error) {
+func LockHolders(ctx context.Context, q Querier) ([]Backend, error) {
 	rows, err := q.Query(ctx, `
 		SELECT coalesce(l.pid, 0), coalesce(a.application_name, p.gid, ''), coalesce(a.state, 'prepared'), coalesce(left(a.query, 200), ''),
 			coalesce(date_trunc('second', now() - coalesce(a.xact_start, p.prepared))::text, ''), min(c.relname)
@@ -37,9 +27,9 @@ func LockHolders(ctx context.Context, q Querier) ([]LockHolder, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []LockHolder
+	var out []Backend
 	for rows.Next() {
-		var h LockHolder
+		var h Backend
 		if err := rows.Scan(&h.PID, &h.Application, &h.State, &h.Query, &h.Since, &h.Relation); err != nil {
 			return nil, err
 		}
