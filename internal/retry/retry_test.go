@@ -161,8 +161,6 @@ func TestPanicComesThrough(t *testing.T) {
 	})
 }
 
-var errDeadlock = fmt.Errorf("public.t: %w", &pgconn.PgError{Severity: "ERROR", Code: "40P01", Message: "deadlock detected", Hint: "See the log."})
-
 func TestThePrefixStandsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
