@@ -88,6 +88,9 @@ func (op operation) persist(ctx context.Context, se *session, work func() error)
 		case ctx.Err() != nil:
 			return lockError(ctx, op.db, op.cfg, err)
 		case gaveWay(err) && (first || !over):
+			if over { // by work rather than by waiting
+				began = time.Now()
+			}
 			op.cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(op.cfg.lang), "what", op.what, "error", errs.Text(err))
 		case lockTimeout(err) && (!over || op.terminate && first):
 			if op.terminate {

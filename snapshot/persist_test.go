@@ -64,6 +64,26 @@ func TestWorkInTheWayIsDoneAgain(t *testing.T) {
 	}
 }
 
+// TestLocksAreWaitedForAfterLongWork: work that gave way after a minute has not waited
+// for locks yet.
+func TestLocksAreWaitedForAfterLongWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		op, _ := operationNowhere(t)
+		calls := 0
+		err := op.persist(t.Context(), nil, func() error {
+			if calls++; calls == 1 {
+				time.Sleep(time.Minute)
+				return deadlock
+			}
+			time.Sleep(time.Second)
+			return &pgconn.PgError{Severity: "ERROR", Code: "55P03"}
+		})
+		require.True(t, lockTimeout(err), err)
+		require.Equal(t, 1+6, calls)
+	})
+}
+
 func TestWorkIsNotDoneAgain(t *testing.T) {
 	t.Parallel()
 	op, _ := operationNowhere(t)
