@@ -37,8 +37,9 @@ func createSnapshot(ctx context.Context, d *database, cfg *createConfig, path, n
 					read := func(marker *baselineMarker) {
 						info, err = newExporter(d, cfg, path, name, searchPath).export(ctx, conn, marker)
 					}
-					read(newBaselineMarker(ctx, d, &cfg.settings))
-					if errs.IsClass(err, ErrLocked) { // the session that has the lock may be waiting for the marker
+					marker := newBaselineMarker(ctx, d, &cfg.settings)
+					read(marker)
+					if marker != nil && errs.IsClass(err, ErrLocked) { // the session that has the lock may be waiting for the marker
 						read(nil)
 					}
 					return err

@@ -23,7 +23,6 @@ type database struct {
 	sessions sessions
 	files    files
 	notices  *notices // those of the root: what is true of one is true of its clones
-	turn     turn
 
 	mu         sync.Mutex
 	baseline   *snapshotFile     // that this process last brought it to; nil: unknown

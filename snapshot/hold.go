@@ -33,7 +33,7 @@ func hold(t testing.TB, s *Store, db *testdb.Database) (done func()) {
 		return func() {}
 	}
 	ctx := testdb.Context(t)
-	wait, giveBack := s.db.turn.take(func() (func(), error) {
+	wait, giveBack := db.TakeTurn(func() (func(), error) {
 		conn, err := holdAcross(ctx, s.db, &s.settings)
 		return func() { closeConn(conn) }, err
 	})

@@ -48,8 +48,10 @@ func TestCreateAndEnsureWaitForALockWithALimit(t *testing.T) {
 			require.NoError(t, err)
 			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 			defer cancel()
+			began := time.Now()
 			err = call(ctx, b)
 			require.ErrorIs(t, err, snapshot.ErrLocked)
+			require.Less(t, time.Since(began), 10*time.Second, "it is waited for once")
 			for _, part := range []string{"waited 5s", fmt.Sprintf("pid %d", other.Conn().PgConn().PID()), "idle in transaction", "LOCK TABLE author"} {
 				require.ErrorContains(t, err, part)
 			}

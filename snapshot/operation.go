@@ -67,8 +67,8 @@ const terminateAfter = 100 * time.Millisecond
 // another session, so that it is never a test's that fails, is done again at least
 // once, however long it took. Nothing is waited for in between: what was in the way is
 // past, or the server waited for it. Where a lock was waited for too long, the sessions
-// that hold it are ended, if that was asked for, else the error names them. se is nil
-// where work makes a connection of its own.
+// that hold it are ended at least once, if that was asked for, else the error names
+// them. se is nil where work makes a connection of its own.
 func (op operation) persist(ctx context.Context, se *session, work func() error) (err error) {
 	if op.terminate {
 		if err := se.setLockWait(ctx, terminateAfter); err != nil {
@@ -88,8 +88,11 @@ func (op operation) persist(ctx context.Context, se *session, work func() error)
 		case ctx.Err() != nil:
 			return lockError(ctx, op.db, op.cfg, err)
 		case gaveWay(err) && (first || !over):
+			if over { // by work rather than by waiting
+				began = time.Now()
+			}
 			op.cfg.logger.InfoContext(ctx, msg.DeadlockAgain.In(op.cfg.lang), "what", op.what, "error", errs.Text(err))
-		case lockTimeout(err) && !over:
+		case lockTimeout(err) && (!over || op.terminate && first):
 			if op.terminate {
 				if err := catalog.EndLockHolders(ctx, se.conn, testdb.Application); err != nil {
 					return err

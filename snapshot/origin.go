@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
@@ -207,9 +208,20 @@ func (o *origin) carryOver(ctx context.Context) error {
 	cfg := restoreConfig{settings: *o.cfg, mismatch: Warn, skipMissing: true}
 	cfg.noProgress = true
 	if _, err := restoreSnapshot(ctx, o.db, &cfg, f); err != nil {
-		return errs.New(ErrSchemaMismatch, msg.OriginUnfit.In(o.cfg.lang, o.path), err)
+		if refusesRows(err) {
+			return errs.New(ErrSchemaMismatch, msg.OriginUnfit.In(o.cfg.lang, o.path), err)
+		}
+		// A lock or a lost connection, for example.
+		return errs.New(errs.Class(err), msg.OriginUnfit.In(o.cfg.lang, o.path), err)
 	}
 	return nil
+}
+
+// refusesRows reports whether the server refused the rows of a file, by an error that
+// has no class.
+func refusesRows(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && errs.Class(pg) == nil
 }
 
 // restore brings the database to where a builder starts.

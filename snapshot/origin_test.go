@@ -116,6 +116,24 @@ func TestAnOriginAfterAChangeOfTheSchema(t *testing.T) {
 	require.Equal(t, before, state(t, b.pool))
 }
 
+// TestAnOriginThatWaitsForALock: the schema has changed, but that is not what is in
+// the way.
+func TestAnOriginThatWaitsForALock(t *testing.T) {
+	t.Parallel()
+	b := &builder{bundle: setupSmall(t)}
+	b.ensure(t, "a")
+	exec(t, b.pool, `ALTER TABLE book ADD pages int DEFAULT 7`)
+	other, err := b.pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer other.Rollback(t.Context())
+	_, err = other.Exec(t.Context(), `LOCK TABLE author IN ROW EXCLUSIVE MODE`)
+	require.NoError(t, err)
+	_, err = b.store.Ensure(t.Context(), "a", b.build)
+	require.ErrorIs(t, err, snapshot.ErrLocked)
+	require.NotErrorIs(t, err, snapshot.ErrSchemaMismatch)
+	require.ErrorContains(t, err, origins(t, b.dir)[0])
+}
+
 // TestAnOriginOfADatabaseInTheSamePlace is not that of one that was not used yet:
 // servers that are copies of each other tell the same of themselves.
 func TestAnOriginOfADatabaseInTheSamePlace(t *testing.T) {

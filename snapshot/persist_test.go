@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
 )
 
 // operationNowhere is an operation on a server that is not there, with its log.
@@ -62,6 +64,26 @@ func TestWorkInTheWayIsDoneAgain(t *testing.T) {
 	}
 }
 
+// TestLocksAreWaitedForAfterLongWork: work that gave way after a minute has not waited
+// for locks yet.
+func TestLocksAreWaitedForAfterLongWork(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		op, _ := operationNowhere(t)
+		calls := 0
+		err := op.persist(t.Context(), nil, func() error {
+			if calls++; calls == 1 {
+				time.Sleep(time.Minute)
+				return deadlock
+			}
+			time.Sleep(time.Second)
+			return &pgconn.PgError{Severity: "ERROR", Code: "55P03"}
+		})
+		require.True(t, lockTimeout(err), err)
+		require.Equal(t, 1+6, calls)
+	})
+}
+
 func TestWorkIsNotDoneAgain(t *testing.T) {
 	t.Parallel()
 	op, _ := operationNowhere(t)
@@ -75,4 +97,34 @@ func TestWorkIsNotDoneAgain(t *testing.T) {
 		return deadlock
 	}), deadlock)
 	require.Equal(t, 2, calls)
+}
+
+// TestALockIsEndedAfterLongWork: an undo, say, took longer than locks are waited for,
+// before the load that follows it met the lock.
+func TestALockIsEndedAfterLongWork(t *testing.T) {
+	t.Parallel()
+	pool := fixtures.Open(t, fixtures.WithSchema(`CREATE TABLE a ()`))
+	cfg := &settings{logger: discard}
+	d := databaseOf(pool)
+	se, _, err := d.session(t.Context(), cfg)
+	require.NoError(t, err)
+	defer d.sessions.put(se)
+	holder, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer holder.Rollback(t.Context())
+	_, err = holder.Exec(t.Context(), `LOCK TABLE a`)
+	require.NoError(t, err)
+	calls := 0
+	err = operation{db: d, cfg: cfg, terminate: true}.persist(t.Context(), se, func() error {
+		if calls++; calls == 1 {
+			if _, err := se.conn.Exec(t.Context(), `SELECT pg_sleep($1)`, lockWait.Seconds()+0.1); err != nil {
+				return err
+			}
+		}
+		_, err := se.conn.Exec(t.Context(), `TRUNCATE a`)
+		return err
+	})
+	require.NoError(t, err)
+	require.Equal(t, 2, calls)
+	require.Error(t, holder.Conn().Ping(t.Context()), "it was ended")
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,6 +299,31 @@ func TestAGivenDatabaseIsHeldAmongProcesses(t *testing.T) {
 	require.Zero(t, exit.Code, exit)
 	require.Contains(t, exit.Stderr, "pid ")
 	require.Contains(t, exit.Stdout, "held")
+}
+
+// TestAGivenDatabaseIsHeldAmongTests: two that were given one database each have it one
+// after the other.
+func TestAGivenDatabaseIsHeldAmongTests(t *testing.T) {
+	t.Parallel()
+	b := setupSmall(t)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	var holding, began atomic.Int32
+	var both sync.WaitGroup
+	for _, name := range []string{"one", "other"} {
+		both.Go(func() {
+			t.Run(name, func(t *testing.T) {
+				fixtures.Use(t, b.pool)
+				snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
+				require.EqualValues(t, 1, holding.Add(1))
+				t.Cleanup(func() { holding.Add(-1) })
+				if began.Add(1) == 1 {
+					waiting(t, b.pool)
+				}
+			})
+		})
+	}
+	both.Wait()
 }
 
 func init() {

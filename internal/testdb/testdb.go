@@ -53,6 +53,7 @@ type Database struct {
 	mu      sync.Mutex
 	holders []string // names of the tests that restored it, outermost first
 	dir     func() (string, error)
+	turn    turn
 }
 
 // File returns the path of a file about this database that goes when the
@@ -213,6 +214,13 @@ func (d *Database) Hold(t testing.TB) {
 			}
 		}
 	})
+}
+
+// TakeTurn has a test that holds the database keep those out that do not share it, until
+// it calls giveBack. begin is called by the first of those that share it, in wait, and
+// what it returns by the last one.
+func (d *Database) TakeTurn(begin func() (end func(), err error)) (wait func() error, giveBack func()) {
+	return d.turn.take(begin)
 }
 
 // Encloses reports whether the test called inner is the other one, or below it.

@@ -1,9 +1,11 @@
-package snapshot
+package testdb
 
 import "sync"
 
-// turn is when this process has a database to itself that others may use too: from the
-// first of its tests that takes it until the last of them ends.
+// turn is when tests have a database to themselves that others may use too: from the
+// first of those that share it until the last of them ends. Another test of this process
+// that was given the same database has a turn of its own, and waits like that of another
+// process.
 type turn struct {
 	mu  sync.Mutex
 	now *heldTurn
