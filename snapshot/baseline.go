@@ -81,7 +81,7 @@ func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 	return true, catalog.ExecScript(ctx, m.tx, "LOCK TABLE "+strings.Join(names, ", ")+" IN SHARE ROW EXCLUSIVE MODE")
 }
 
-// mark marks what the snapshot's transaction sees, and lets writers in again.
+// markBaseline marks what the snapshot's transaction sees, and lets writers in again.
 func (m *baselineMarker) markBaseline(ctx context.Context, sel *selection, powers catalog.Privileges, sequences []schema.Sequence) {
 	if m == nil || m.tx == nil {
 		return

@@ -136,7 +136,8 @@ func (c *comparer) relations(ctx context.Context, names []schema.Name) (map[sche
 	return out, err
 }
 
-// add compares a table and adds what it finds to a note.
+// add compares a table and adds what it finds to a note. It reports whether that is
+// certain.
 func (c *comparer) add(ctx context.Context, t TableChanges, what track.Comparison) (ok bool, err error) {
 	name := what.Table.Name
 	all := len(what.Columns)

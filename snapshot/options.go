@@ -314,7 +314,7 @@ func Exclude(patterns ...string) ScopeOption {
 	return scopeOption(func(s *snapfile.Scope) { s.Exclude = slices.Concat(s.Exclude, orBlank(patterns)) })
 }
 
-// orBlank makes a missing argument one that checkScope refuses.
+// orBlank makes a missing argument one that checkedScope refuses.
 func orBlank(patterns []string) []string {
 	if len(patterns) == 0 {
 		return []string{""}
