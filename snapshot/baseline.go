@@ -82,12 +82,12 @@ func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 }
 
 // markBaseline marks what the snapshot's transaction sees, and lets writers in again.
-func (m *baselineMarker) markBaseline(ctx context.Context, sel *selection, powers catalog.Privileges, sequences []schema.Sequence) {
+func (m *baselineMarker) markBaseline(ctx context.Context, sel *selection, privileges catalog.Privileges, sequences []schema.Sequence) {
 	if m == nil || m.tx == nil {
 		return
 	}
 	baseline := sel.baseline()
-	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Sequences, baseline.StaleViews, baseline.WriterLockOnly = m.pending, m.se.serverID, powers.Super, sequences, true, m.ready
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Sequences, baseline.StaleViews, baseline.WriterLockOnly = m.pending, m.se.serverID, privileges.Super, sequences, true, m.ready
 	baseline.Untracked = untrackedTable(ctx, m.db, m.cfg)
 	err := track.SetBaseline(ctx, m.tx, baseline)
 	if err == nil {
