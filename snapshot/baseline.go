@@ -123,8 +123,8 @@ func (m *baselineMarker) end(ctx context.Context) {
 	m.db.sessions.put(m.se)
 }
 
-// untrackedTable returns what says of each table that can't have a journal that it is loaded again,
-// once for each reason.
+// untrackedTable returns what says of each table that can't have a journal that it is
+// loaded again, once for each reason.
 func untrackedTable(ctx context.Context, d *database, c *settings) func(track.Table) {
 	return func(t track.Table) {
 		d.notices.note(ctx, c.logger, c.lang, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload.String(), "table", t.Name.String(), "why", t.Reload.Text(c.lang))
