@@ -33,7 +33,7 @@ type row struct {
 	V  string
 }
 
-// what a call is given, beside silly arguments of its own.
+// given is what a call is given, besides silly arguments of its own.
 type given struct {
 	db      bulk.DB
 	offices []bulk.Office

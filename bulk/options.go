@@ -46,6 +46,9 @@ func Clock(now time.Time) Option { return optionFunc(func(c *config) { c.style.c
 // production, live or staging is refused all the same.
 func AllowDatabase(name string) Option {
 	return optionFunc(func(c *config) {
+		if name == "" {
+			c.faults.Add(msg.OptionEmptyName, "AllowDatabase")
+		}
 		c.load.Allowed = append(c.load.Allowed[:len(c.load.Allowed):len(c.load.Allowed)], name)
 	})
 }

@@ -37,8 +37,8 @@ func TestOptionsAreCheckedBeforeAnyWork(t *testing.T) {
 func TestAllFaultsAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
-	bad := []bulk.Option{nil, bulk.WithRetry(0, -time.Second), bulk.WithLanguage("klingon")}
-	common := []string{"option number 1 is nil", "WithRetry(0)", "the wait -1s", `language "klingon"`, "db is nil"}
+	bad := []bulk.Option{nil, bulk.WithRetry(0, -time.Second), bulk.WithLanguage("klingon"), bulk.AllowDatabase("")}
+	common := []string{"option number 1 is nil", "WithRetry(0)", "the wait -1s", `language "klingon"`, "AllowDatabase needs a name", "db is nil"}
 	none := bulk.With(nil, bad...)
 	office := []bulk.Office{{}, {}}
 	for name, c := range map[string]struct {

@@ -28,9 +28,9 @@ func TestAllFaultsOfACallAreTold(t *testing.T) {
 		want []string
 	}{
 		{"NewStore", func() error {
-			_, err := snapshot.NewStore(nil, snapshot.WithDir(" "), nil, snapshot.WithLanguage("fr"), snapshot.WithRetry(0, -time.Second), snapshot.Rows(""), snapshot.Tables("[", ""))
+			_, err := snapshot.NewStore(nil, snapshot.WithDir(" "), nil, snapshot.WithLanguage("fr"), snapshot.WithRetry(0, -time.Second), snapshot.AllowDatabase(""), snapshot.Rows(""), snapshot.Tables("[", ""))
 			return err
-		}, []string{msg.OptionNil.In("", "2"), msg.UnknownLanguage.In("", "fr"), msg.RetryAttempts.In("", msg.Count(0)), msg.RetryWait.In("", "-1s"), msg.DirEmpty.In(""),
+		}, []string{msg.OptionNil.In("", "2"), msg.UnknownLanguage.In("", "fr"), msg.RetryAttempts.In("", msg.Count(0)), msg.RetryWait.In("", "-1s"), msg.OptionEmptyName.In("", "AllowDatabase"), msg.DirEmpty.In(""),
 			msg.ScopeEmpty.In("", "Rows"), msg.ScopePattern.In("", "Tables", "["), msg.ScopeEmpty.In("", "Tables"), msg.NilPool.In("")}},
 		{"Create", func() error {
 			_, err := store.Create(ctx, "../a", nil, snapshot.RowsOf("t", ""), snapshot.WithLanguage("ja"))

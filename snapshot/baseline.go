@@ -81,13 +81,13 @@ func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 	return true, catalog.ExecScript(ctx, m.tx, "LOCK TABLE "+strings.Join(names, ", ")+" IN SHARE ROW EXCLUSIVE MODE")
 }
 
-// mark marks what the snapshot's transaction sees, and lets writers in again.
-func (m *baselineMarker) markBaseline(ctx context.Context, sel *selection, powers catalog.Privileges, sequences []schema.Sequence) {
+// markBaseline marks what the snapshot's transaction sees, and lets writers in again.
+func (m *baselineMarker) markBaseline(ctx context.Context, sel *selection, privileges catalog.Privileges, sequences []schema.Sequence) {
 	if m == nil || m.tx == nil {
 		return
 	}
 	baseline := sel.baseline()
-	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Sequences, baseline.StaleViews, baseline.WriterLockOnly = m.pending, m.se.serverID, powers.Super, sequences, true, m.ready
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Sequences, baseline.StaleViews, baseline.WriterLockOnly = m.pending, m.se.serverID, privileges.Super, sequences, true, m.ready
 	baseline.Untracked = untrackedTable(ctx, m.db, m.cfg)
 	err := track.SetBaseline(ctx, m.tx, baseline)
 	if err == nil {
@@ -123,8 +123,8 @@ func (m *baselineMarker) end(ctx context.Context) {
 	m.db.sessions.put(m.se)
 }
 
-// untrackedTable returns what says of each table that can't have a journal that it is loaded again,
-// once for each reason.
+// untrackedTable returns what says of each table that can't have a journal that it is
+// loaded again, once for each reason.
 func untrackedTable(ctx context.Context, d *database, c *settings) func(track.Table) {
 	return func(t track.Table) {
 		d.notices.note(ctx, c.logger, c.lang, slog.LevelWarn, msg.TableUntracked, t.Name.String()+" "+t.Reload.String(), "table", t.Name.String(), "why", t.Reload.Text(c.lang))

@@ -141,7 +141,7 @@ func (w *watched) Error(args ...any) { w.failed = true; w.Log(args...) }
 func (w *watched) Fatal(args ...any) { w.Error(args...); runtime.Goexit() }
 func (w *watched) Output() io.Writer { return io.Discard }
 
-// run runs f as a test below t, and its cleanups.
+// watch runs f as a test below t, and its cleanups.
 func watch(t *testing.T, f func(t testing.TB)) *watched {
 	t.Helper()
 	w := &watched{TB: t, name: t.Name() + "/watched"}

@@ -37,7 +37,7 @@ func (c *clone) lend(ctx context.Context, root *database, cfg *settings, f *snap
 	if c.db == nil {
 		c.db = root.copyOf(c.lent.Pool)
 	} else {
-		c.db.config = c.lent.Pool.Config()
+		c.db.setPool(c.lent.Pool)
 	}
 	testdb.SetState(c.lent.Pool, c.db)
 	if c.se != nil {

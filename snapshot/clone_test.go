@@ -386,3 +386,41 @@ func TestCancelledClonesLeaveNothing(t *testing.T) {
 	require.Equal(t, before, count())
 	t.Log("fault: 40 tried")
 }
+
+// TestAStoreOfAnEarlierLoan may still be in use, by a goroutine that a test left, while
+// the clone is lent again.
+func TestAStoreOfAnEarlierLoan(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	b := setupClones(t)
+	c, err := b.store.Clone(ctx, "a")
+	require.NoError(t, err)
+	name := nameOf(t, c.Pool)
+	old, err := snapshot.NewStore(c.Pool, snapshot.WithDir(b.dir))
+	require.NoError(t, err)
+	_, err = old.Restore(ctx, "a")
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	stop := make(chan struct{})
+	var left sync.WaitGroup
+	left.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default: // the clone is dropped once it finds a connection in the way
+				_, _ = old.Create(ctx, "b", snapshot.Replace(), snapshot.WithRetry(1))
+			}
+		}
+	})
+	defer left.Wait()
+	defer close(stop)
+	for i := range 3 {
+		c, err := b.store.Clone(ctx, "a")
+		require.NoError(t, err)
+		if i == 0 {
+			require.Equal(t, name, nameOf(t, c.Pool))
+		}
+		require.NoError(t, c.Close())
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/snapfile"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
@@ -136,7 +137,8 @@ func (c *comparer) relations(ctx context.Context, names []schema.Name) (map[sche
 	return out, err
 }
 
-// add compares a table and adds what it finds to a note.
+// add compares a table and adds what it finds to a note. It reports whether that is
+// certain.
 func (c *comparer) add(ctx context.Context, t TableChanges, what track.Comparison) (ok bool, err error) {
 	name := what.Table.Name
 	all := len(what.Columns)
@@ -228,10 +230,20 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 	}
 	l.meter = c.cfg.meter(msg.ProgressComparing.In(c.cfg.lang, c.base.name), c.base.info.Rows)
 	defer l.meter.Done()
+	if err := c.liveTables(ctx, l, only); err != nil {
+		return err
+	}
+	if only == nil {
+		c.tellDropped(l, m)
+	}
+	return nil
+}
+
+// liveTables compares the tables that are there with the file: those that are given, else
+// all of them. Those that hide rows come last, since they are altered.
+func (c *comparer) liveTables(ctx context.Context, l *loader, only map[schema.Name]track.Table) error {
 	var names []schema.Name
-	live := map[schema.Name]bool{}
 	for _, t := range l.sel.Tables {
-		live[t.Name] = true
 		names = append(names, t.Name)
 	}
 	if err := l.exec(ctx, "SET LOCAL search_path = pg_catalog"); err != nil {
@@ -267,17 +279,25 @@ func (c *comparer) byFile(ctx context.Context, only map[schema.Name]track.Table,
 			return err
 		}
 	}
+	return nil
+}
+
+// tellDropped tells of the tables of the file that are not there any more.
+func (c *comparer) tellDropped(l *loader, m *snapfile.Manifest) {
+	live := map[schema.Name]bool{}
+	for _, t := range l.sel.Tables {
+		live[t.Name] = true
+	}
 	for _, t := range m.Tables {
 		saved := l.saved[t.Name]
 		ignored := len(saved) > 0
 		for column := range saved {
 			ignored = ignored && ignores(c.cfg.ignored, t.Name, column)
 		}
-		if !live[t.Name] && only == nil && !ignored {
+		if !live[t.Name] && !ignored {
 			c.set.Tables = append(c.set.Tables, TableChanges{Table: t.Name.String(), name: t.Name, Note: msg.TableDropped.In(c.cfg.lang), Before: t.Rows})
 		}
 	}
-	return nil
 }
 
 // withFile compares a table with its part of the file.

@@ -11,9 +11,9 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
-// createSnapshot writes the snapshot called name to the file at path. Once the database is known
-// to be one for tests, it takes the lock of the file, unless the caller has it, so that
-// no other process writes the file meanwhile.
+// createSnapshot writes the snapshot called name to the file at path. Once the database
+// is known to be one for tests, it takes the lock of the file, unless the caller has it,
+// so that no other process writes the file meanwhile.
 func createSnapshot(ctx context.Context, d *database, cfg *createConfig, path, name string, locked bool) (Info, error) {
 	began := time.Now()
 	var info Info

@@ -17,18 +17,18 @@ import (
 // by them, and ends with the one that it was made for. A [clone] has one too, which
 // outlives the pools of the tests that use it, one after the other.
 type database struct {
-	config *pgxpool.Config // tells how to connect; without a pool, which it may outlive
-	root   *database       // the database of which it is a clone or a template, or itself
+	root *database // the database of which it is a clone or a template, or itself
 
 	sessions sessions
 	files    files
 	notices  *notices // those of the root: what is true of one is true of its clones
 
 	mu         sync.Mutex
+	config     *pgxpool.Config   // tells how to connect; without a pool, which it may outlive
 	baseline   *snapshotFile     // that this process last brought it to; nil: unknown
 	origins    map[string]bool   // the files of its origin that this process has saved
 	failureLog map[string]func() // of the tests that log what they changed when they fail
-	kept       io.Closer         // see keep
+	kept       io.Closer         // see keptFor
 }
 
 // databaseOf returns the database to which the pool leads.
@@ -51,7 +51,7 @@ func (d *database) Close() error {
 	return d.endKept()
 }
 
-// endKept ends what keep made.
+// endKept ends what keptFor made.
 func (d *database) endKept() error {
 	d.mu.Lock()
 	kept := d.kept
@@ -71,6 +71,21 @@ func keptFor[T io.Closer](d *database, first func() T) T {
 		d.kept = first()
 	}
 	return d.kept.(T)
+}
+
+// poolConfig tells how to connect, as the pool does that leads to the database now.
+func (d *database) poolConfig() *pgxpool.Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config
+}
+
+// setPool makes the pool the one that leads to the database. What an earlier test left
+// running may be connecting meanwhile.
+func (d *database) setPool(pool *pgxpool.Pool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.config = pool.Config()
 }
 
 func (d *database) setBaseline(f *snapshotFile) {
@@ -138,9 +153,10 @@ func (d *database) withConn(ctx context.Context, f func(*pgx.Conn) error) error 
 }
 
 func (d *database) connect(ctx context.Context) (*pgx.Conn, error) {
-	cc := d.config.ConnConfig.Copy()
-	if d.config.BeforeConnect != nil {
-		if err := d.config.BeforeConnect(ctx, cc); err != nil {
+	config := d.poolConfig()
+	cc := config.ConnConfig.Copy()
+	if config.BeforeConnect != nil {
+		if err := config.BeforeConnect(ctx, cc); err != nil {
 			return nil, err
 		}
 	}

@@ -27,8 +27,8 @@ type ensurer struct {
 	origin     *origin
 }
 
-// ensureSnapshot brings the database to the snapshot called name in the file at path. originFile
-// tells where its origin is kept, for a database that fixtures made.
+// ensureSnapshot brings the database to the snapshot called name in the file at path.
+// originFile tells where its origin is kept, for a database that fixtures made.
 func ensureSnapshot(ctx context.Context, d *database, cfg *ensureConfig, path, name string, originFile func() (string, error), build func(context.Context) error) (_ Restored, err error) {
 	if cfg.builder, err = builderKey(cfg.version); err != nil {
 		return Restored{}, cfg.explain(err, msg.CantReadSources)
@@ -125,9 +125,9 @@ func (e *ensurer) readLive(ctx context.Context, conn *pgx.Conn) (err error) {
 		return err
 	}
 	defer tx.Rollback(ctx)
-	powers, err := e.cfg.guarded(ctx, tx)
+	privileges, err := e.cfg.guarded(ctx, tx)
 	if err == nil {
-		err = e.cfg.writable(powers)
+		err = e.cfg.writable(privileges)
 	}
 	if err != nil {
 		return err
@@ -169,7 +169,7 @@ func (e *ensurer) buildLocked(ctx context.Context, why string) (Restored, error)
 }
 
 // EnvUpdate names the environment variable that, when it is 1, makes [Ensure]
-// build snapshots anew that were made before this process began. With -count=1 go test
+// build snapshots again that were made before this process began. With -count=1 go test
 // does so though it has a result in its cache.
 const EnvUpdate = "GROUNDHOG_UPDATE"
 

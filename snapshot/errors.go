@@ -7,22 +7,22 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// The errors of this package, for errors.Is.
+// The classes of errors that this package returns, for errors.Is.
 var (
-	ErrNotFound        = errs.ErrNotFound
-	ErrExists          = errs.ErrExists
-	ErrCorrupt         = errs.ErrCorrupt
-	ErrSchemaMismatch  = errs.ErrSchemaMismatch
-	ErrDiskSpace       = errs.ErrDiskSpace
-	ErrLocked          = errs.ErrLocked
-	ErrInvalidName     = errs.ErrInvalidName
-	ErrInvalidArgument = errs.ErrInvalidArgument
-	ErrUnsafeDatabase  = errs.ErrUnsafeDatabase
-	ErrConnection      = errs.ErrConnection
-	ErrPermission      = errs.ErrPermission
-	ErrConflict        = errs.ErrConflict
-	ErrUnsupported     = errs.ErrUnsupported
-	ErrSetup           = errs.ErrSetup
+	ErrNotFound        = errs.ErrNotFound        // no such snapshot, or nothing to compare with
+	ErrExists          = errs.ErrExists          // a snapshot of that name
+	ErrCorrupt         = errs.ErrCorrupt         // a damaged file
+	ErrSchemaMismatch  = errs.ErrSchemaMismatch  // the snapshot is of another schema
+	ErrDiskSpace       = errs.ErrDiskSpace       // a disk is full, or has too little room
+	ErrLocked          = errs.ErrLocked          // another session, test or process has what is needed
+	ErrInvalidName     = errs.ErrInvalidName     // a name that no file can have everywhere
+	ErrInvalidArgument = errs.ErrInvalidArgument // an argument or option that means nothing
+	ErrUnsafeDatabase  = errs.ErrUnsafeDatabase  // not a test database
+	ErrConnection      = errs.ErrConnection      // the server does not answer, or the connection was lost
+	ErrPermission      = errs.ErrPermission      // the role or the process may not do it
+	ErrConflict        = errs.ErrConflict        // what is in the database conflicts with what would be written
+	ErrUnsupported     = errs.ErrUnsupported     // the database has what a snapshot can't hold
+	ErrSetup           = errs.ErrSetup           // the builder failed
 )
 
 // tableError is an error about one table.

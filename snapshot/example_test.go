@@ -475,7 +475,7 @@ func ExampleStore() {
 			return err
 		}
 		restored, err := store.Restore(ctx, "baseline")
-		fmt.Println(restored.Rows) // restored.Ways tells how, for each table
+		fmt.Println(restored.Rows) // restored.Methods tells how, for each table
 		return err
 	})
 	// Output: 1000
@@ -690,8 +690,8 @@ func ExampleOutside() {
 func ExampleRestored() {
 	_ = func(t testing.TB) {
 		restored := snapshot.Restore(t, "baseline")
-		for _, way := range restored.Methods {
-			t.Log(way.Table, way.Method, way.Why, way.Changed, "of", way.Rows)
+		for _, m := range restored.Methods {
+			t.Log(m.Table, m.Method, m.Why, m.Changed, "of", m.Rows)
 		}
 	}
 }

@@ -78,11 +78,11 @@ func (e *exporter) begin(ctx context.Context, conn *pgx.Conn, marker *baselineMa
 			e.tx.Rollback(ctx)
 		}
 	}()
-	powers, err := e.readSchema(ctx)
+	privileges, err := e.readSchema(ctx)
 	if err != nil {
 		return nil, readers{}, err
 	}
-	e.role = powers.Role
+	e.role = privileges.Role
 	if len(e.sel.secured()) > 0 {
 		if err := e.beginAgain(ctx, conn); err != nil {
 			return nil, readers{}, err
@@ -95,8 +95,8 @@ func (e *exporter) begin(ctx context.Context, conn *pgx.Conn, marker *baselineMa
 	if err != nil {
 		return nil, readers{}, err
 	}
-	marker.markBaseline(ctx, e.sel, powers, sequences)
-	m := &snapfile.Manifest{Name: e.name, Description: e.create.description, Server: powers.Server, Builder: e.create.builder,
+	marker.markBaseline(ctx, e.sel, privileges, sequences)
+	m := &snapfile.Manifest{Name: e.name, Description: e.create.description, Server: privileges.Server, Builder: e.create.builder,
 		Fingerprint: e.sel.Schema.Fingerprint(), Scope: e.cfg.scoped(), Schema: e.sel.Schema, Sequences: sequences, Outside: e.sel.outside()}
 	if e.sel.Migration != nil {
 		m.Migration = &snapfile.Migration{Table: e.sel.Migration.Table.String(), Version: e.sel.Migration.Version}
@@ -134,16 +134,16 @@ func (e *exporter) write(ctx context.Context, m *snapfile.Manifest, readers read
 // readSchema reads the catalog and chooses what is in scope. What the guard saw may be
 // long ago.
 func (e *exporter) readSchema(ctx context.Context) (catalog.Privileges, error) {
-	powers, err := e.cfg.guarded(ctx, e.tx)
+	privileges, err := e.cfg.guarded(ctx, e.tx)
 	if err != nil {
-		return powers, err
+		return privileges, err
 	}
 	cat, err := catalog.Read(ctx, e.tx, e.cfg.lang)
 	if err != nil {
-		return powers, err
+		return privileges, err
 	}
 	e.sel, err = within(cat, e.cfg.scoped(), true, e.cfg.lang)
-	return powers, err
+	return privileges, err
 }
 
 // lock keeps the tables, and sees that nobody truncated one after the transaction

@@ -46,11 +46,11 @@ func (k foreignKeys) deferChecks(ctx context.Context) (checked func() error, err
 	return func() error { return k.exec(ctx, on...) }, k.exec(ctx, off...)
 }
 
-// check checks the foreign keys that the server does not:
-// in replica role, those between rows that were loaded and rows that were left
-// alone, of tables outside too, and those that the file's schema may not have had. The rest is
-// consistent as it was when it was saved. The caller has locked the tables, so
-// what is found holds until the end of the transaction.
+// check checks the foreign keys that the server does not: in replica role, those between
+// rows that were loaded and rows that were left alone, of tables outside too, and those
+// that the file's schema may not have had. The rest is consistent as it was when it was
+// saved. The caller has locked the tables, so what is found holds until the end of the
+// transaction.
 func (k foreignKeys) check(ctx context.Context, fromFile bool) error {
 	if !k.privileges.Replica {
 		return nil

@@ -43,7 +43,7 @@ func manifestOf(t *testing.T, file []byte) (manifest any) {
 	return manifest
 }
 
-// changes returns the manifest with one value in it changed, for every value and
+// changesOf returns the manifest with one value in it changed, for every value and
 // every way to change it.
 func changesOf(manifest any) (all []struct {
 	what     string

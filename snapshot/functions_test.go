@@ -15,7 +15,7 @@ import (
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
-// place changes and names of a table place (id, name), which most kinds have.
+// placeChanges are changes of a table place (id, name), which most kinds have.
 var placeChanges = []string{
 	`UPDATE place SET name = 'Changé' WHERE id = 1; DELETE FROM place WHERE id = 2`,
 	`INSERT INTO place (name) VALUES ('New Ål')`,

@@ -165,8 +165,8 @@ func (l *layout) leaveOutside(ctx context.Context, f *snapshotFile) {
 	l.sel.Sequences = slices.DeleteFunc(slices.Clone(l.sel.Sequences), func(s catalog.Sequence) bool { return s.Extension != "" && !states[s.Name] })
 }
 
-// beforeExtensions returns a text if a file was made before the rows of extensions' tables were
-// part of one, where that makes a difference.
+// beforeExtensions returns a text if a file was made before the rows of extensions' tables
+// were part of one, where that makes a difference.
 func (l *layout) beforeExtensions(m *snapfile.Manifest) string {
 	if m.Version >= snapfile.Extensions {
 		return ""
@@ -230,8 +230,8 @@ func (l *layout) lockTables(ctx context.Context) error {
 	return l.exec(ctx, sql...)
 }
 
-// dropRedundantScopes finds the tables that hold no row but those in scope. They can be emptied
-// as a whole, which takes half the time.
+// dropRedundantScopes finds the tables that hold no row but those in scope. They can be
+// emptied as a whole, which takes half the time.
 func (l *layout) dropRedundantScopes(ctx context.Context) error {
 	var tables []schema.Name
 	var sql []string

@@ -57,8 +57,9 @@ var tableHead = regexp.MustCompile(`^(.*?)( \+\d+)?( ~\d+)?( -\d+)?( \d+ → \d+
 // quotedName is a name, or part of one, in quotes.
 var quotedName = regexp.MustCompile(`"([^"]|"")*"`)
 
-// goesOn tells a line with cells of a row from that of a table, whose name has a dot. No
-// name holds a sign that stands for something else without being escaped.
+// goesOn reports whether a line goes on with the cells of a row. Else it is the line of a
+// table, whose name has a dot. No name holds a sign that means something here without
+// being escaped.
 func goesOn(words []string) bool {
 	name, _, cell := strings.Cut(strings.Join(words, " "), "=")
 	before, _, noted := strings.Cut(name, ":")

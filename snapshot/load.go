@@ -144,7 +144,7 @@ func (l *loader) reload(ctx context.Context, plan []loadStep) error {
 	})
 }
 
-// refresh makes the materialised views anew.
+// refresh makes the materialised views again.
 func (l *loader) refresh(ctx context.Context, views []schema.Name) error {
 	return l.inOwnDisplay(ctx, func() error { return l.exec(ctx, refreshes(views)...) })
 }

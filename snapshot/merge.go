@@ -229,9 +229,10 @@ func (m merger) checkCascades(ctx context.Context, plan []loadStep) error {
 			}
 			var rows int64
 			var first *string
-			err := m.tx.QueryRow(ctx, fmt.Sprintf("SELECT pg_catalog.count(*), pg_catalog.min(ROW(%s)::pg_catalog.text) FROM %s c WHERE %s AND EXISTS (SELECT FROM %s p WHERE %s AND %s AND NOT %s)",
-				columnsOf("c", fk.Columns), m.only(fk.Table), outside, m.only(fk.Target), fk.Matching(len(fk.Columns)), plan[n].where,
-				m.isStaged(n, plan[n], "p"))).Scan(&rows, &first)
+			goes := fk.Matching(len(fk.Columns)) + " AND " + plan[n].where + " AND NOT " + m.isStaged(n, plan[n], "p")
+			err := m.tx.QueryRow(ctx, "SELECT pg_catalog.count(*), pg_catalog.min(ROW("+columnsOf("c", fk.Columns)+")::pg_catalog.text)"+
+				" FROM "+m.only(fk.Table)+" c WHERE "+outside+
+				" AND EXISTS (SELECT FROM "+m.only(fk.Target)+" p WHERE "+goes+")").Scan(&rows, &first)
 			if err != nil {
 				return ofTable(fk.Table, err)
 			}

@@ -125,22 +125,28 @@ func WithDir(dir string) Option {
 // word of its name says that it is for tests. A name with one of the words prod,
 // production, live or staging stays refused.
 func AllowDatabase(name string) Option {
-	return storeOption(func(c *settings) { c.allowed = slices.Concat(c.allowed, []string{name}) })
+	return storeOption(func(c *settings) {
+		if name == "" {
+			c.faults.Add(msg.OptionEmptyName, "AllowDatabase")
+		}
+		c.allowed = slices.Concat(c.allowed, []string{name})
+	})
 }
 
-// WithLogger sends log lines to l. Without it the functions that take a
-// testing.TB log to that test, and a [Store] is silent. A benchmark shows its log
-// always: slog.New(slog.DiscardHandler) keeps it short.
+// WithLogger sends log lines to l, or nowhere if l is nil. By default the functions that
+// take a testing.TB log to that test, and a [Store] is silent. A benchmark shows its log
+// always: WithLogger(nil) keeps it short.
 func WithLogger(l *slog.Logger) Option { return storeOption(func(c *settings) { c.logger = l }) }
 
 // WithProgress turns progress output for operations longer than a second on or off: a
 // bar where standard error is a terminal, else a log line every few seconds. The default
 // is on.
-func WithProgress(on bool) Option { return storeOption(func(c *settings) { c.noProgress = !on }) }
+func WithProgress(show bool) Option {
+	return storeOption(func(c *settings) { c.noProgress = !show })
+}
 
-// WithLanguage chooses the language of errors and log lines. Without it the
-// environment variable GROUNDHOG_LANG does, else they are English. There are "en"
-// and "ja"; any other is [ErrInvalidArgument].
+// WithLanguage sets the language of errors and log lines: "en" or "ja". The default is
+// that of the environment variable GROUNDHOG_LANG, else English.
 func WithLanguage(lang string) Option {
 	return storeOption(func(c *settings) { c.lang = option.Language(lang, &c.faults) })
 }
@@ -302,8 +308,9 @@ func RowsOf(table, predicate string) ScopeOption {
 // are those of [path.Match]. A pattern with a dot is matched against the
 // qualified name ("app.*"), one without against the name in any schema
 // ("office*"). Where a part of the name holds a dot or a quote itself, the pattern may
-// have it in double quotes, as Info and Changes do (`"v1.0".users`). The partitions of a table go with it. A table that one of them
-// references must be among them, and each pattern must match a table.
+// have it in double quotes, as Info and Changes do (`"v1.0".users`). The partitions of a
+// table go with it. A table that one of them references must be among them, and each
+// pattern must match a table.
 func Tables(patterns ...string) ScopeOption {
 	return scopeOption(func(s *snapfile.Scope) { s.Tables = slices.Concat(s.Tables, orBlank(patterns)) })
 }
@@ -314,7 +321,7 @@ func Exclude(patterns ...string) ScopeOption {
 	return scopeOption(func(s *snapfile.Scope) { s.Exclude = slices.Concat(s.Exclude, orBlank(patterns)) })
 }
 
-// orBlank makes a missing argument one that checkScope refuses.
+// orBlank makes a missing argument one that checkedScope refuses.
 func orBlank(patterns []string) []string {
 	if len(patterns) == 0 {
 		return []string{""}

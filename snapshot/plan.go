@@ -19,8 +19,7 @@ const truncateFrom = 256 << 10
 type planner struct{ *layout }
 
 // plan decides for each table, in load order, how its rows are replaced by those
-// in the file; without a file, by none. This is the one place where the way is
-// chosen.
+// in the file; without a file, by none. This is the one place where that is chosen.
 func (p planner) plan(r *snapfile.Reader) []loadStep {
 	truncate := p.truncatable()
 	parts := map[schema.Name]int{}
@@ -126,19 +125,19 @@ func (p planner) planPublished(ctx context.Context, r *snapfile.Reader) (plan []
 
 // methodsOf returns what a plan does, and why.
 func methodsOf(plan []loadStep, why string, lang msg.Lang) []TableMethod {
-	ways := make([]TableMethod, 0, len(plan))
+	methods := make([]TableMethod, 0, len(plan))
 	for _, s := range plan {
-		w := TableMethod{Table: s.table.Name.String(), Method: Reloaded, Why: why}
+		m := TableMethod{Table: s.table.Name.String(), Method: Reloaded, Why: why}
 		switch {
 		case s.how == byMerge && s.table.Extension != "":
-			w.Why = msg.WhyExtension.In(lang)
+			m.Why = msg.WhyExtension.In(lang)
 		case s.how == byMerge:
-			w.Why = msg.WhyScope.In(lang)
+			m.Why = msg.WhyScope.In(lang)
 		}
 		if s.part != nil {
-			w.Rows = s.part.Rows
+			m.Rows = s.part.Rows
 		}
-		ways = append(ways, w)
+		methods = append(methods, m)
 	}
-	return ways
+	return methods
 }

@@ -109,8 +109,9 @@ func (p *published) identify(ctx context.Context, plan []loadStep, refused map[s
 }
 
 // try executes statements after which the server is expected to let the rows of a
-// step be changed, and takes them back if it does not. The savepoint must be gone then:
-// rows that are written below one have another transaction id than the baseline.
+// step be changed. It reports whether the server does, and takes them back if not. The
+// savepoint must be gone then: rows that are written below one have another transaction
+// id than the baseline.
 func (p *published) try(ctx context.Context, sql []string, s loadStep) (ok bool, err error) {
 	if err := p.exec(ctx, slices.Concat([]string{"SAVEPOINT groundhog_identity"}, sql)...); err != nil {
 		return false, err

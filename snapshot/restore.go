@@ -18,8 +18,8 @@ import (
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
-// restoreSnapshot brings the database to the state of a verified file, in the cheapest way that
-// is certain to be right. This is the one place where it is chosen.
+// restoreSnapshot brings the database to the state of a verified file, in the cheapest way
+// that is certain to be right. This is the one place where it is chosen.
 func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *snapshotFile) (Restored, error) {
 	began := time.Now()
 	var restored Restored
@@ -239,7 +239,7 @@ func (r *restorer) tellUntracked(ctx context.Context, why track.Cause, err error
 	r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelWarn, msg.CantTrack, reason, "role", r.se.privileges.Role, "why", text)
 }
 
-// waysTaken tells what became of each table of the snapshot.
+// methodsTaken returns what became of each table of the snapshot.
 func (r *restorer) methodsTaken(out track.Outcome) []TableMethod {
 	lang := r.cfg.lang
 	by := map[schema.Name]track.Table{}
@@ -247,15 +247,15 @@ func (r *restorer) methodsTaken(out track.Outcome) []TableMethod {
 		by[t.Name] = t
 	}
 	nothing, undone := msg.WhyNothing.In(lang), msg.WhyUndone.In(lang)
-	ways := make([]TableMethod, len(r.file.manifest.Tables))
+	methods := make([]TableMethod, len(r.file.manifest.Tables))
 	for i, t := range r.file.manifest.Tables {
-		w := TableMethod{Table: r.file.info.Tables[i].Name, Method: Unchanged, Why: nothing, Rows: t.Rows}
+		m := TableMethod{Table: r.file.info.Tables[i].Name, Method: Unchanged, Why: nothing, Rows: t.Rows}
 		if written, ok := by[t.Name]; ok && !written.Reload.IsZero() {
-			w.Method, w.Why = Reloaded, written.Reload.Text(lang)
+			m.Method, m.Why = Reloaded, written.Reload.Text(lang)
 		} else if ok {
-			w.Method, w.Why, w.Changed = Undone, undone, written.Changed
+			m.Method, m.Why, m.Changed = Undone, undone, written.Changed
 		}
-		ways[i] = w
+		methods[i] = m
 	}
-	return ways
+	return methods
 }

@@ -61,8 +61,8 @@ func builtOf(info Info, why string, began time.Time) Restored {
 // tables counts them by method.
 func (r Restored) tables() map[string]int {
 	count := map[string]int{}
-	for _, w := range r.Methods {
-		count[string(w.Method)]++
+	for _, m := range r.Methods {
+		count[string(m.Method)]++
 	}
 	return count
 }
@@ -74,9 +74,9 @@ func (r Restored) count() { tally.Add(byCost, r.tables(), r.reasons(), r.Duratio
 func (r Restored) methods() string {
 	count := r.tables()
 	var out []string
-	for _, way := range byCost {
-		if count[way] > 0 {
-			out = append(out, fmt.Sprintf("%s %d", way, count[way]))
+	for _, method := range byCost {
+		if count[method] > 0 {
+			out = append(out, fmt.Sprintf("%s %d", method, count[method]))
 		}
 	}
 	return strings.Join(out, ", ")
@@ -93,14 +93,14 @@ const (
 func (r Restored) why(lang msg.Lang) string {
 	var reasons []string
 	tables := map[string][]string{}
-	for _, w := range r.Methods {
-		if w.Method != Reloaded {
+	for _, m := range r.Methods {
+		if m.Method != Reloaded {
 			continue
 		}
-		if tables[w.Why] == nil {
-			reasons = append(reasons, w.Why)
+		if tables[m.Why] == nil {
+			reasons = append(reasons, m.Why)
 		}
-		tables[w.Why] = append(tables[w.Why], w.Table)
+		tables[m.Why] = append(tables[m.Why], m.Table)
 	}
 	slices.SortStableFunc(reasons, func(a, b string) int { return len(tables[b]) - len(tables[a]) })
 	var parts []string
@@ -120,9 +120,9 @@ func (r Restored) why(lang msg.Lang) string {
 // reasons counts the tables that were loaded by the reason.
 func (r Restored) reasons() map[string]int {
 	count := map[string]int{}
-	for _, w := range r.Methods {
-		if w.Method == Reloaded {
-			count[shortened(w.Why)]++
+	for _, m := range r.Methods {
+		if m.Method == Reloaded {
+			count[shortened(m.Why)]++
 		}
 	}
 	return count

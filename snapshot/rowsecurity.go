@@ -44,8 +44,8 @@ func liftRowSecurity(ctx context.Context, c *settings, tx pgx.Tx, tables []catal
 	return err
 }
 
-// mayLiftRowSecurity returns an error unless the role owns the tables and they hide rows only
-// since that is forced.
+// mayLiftRowSecurity returns an error unless the role owns the tables and they hide rows
+// only since that is forced.
 func mayLiftRowSecurity(c *settings, tables []catalog.Table, role string) error {
 	for _, t := range tables {
 		if !t.Owned || !t.Forced {

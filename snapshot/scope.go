@@ -85,8 +85,8 @@ func matches(pattern string, n schema.Name) bool {
 	return matchesName(pattern, n.Plain())
 }
 
-// matchesName is [path.Match], to which a slash is no letter like others, for names, to which
-// it is. A bad pattern was refused.
+// matchesName reports whether a name matches a pattern of [path.Match]. A slash is a
+// letter like others in a name, but not to path.Match. A bad pattern was refused.
 func matchesName(pattern, name string) bool {
 	ok, _ := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(name, "/", "\x00"))
 	return ok

@@ -221,13 +221,13 @@ func TestScopesThatCannotBeMeantAreRefused(t *testing.T) {
 		option snapshot.CreateOption
 		why    string
 	}{
-		{snapshot.Rows(""), "Rows needs a name"},
+		{snapshot.Rows(""), "Rows needs arguments"},
 		{snapshot.Rows("nowhere"), "no table has a column"},
 		{snapshot.Rows("flag"), "of type text"},
 		{snapshot.RowsOf("", "true"), "RowsOf needs"},
 		{snapshot.RowsOf("office", " "), "RowsOf needs"},
 		{snapshot.RowsOf("nowhere", "true"), `no table matches "nowhere"`},
-		{snapshot.Tables(), "Tables needs a name"},
+		{snapshot.Tables(), "Tables needs arguments"},
 		{snapshot.Tables("of[f"), "no pattern"},
 		{snapshot.Tables("nowhere*"), "public.office"},
 		{snapshot.Exclude("office"), "public.audit references it"},

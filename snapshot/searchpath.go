@@ -88,7 +88,7 @@ func writePaths(ctx context.Context, d *database, q catalog.Querier) (paths []st
 // or nothing where there is no such function or it fails. It is asked on a
 // connection of its own, which is closed at once.
 func pathOfPool(ctx context.Context, d *database) (path string) {
-	prepare := d.config.AfterConnect
+	prepare := d.poolConfig().AfterConnect
 	if prepare == nil {
 		return ""
 	}

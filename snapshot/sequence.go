@@ -65,8 +65,9 @@ func pastOthers(ctx context.Context, l *layout, s catalog.Sequence, state schema
 		}
 		var used *int64
 		column := pgx.Identifier{u.Name}.Sanitize()
-		err := l.tx.QueryRow(ctx, fmt.Sprintf("SELECT pg_catalog.%s(%s)::pg_catalog.int8 FROM %s WHERE %[2]s OPERATOR(pg_catalog.%[4]s) $1 OR %[2]s OPERATOR(pg_catalog.=) $1 AND NOT $2",
-			best, column, catalog.Ident(u.Table), compare), state.LastValue, state.IsCalled).Scan(&used)
+		err := l.tx.QueryRow(ctx, "SELECT pg_catalog."+best+"("+column+")::pg_catalog.int8 FROM "+catalog.Ident(u.Table)+
+			" WHERE "+column+" OPERATOR(pg_catalog."+compare+") $1 OR "+column+" OPERATOR(pg_catalog.=) $1 AND NOT $2",
+			state.LastValue, state.IsCalled).Scan(&used)
 		if err != nil {
 			return state, ofTable(u.Table, fmt.Errorf("%s: %w", s.Name, err))
 		}

@@ -220,11 +220,13 @@ func RequireUnchanged(t testing.TB, opts ...ChangesOption) {
 }
 
 // RequireChanges fails t, with both and how they differ, unless exactly what want
-// says was changed. want is what [ChangeSet.Text] writes, so the easiest way to
-// it is to copy it from the failure of an empty one, which tells up to 200 lines. How much space there is between
-// words does not matter, nor do indentation and the order of tables and rows, and a
-// long line may go on in the next one. Values are in quotes only where they would be
-// misread without, as empty ones: name=山田 太郎, note="". Keys from sequences are the same in each run after a restore; what is not,
+// says was changed. want has the format of [ChangeSet.Text]. To obtain it, pass "" and
+// copy the failure, which tells up to 200 lines.
+//
+// How much space there is between words does not matter, nor do indentation and the
+// order of tables and rows, and a long line may go on in the next one. Values are in
+// quotes only where they would be misread without, as empty ones: name=山田 太郎,
+// note="". Keys from sequences are the same in each run after a restore. What is not,
 // such as times, is left out by [Ignoring].
 //
 //	snapshot.RequireChanges(t, `

@@ -52,7 +52,7 @@ func exec(t testing.TB, pool *pgxpool.Pool, sql string) {
 	require.NoError(t, err)
 }
 
-// isSuperuser tells who runs the suite (see internal/cmd/asrole).
+// isSuperuser reports whether a superuser runs the suite (see internal/cmd/asrole).
 func isSuperuser(t testing.TB, pool *pgxpool.Pool) bool {
 	t.Helper()
 	return text(t, pool, `SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper`) != ""

@@ -131,8 +131,8 @@ func soak(server, shared, dir string, long time.Duration, r *rand.Rand) (err err
 	return own.Close()
 }
 
-// refused tells that a writer was the victim of a deadlock: on a machine with far more
-// processes than cores nobody gives way in time.
+// refused reports whether a writer was the victim of a deadlock: on a machine with far
+// more processes than cores no session gives way in time.
 func refused(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40P01" || pg.Code == "55P03")

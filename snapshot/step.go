@@ -29,7 +29,7 @@ type loadStep struct {
 	how   how
 	where string // the rows in scope; none: all
 
-	after *writesSoFar // what the transaction had written to it by then; see disturbed.go
+	after *writesSoFar // what the transaction had written to it by then; see reactions.note
 }
 
 // columns lists those of the file's columns that the table has a place for.

@@ -15,8 +15,8 @@ import (
 
 // Store keeps the snapshots of one database in one folder. It is the
 // error-returning form of this package's functions, for programs. It is safe for
-// use by several goroutines and processes at once, and holds nothing open
-// between calls.
+// use by several goroutines and processes at once. It needs no Close: a connection that
+// is kept for the next call is closed after a second, or with the pool.
 type Store struct {
 	settings
 	pool *pgxpool.Pool
@@ -28,8 +28,8 @@ type Store struct {
 }
 
 // NewStore returns the store of the database behind db. It neither connects nor
-// makes the folder: the first operation does. A nil db, an empty folder name or
-// an unknown language is [ErrInvalidArgument].
+// makes the folder: the first operation does. It returns an error wrapping
+// [ErrInvalidArgument] if db is nil or options are wrong, which names all that is.
 func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 	s := &Store{pool: db, settings: settings{fs: snapfile.OS}}
 	configure(&s.settings, opts, func(o StoreOption) { o.applyStore(&s.settings) })
@@ -51,8 +51,8 @@ func (s *Store) made() error {
 	return nil
 }
 
-// runOutside runs an operation of a store that NewStore made, outside of the synctest bubble
-// that the caller may be in.
+// runOutside runs an operation of a store that NewStore made, outside of the synctest
+// bubble that the caller may be in.
 func runOutside[T any](ctx context.Context, s *Store, work func(context.Context) (T, error)) (T, error) {
 	if err := s.made(); err != nil {
 		var none T
@@ -66,15 +66,15 @@ func runOutside[T any](ctx context.Context, s *Store, work func(context.Context)
 // Writers wait for some milliseconds at most, while it is marked what the snapshot sees,
 // so that the first [Store.Restore] has nothing to load.
 //
-// On error the folder is as it was. A name that differs from that of another
-// snapshot in its case only is [ErrInvalidName], since some file systems know no
-// cases. An existing snapshot is [ErrExists], unless
-// [Replace] is given; then it stands until the new one is whole. Too little room
-// in the folder is [ErrDiskSpace], with what is needed and what is free, and is
-// looked for before a byte is written. A table that somebody has for himself for
-// more than 5 s is [ErrLocked], with who that is. When the connection is lost, the tables
-// are read again from the start into a new file, three times in all, with waits of
-// 2 s and 4 s; then it is [ErrConnection]. On success the file is durable.
+// On error the folder is unchanged. A name that differs from that of another snapshot
+// in its case only is [ErrInvalidName], since some file systems know no cases. An
+// existing snapshot is [ErrExists], unless [Replace] is given; then it stands until the
+// new one is whole. Too little room in the folder is [ErrDiskSpace], with what is needed
+// and what is free, and is looked for before a byte is written. If another session holds
+// an exclusive lock on a table for more than 5 s, Create returns [ErrLocked] and names
+// that session. When the connection is lost, the tables are read again from the start
+// into a new file, three times in all, with waits of 2 s and 4 s (see [WithRetry]); then
+// it is [ErrConnection]. On success the file is durable.
 //
 // The cost is that of reading every table once, over two connections when there
 // are some megabytes to read; memory does not grow with the rows, but a value of
@@ -112,7 +112,8 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // [ErrSchemaMismatch], difference by difference, unless [OnSchemaMismatch] says
 // otherwise; locks that others hold for more than 5 s are [ErrLocked], with who
 // holds them. When the connection is lost, the whole transaction is tried again,
-// three times in all, with waits of 2 s and 4 s; then it is [ErrConnection].
+// three times in all, with waits of 2 s and 4 s (see [WithRetry]); then it is
+// [ErrConnection].
 //
 // A restore costs what was changed since the database was last as the snapshot has
 // it: a journal in a schema called groundhog, in which triggers note what is written,

@@ -257,8 +257,8 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// TestReadersWritersAndOpenTransactions: whoever is in the way is named, and
-// nobody's rows slip into the restored database.
+// TestAWriterInFlightIsWaitedForAndNamed: the session that is in the way is named, and
+// none of its rows slips into the restored database.
 func TestAWriterInFlightIsWaitedForAndNamed(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -39,7 +39,7 @@ var wideSchema = `CREATE TABLE wide (id int PRIMARY KEY` + columns(1599, "int") 
 const wideRows = `INSERT INTO wide (id, c1599) VALUES (1, 1), (2, 2); INSERT INTO parts (id, c1599) VALUES (1, 1), (11, 2); INSERT INTO brim (id, c1598) VALUES (1, 1), (2, 2);
 	INSERT INTO small (v, wide) SELECT 'v', 1 + i % 2 FROM generate_series(1, 100) i`
 
-// waysOf tells of each table by which way it was brought back.
+// methodsOf returns how each table was brought back, and why it was loaded.
 func methodsOf(r snapshot.Restored) map[string]string {
 	out := map[string]string{}
 	for _, w := range r.Methods {

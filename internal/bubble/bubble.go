@@ -197,7 +197,7 @@ func (j *job) serveOne() {
 	returned = true
 }
 
-// leave calls f on a goroutine that is in no bubble. A go statement makes one in the
+// leave calls f on a goroutine that is in no bubble, and reports whether it could. A go statement makes one in the
 // bubble of its caller; but the runtime promises that cleanups run outside of any.
 // Having one run takes a garbage collection, some milliseconds. A goroutine that
 // waits all the time for work would be found by those who look for leaks.

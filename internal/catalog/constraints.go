@@ -13,7 +13,7 @@ import (
 // compare that is not called "=".
 const recordImage = 3188
 
-// operators are the names of operators by which foreign keys compare, but for those
+// operatorNames are the names of operators by which foreign keys compare, but for those
 // that are the system's "=", as most are.
 type operatorNames map[uint32]string
 

@@ -11,8 +11,8 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
 
-// Presence is the key of the advisory lock that every process holds, shared, on
-// each server that it makes databases on.
+// presenceClass and presenceObject are the key of the advisory lock that every process
+// holds, shared, on each server that it makes databases on.
 const presenceClass, presenceObject = 0x6772646e, 0x686f6721
 
 // HoldProcess takes the locks of a process, which its session holds until it

@@ -24,8 +24,8 @@ func EventTriggers(ctx context.Context, q Querier) (triggers []Trigger, may bool
 	return triggers, may, err
 }
 
-// WithoutEventTriggers returns statements that disable event triggers, and that give them their
-// states again.
+// WithoutEventTriggers returns statements that disable event triggers, and that give them
+// their states again.
 func WithoutEventTriggers(triggers []Trigger) (off, on string) {
 	for _, t := range triggers {
 		state := map[string]string{"O": "ENABLE", "A": "ENABLE ALWAYS", "R": "ENABLE REPLICA"}[t.Enabled]

@@ -12,8 +12,8 @@ import (
 // not make: "groundhg".
 const externalLock int64 = 0x67726f756e646867
 
-// LockExternal takes the database for the session, until it ends, unless another session
-// has it.
+// LockExternal takes the database for the session, until it ends. It reports whether it
+// did: not if another session has it.
 func LockExternal(ctx context.Context, q Querier) (locked bool, err error) {
 	err = q.QueryRow(ctx, `SELECT pg_catalog.set_config('idle_session_timeout', '0', false), pg_catalog.pg_try_advisory_lock($1)`, externalLock).Scan(nil, &locked)
 	return locked, err

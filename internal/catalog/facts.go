@@ -265,8 +265,8 @@ func (f *facts) ofUser(catalog, oid, schema uint32) bool {
 	return ok && !strings.HasPrefix(name, "pg_") && name != "information_schema" && name != OwnSchema && !member
 }
 
-// trackedClass tells the same of a relation, where what an extension names as the
-// user's is that too.
+// trackedClass reports whether a relation belongs to the user's data, of which what an
+// extension names as the user's is a part too.
 func (f *facts) trackedClass(c *class) bool { return f.whyOutside(c) == "" }
 
 func (f *facts) nameOf(c *class) schema.Name {

@@ -84,9 +84,9 @@ const loadTablesSQL = treeSQL + `
 						ELSE g.tgenabled = 'A' AND n.nspname = '` + OwnSchema + `' END))
 	FROM tree JOIN pg_catalog.pg_class c ON c.oid = tree.relid GROUP BY 1`
 
-// A foreign key is taken from the topmost table of the tree that has it. One
-// whose trigger fires always is checked by the server in any case; one whose
-// trigger is off, or that is not enforced, by nobody.
+// loadChecksSQL takes a foreign key from the topmost table of the tree that has it. It
+// leaves out those that the server checks in any case, whose triggers fire always, and
+// those that are not checked at all: their triggers are off, or they are not enforced.
 const loadChecksSQL = treeSQL + `
 	SELECT tree.root, k.conname, cn.nspname, c.relname, c.relkind = 'r', pn.nspname, p.relname, p.relkind = 'r', k.confmatchtype = 'f', k.condeferrable,
 		ARRAY(SELECT (SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = k.conrelid AND a.attnum = u.num)

@@ -169,8 +169,8 @@ func ReplicaIdentities(ctx context.Context, q Querier, names []schema.Name) (map
 	return out, nil
 }
 
-// SwitchIdentities returns the statements that make every column of the tables their identity,
-// and those that take that back. ok is false where the latter can't be done.
+// SwitchIdentities returns the statements that make every column of the tables their
+// identity, and those that take that back. ok is false where the latter can't be done.
 func SwitchIdentities(identities []ReplicaIdentity) (there, back []string, ok bool) {
 	if slices.ContainsFunc(identities, ReplicaIdentity.Lost) {
 		return nil, nil, false

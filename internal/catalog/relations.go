@@ -17,7 +17,7 @@ type relation struct {
 	why   string // its rows are outside
 }
 
-// key is a candidate for the order of a table's rows.
+// candidateKey is a candidate for the order of a table's rows.
 type candidateKey struct {
 	schema.Key
 	usable     bool // of not-null columns

@@ -9,8 +9,9 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// sequencesOf lists the sequences that are saved, and all but those of migration tables and of extensions. What
-// an extension names as the user's, or has in a table that it names, is that.
+// sequencesOf lists the sequences that are saved, and all but those of migration tables
+// and of extensions. What an extension names as the user's, or has in a table that it
+// names, is that.
 func sequencesOf(r *relations) (out []Sequence, all []schema.Name) {
 	left, named, unowned := map[uint32]bool{}, map[uint32]bool{}, map[uint32]string{}
 	slices.SortFunc(r.users, func(a, b sequenceUser) int { return cmp.Or(cmp.Compare(a.table, b.table), cmp.Compare(a.num, b.num)) })

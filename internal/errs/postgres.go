@@ -54,8 +54,8 @@ func IsDeadlock(err error) bool {
 	return errors.As(err, &pg) && pg.Code == "40P01"
 }
 
-// IsClass reports whether PostgreSQL, the connection or the file system gave err, and class is
-// the [Class] of it.
+// IsClass reports whether PostgreSQL, the connection or the file system gave err, and
+// class is the [Class] of it.
 func IsClass(err, class error) bool {
 	return class != nil && Class(err) == class //nolint:errorlint // Class returns nothing wrapped
 }

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// alive judges by the process's state where that can be seen, since a zombie
-// answers signals.
+// alive reports whether the process lives, by its state where that can be seen, since a
+// zombie answers signals.
 func alive(pid int) bool {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -49,7 +49,8 @@ func (l *link) run() {
 	back.Wait()
 }
 
-// connect takes the server's side in, unless the link has ended meanwhile.
+// connect takes the server's side in, and reports whether it could: not when the link
+// has ended meanwhile.
 func (l *link) connect(server net.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -97,7 +97,7 @@ var (
 
 // Texts of package snapshot: scopes.
 var (
-	ScopeEmpty      = Define("%s needs a name that is not empty", "%s には空でない名前が必要です")
+	ScopeEmpty      = Define("%s needs arguments that are not empty", "%s には空でない引数が必要です")
 	ScopeTwice      = Define("RowsOf names %s twice: join the conditions with AND or OR", "RowsOf で %s が 2 回指定されています。条件を AND か OR でつないでください")
 	ScopePattern    = Define("%s: %q is no pattern for names", "%s: %q は名前のパターンとして正しくありません")
 	ScopeNoTable    = Define("no table matches %q. The tables are: %s", "%q に一致するテーブルがありません。存在するテーブル: %s")

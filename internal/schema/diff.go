@@ -111,7 +111,7 @@ func (d *differ) table(s, l Table) {
 		func(ForeignKey, ForeignKey) {})
 }
 
-// needsValue tells that a row can't be stored without a value for the column.
+// needsValue reports whether a row can't be stored without a value for the column.
 func (c Column) needsValue() bool {
 	return c.NotNull && !c.Default && c.Generated == "" && c.Identity == ""
 }

@@ -139,7 +139,7 @@ func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []str
 	return found
 }
 
-// refused tells that a deadlock or a lock that others hold too long ended a
+// refused reports whether a deadlock or a lock that others hold too long ended a
 // transaction.
 func refused(err error) bool {
 	var pg *pgconn.PgError
@@ -284,7 +284,7 @@ func (c *chance) copy(ctx context.Context, conn *pgx.Conn, worker int, r *rand.R
 
 func pick(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] }
 
-// Tables with an integer key called id and a text.
+// simple are tables with an integer key called id and a text.
 var simple = []string{"busy", "parent", "child", "orphan", "self", `"Soon é"`, "late", "unlogged", "hot", "base", "keyed", "free", "ruled", "setup"}
 
 // setup is an extension's table where the server can have an extension.

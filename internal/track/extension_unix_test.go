@@ -32,8 +32,8 @@ CREATE TRIGGER count_setup AFTER INSERT OR UPDATE OR DELETE ON setup FOR EACH ST
 `,
 }
 
-// chaosDatabase opens a database of the random test: with an extension where a server can
-// have one.
+// chaosDatabase opens a database of the random test. It reports whether that has an
+// extension, as where the server can have one.
 func chaosDatabase(t *testing.T, sql string) (extension bool) {
 	t.Helper()
 	b := fixtures.Open(t)

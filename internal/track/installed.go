@@ -52,7 +52,7 @@ func Ready(ctx context.Context, tx pgx.Tx, serverID string) (ok bool, err error)
 	return isReady(ctx, tx, serverID, 0)
 }
 
-// isReady is Ready, for that many tables at least.
+// isReady reports whether that is so of that many tables at least; see [Ready].
 func isReady(ctx context.Context, tx pgx.Tx, serverID string, tables int) (ok bool, err error) {
 	v, _, err := installed(ctx, tx)
 	if err != nil || v != version {

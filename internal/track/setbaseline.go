@@ -18,8 +18,8 @@ var errNotReady = errors.New("not all tables are tracked")
 
 // BeginUntracked begins a change that goes past the journal, in the caller's
 // transaction: until SetBaseline the database is no baseline. Where another role or a
-// later version tracks it, the journal stays on, and SetBaseline must not be called:
-// mark is false.
+// later version tracks it, the journal stays on, and SetBaseline must not be called.
+// BeginUntracked reports whether it may be.
 func BeginUntracked(ctx context.Context, tx pgx.Tx) (mark bool, err error) {
 	v, ours, err := installed(ctx, tx)
 	switch {

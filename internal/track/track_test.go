@@ -12,7 +12,7 @@ func TestNothing(t *testing.T) {
 	require.Equal(t, 1, w.same().nothing)
 }
 
-// cases are histories of one table, each of which must be undone without a reload.
+// TestUndone: each history of one table is undone without a reload.
 func TestUndone(t *testing.T) {
 	t.Parallel()
 	for name, sql := range map[string]string{

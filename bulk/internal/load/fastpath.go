@@ -57,8 +57,8 @@ func (n *notice) noReplica(ctx context.Context, table string) {
 }
 
 // chooseTriggerMode chooses the way in which rows are loaded into a table, and switches
-// triggers off or on for it. It returns true if their foreign keys must be checked at
-// the end.
+// triggers off or on for it. It reports whether their foreign keys must be checked at the
+// end.
 func (f *fastPath) chooseTriggerMode(ctx context.Context, t *catalog.InsertTarget, rows int) (off bool, err error) {
 	if off, err = f.worthwhile(ctx, t, rows); err != nil {
 		return false, err
