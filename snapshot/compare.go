@@ -255,7 +255,7 @@ func (c *comparer) liveTables(ctx context.Context, l *loader, only map[schema.Na
 	}
 	r := l.reactions
 	if r.undisabled, _, err = catalog.EventTriggers(ctx, c.tx); err == nil && len(r.undisabled) > 0 {
-		r.before, err = catalog.XactWrites(ctx, c.tx, names)
+		r.before, err = catalog.XactWrites(ctx, c.tx, names, c.cfg.lang)
 	}
 	if err != nil {
 		return err

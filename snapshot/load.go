@@ -166,7 +166,7 @@ func (l *loader) removeReactions(ctx context.Context, plan []loadStep) error {
 	for i, s := range plan {
 		names[i] = s.table.Name
 	}
-	now, err := catalog.XactWrites(ctx, l.tx, names)
+	now, err := catalog.XactWrites(ctx, l.tx, names, l.cfg.lang)
 	if err != nil {
 		return err
 	}

@@ -16,8 +16,12 @@ import (
 )
 
 // lockError adds to an error about a lock which sessions hold one, asked over a
-// connection of its own since that of the error is in a failed transaction.
+// connection of its own since that of the error is in a failed transaction. It says what
+// [errTruncated] means.
 func lockError(ctx context.Context, d *database, c *settings, err error) error {
+	if errors.Is(err, errTruncated) {
+		return errs.New(errs.ErrLocked, msg.SnapshotTruncated.In(c.lang, lockWait.String()), nil)
+	}
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || !errs.IsClass(pg, errs.ErrLocked) {
 		return err

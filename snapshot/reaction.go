@@ -75,7 +75,7 @@ func (r *reactions) note(ctx context.Context, s *loadStep) error {
 	if len(r.undisabled) == 0 {
 		return nil
 	}
-	counts, err := catalog.XactWrites(ctx, r.tx, []schema.Name{s.table.Name})
+	counts, err := catalog.XactWrites(ctx, r.tx, []schema.Name{s.table.Name}, r.cfg.lang)
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (r *reactions) ofOthers(ctx context.Context, s loadStep) (loadStep, error) 
 	if len(r.undisabled) == 0 {
 		return s, nil
 	}
-	counts, err := catalog.XactWrites(ctx, r.tx, []schema.Name{s.table.Name})
+	counts, err := catalog.XactWrites(ctx, r.tx, []schema.Name{s.table.Name}, r.cfg.lang)
 	if err != nil {
 		return s, err
 	}

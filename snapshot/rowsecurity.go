@@ -28,14 +28,14 @@ func liftRowSecurity(ctx context.Context, c *settings, tx pgx.Tx, tables []catal
 	if err != nil || len(triggers) == 0 {
 		return errors.Join(err, catalog.ExecScript(ctx, tx, sql...))
 	}
-	before, err := catalog.XactWrites(ctx, tx, names)
+	before, err := catalog.XactWrites(ctx, tx, names, c.lang)
 	if err == nil {
 		err = catalog.ExecScript(ctx, tx, sql...)
 	}
 	if err != nil {
 		return err
 	}
-	written, err := catalog.XactWrites(ctx, tx, names)
+	written, err := catalog.XactWrites(ctx, tx, names, c.lang)
 	for _, name := range names {
 		if err == nil && written[name] != before[name] {
 			err = errs.New(ErrConflict, msg.Disturbed.In(c.lang, name.String(), namesOf(triggers)), nil)

@@ -2,11 +2,12 @@ package catalog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
@@ -22,7 +23,7 @@ func (w Writes) Since(earlier Writes) Writes {
 // partitions. Only differences between two calls mean something: the server may count
 // earlier transactions of the session too. It is an error where the server does not
 // count (track_counts).
-func XactWrites(ctx context.Context, q Querier, tables []schema.Name) (map[schema.Name]Writes, error) {
+func XactWrites(ctx context.Context, q Querier, tables []schema.Name, lang msg.Lang) (map[schema.Name]Writes, error) {
 	idents := make([]string, len(tables))
 	for i, t := range tables {
 		idents[i] = Ident(t)
@@ -44,12 +45,10 @@ func XactWrites(ctx context.Context, q Querier, tables []schema.Name) (map[schem
 	)
 	_, err = pgx.ForEachRow(rows, []any{&i, &counts, &w.Inserted, &w.Updated, &w.Deleted}, func() error {
 		if !counts {
-			return errNotCounted
+			return errs.New(errs.ErrUnsupported, msg.NotCounted.In(lang), nil)
 		}
 		out[tables[i-1]] = w
 		return nil
 	})
 	return out, err
 }
-
-var errNotCounted = errors.New("the server does not count what a transaction writes: set track_counts = on")

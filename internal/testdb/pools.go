@@ -31,26 +31,32 @@ func leadOf(pool *pgxpool.Pool) *lead {
 func enter(pool *pgxpool.Pool, l *lead) {
 	key := weak.Make(pool)
 	registry.pools[key] = l
-	runtime.AddCleanup(pool, leave, key)
+	runtime.AddCleanup(pool, func(key weak.Pointer[pgxpool.Pool]) { leave(key) }, key)
 }
 
-func leave(key weak.Pointer[pgxpool.Pool]) {
+// leave removes the entry of a pool.
+func leave(key weak.Pointer[pgxpool.Pool]) *lead {
 	registry.Lock()
+	defer registry.Unlock()
 	l := registry.pools[key]
 	delete(registry.pools, key)
-	registry.Unlock()
-	if l != nil && l.state != nil && l.owner == key {
-		_ = l.state.Close() // what it holds open is closed, whatever the server says to that
-	}
+	return l
 }
 
 // Closing ends what is kept for the pool, which is about to be closed, so that
 // nothing of it is in the way.
-func Closing(pool *pgxpool.Pool) { leave(weak.Make(pool)) }
+func Closing(pool *pgxpool.Pool) {
+	key := weak.Make(pool)
+	if l := leave(key); l != nil && l.state != nil && l.owner == key {
+		_ = l.state.Close() // what it holds open is closed, whatever the server says to that
+	}
+}
 
 // StateOf returns the state of the database that the pool leads to. The first call
-// makes it; it is closed when the pool is, or the one that shares with it. It must not
-// refer to the pool.
+// makes it; it is closed when package fixtures closes the pool, or the one that the pool
+// shares with. The state of a pool that is forgotten is forgotten too, and not closed: what
+// it holds open must end by itself. So it must not refer to the pool; functions of the
+// pool's configuration that do keep both for as long as the process lives.
 func StateOf[S io.Closer](pool *pgxpool.Pool, first func() S) S {
 	registry.Lock()
 	defer registry.Unlock()
