@@ -57,11 +57,7 @@ func (c *comparer) compare(ctx context.Context) (ChangeSet, error) {
 		return ChangeSet{}, err
 	}
 	defer c.tx.Rollback(ctx)
-	settings := map[string]string{"search_path": "pg_catalog"}
-	for name, value := range catalog.CopySettings {
-		settings[name] = value
-	}
-	if err := catalog.SetLocal(ctx, c.tx, settings); err != nil {
+	if err := catalog.SetLocal(ctx, c.tx, compareSettings); err != nil {
 		return ChangeSet{}, err
 	}
 	var token *string

@@ -3,8 +3,8 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -49,14 +49,20 @@ func lockHolders(ctx context.Context, d *database, c *settings) string {
 	return strings.Join(lines, "\n")
 }
 
+// The writer lock, as writers hold it, for a session.
+var (
+	lockShared   = fmt.Sprintf("SELECT pg_catalog.pg_advisory_lock_shared(%d)", track.WriterLock)
+	unlockShared = fmt.Sprintf("SELECT pg_catalog.pg_advisory_unlock_shared(%d)", track.WriterLock)
+)
+
 // blockRestores keeps restores of other sessions out until done is called, and waits
 // for one that runs. A transaction of the connection must begin after it, since a lock
 // within one comes after it chose the moment that it sees.
 func blockRestores(ctx context.Context, conn *pgx.Conn) (done func(), err error) {
-	if _, err := conn.Exec(ctx, "SELECT pg_catalog.pg_advisory_lock_shared($1)", track.WriterLock); err != nil {
+	if err := conn.PgConn().Exec(ctx, lockShared).Close(); err != nil {
 		return nil, err
 	}
-	return sync.OnceFunc(func() {
-		_, _ = conn.Exec(context.WithoutCancel(ctx), "SELECT pg_catalog.pg_advisory_unlock_shared($1)", track.WriterLock)
-	}), nil
+	return func() {
+		_ = conn.PgConn().Exec(context.WithoutCancel(ctx), unlockShared).Close()
+	}, nil
 }

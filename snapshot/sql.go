@@ -35,6 +35,13 @@ var readSettings = func() map[string]string {
 	return out
 }()
 
+// compareSettings are those under which a database is compared.
+var compareSettings = func() map[string]string {
+	out := maps.Clone(catalog.CopySettings)
+	out["search_path"] = catalogOnly
+	return out
+}()
+
 // writeSettings are those under which tables are loaded.
 var writeSettings = func() map[string]string {
 	out := maps.Clone(catalog.CopySettings)
