@@ -44,19 +44,30 @@ type kind struct {
 	noClone string
 }
 
-// proveAll proves each kind as a superuser and as a role that owns its tables.
+// proveAll proves each kind as a superuser and as a role that owns its tables; with -short
+// as one of the two, alternately.
 func proveAll(t *testing.T, kinds []kind) {
 	t.Helper()
-	for _, k := range kinds {
+	for i, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			t.Run("superuser", func(t *testing.T) {
+			ofSuperuser, ofOwner := true, true
+			if testing.Short() {
+				ofSuperuser = i%2 == 0
+				ofOwner = !ofSuperuser
+			}
+			run := func(role string, ok bool, f func(*testing.T)) {
+				if ok {
+					t.Run(role, f)
+				}
+			}
+			run("superuser", ofSuperuser, func(t *testing.T) {
 				t.Parallel()
 				b := setup(t, append(slices.Clone(k.fixtures), fixtures.WithSchema(k.schema+";"+k.admin))...)
 				superuser(t, b.pool)
 				prove(t, k, b)
 			})
-			t.Run("owner", func(t *testing.T) {
+			run("owner", ofOwner, func(t *testing.T) {
 				t.Parallel()
 				k := k
 				k.noClone = "the pool of the plain role is not one of fixtures'"
