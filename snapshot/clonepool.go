@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	cloneSpare = 4                     // databases beside those that GOMAXPROCS tests have
+	cloneSpare = 4                     // databases on top of those that GOMAXPROCS tests have
 	cloneWait  = 10 * time.Second      // without any that became free
-	aheadWhile = 60 * time.Millisecond // a copy that takes longer is not made beside the tests
+	aheadWhile = 60 * time.Millisecond // a copy that takes longer is not made while tests run
 )
 
 // clonePool are the clones of a database at one snapshot.
@@ -151,7 +151,7 @@ func (p *clonePool) free() {
 	p.signal()
 }
 
-// signal wakes those who wait. p is locked.
+// signal wakes the calls that wait. p is locked.
 func (p *clonePool) signal() {
 	close(p.freed)
 	p.freed = make(chan struct{})

@@ -146,8 +146,8 @@ func (e *exporter) readSchema(ctx context.Context) (catalog.Privileges, error) {
 	return privileges, err
 }
 
-// lock keeps the tables, and sees that nobody truncated one after the transaction
-// chose the moment that it sees. Who has a lock on one may be waiting for the marker:
+// lock keeps the tables, and checks that no session truncated one after the transaction
+// chose the moment that it sees. A session with a lock on one may be waiting for the marker:
 // then it is tried again without.
 func (e *exporter) lock(ctx context.Context, marker *baselineMarker) error {
 	sql := e.sel.lockSQL("")

@@ -48,7 +48,7 @@ func logFailure(t testing.TB, s *Store, on bool) (restored func()) {
 
 // muteFailureLog keeps the log of t's changes from telling what t fails with.
 func muteFailureLog(t testing.TB, s *Store) {
-	if s.db.failureLogOf(t.Name()) != nil { // what nobody takes away again would silence the test's next run
+	if s.db.failureLogOf(t.Name()) != nil { // an entry that no cleanup removes would silence the test's next run
 		s.db.setFailureLog(t.Name(), func() {})
 	}
 }

@@ -26,11 +26,11 @@ func lockError(ctx context.Context, d *database, c *settings, err error) error {
 	if !errors.As(err, &pg) || !errs.IsClass(pg, errs.ErrLocked) {
 		return err
 	}
-	who := lockHolders(ctx, d, c)
+	holders := lockHolders(ctx, d, c)
 	if errs.IsDeadlock(err) {
-		return errs.New(errs.ErrLocked, msg.SnapshotDeadlock.In(c.lang, who), err)
+		return errs.New(errs.ErrLocked, msg.SnapshotDeadlock.In(c.lang, holders), err)
 	}
-	return errs.New(errs.ErrLocked, msg.SnapshotLocked.In(c.lang, lockWait.String(), who), err)
+	return errs.New(errs.ErrLocked, msg.SnapshotLocked.In(c.lang, lockWait.String(), holders), err)
 }
 
 func lockHolders(ctx context.Context, d *database, c *settings) string {

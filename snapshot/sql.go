@@ -23,13 +23,13 @@ func localPath(path string) string {
 var writing = pgx.TxOptions{IsoLevel: pgx.ReadCommitted, AccessMode: pgx.ReadWrite}
 
 // readOnly is what a snapshot is read in: one state of the database, for which
-// nobody has to wait.
+// no session has to wait.
 const readOnly = "REPEATABLE READ, READ ONLY"
 
 // readSettings are those under which tables are read.
 var readSettings = func() map[string]string {
 	out := maps.Clone(catalog.CopySettings)
-	out["search_path"] = "pg_catalog" // every name in a value comes out qualified
+	out["search_path"] = catalogOnly // every name in a value comes out qualified
 	out["jit"] = "off"
 	out["lock_timeout"] = fmt.Sprint(lockWait.Milliseconds())
 	return out

@@ -117,7 +117,7 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 //
 // A restore costs what was changed since the database was last as the snapshot has
 // it: a journal in a schema called groundhog, in which triggers note what is written,
-// by whomever, over any connection, is undone. The first [Store.Create] or Restore
+// over any connection, is undone. The first [Store.Create] or Restore
 // makes the journal. A file that is neither what the database was last restored to
 // nor what was last created of it is loaded: all tables are emptied and filled, at a
 // cost of what the file holds.
@@ -127,7 +127,7 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // a crash of the server; see [Restored]. A table that can't have a journal, as one of
 // 1,600 columns, is loaded when it was written to; one on which the server refuses
 // triggers, each time. With materialised views, all of them are
-// made anew once anything was written. Writers in flight are waited for, since
+// refreshed once anything was written. Writers in flight are waited for, since
 // what they commit later would show up in the next test: [TerminateBlockers] ends
 // them instead. The tables' own writes get slower: by some 50 to 100 µs for each
 // transaction and table, updates of a thousand rows by half, and deletes of so many
@@ -222,10 +222,10 @@ func (s *Store) ensure(ctx context.Context, name string, build func(context.Cont
 	return ensureSnapshot(ctx, s.db, cfg, path, name, s.originFile, build)
 }
 
-// Changes tells what was changed in the database since it was last brought to a
-// snapshot by this process, or created of it, by whomever it was changed; without
-// either, since what the journal knows; without a journal too it is [ErrNotFound].
-// What is not committed is not seen. Nothing is locked, and nothing is changed.
+// Changes returns what sessions changed in the database, over any connection, since this
+// process last brought it to a snapshot or created one of it. Without either it begins at
+// the journal's baseline. It returns an error wrapping [ErrNotFound] if there is no journal
+// either. Uncommitted writes are not included. Nothing is locked, and nothing is changed.
 //
 // The journal tells at a cost of what was changed; see [Store.Restore]. Where it
 // can't, as after TRUNCATE or a change of the schema, or without the rights for a
@@ -255,7 +255,7 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 // means is an [ErrSchemaMismatch]. The first copy costs the template, each further
 // one a CREATE DATABASE; a database that was used before, and whose changes the
 // journal could undo, costs nothing but that. One is made ahead where copying is
-// quick. There are GOMAXPROCS + 4 at a time: who wants one more waits, and gets it when
+// quick. There are GOMAXPROCS + 4 at a time: a call for one more waits, and gets it when
 // none became free for 10 s, or when it would wait for itself, as a subtest of a test
 // that has one.
 //
