@@ -78,7 +78,7 @@ func (c *clone) undo(ctx context.Context, sum string) (why string, err error) {
 	if ok, err := track.MatchesFingerprint(ctx, c.se.conn); err != nil || !ok {
 		return msg.CloneAltered.In(c.cfg.lang), err
 	}
-	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.serverID)
+	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.serverID, nil)
 	switch {
 	case err != nil:
 		return "", err

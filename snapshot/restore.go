@@ -92,7 +92,7 @@ func unexpected(err error) track.Cause {
 // undo goes back by the journal, as far as that can be done. Otherwise it has done
 // nothing, and says why all tables must be loaded.
 func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why track.Cause, err error) {
-	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.serverID)
+	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.serverID, nil)
 	if err != nil {
 		return restored, false, track.Cause{}, err
 	}

@@ -214,7 +214,7 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 		return err
 	}
 	defer func() { tx.Rollback(ctx) }()
-	out, partly, err := track.Restore(ctx, w.conn, token, w.home)
+	out, partly, err := track.Restore(ctx, w.conn, token, w.home, nil)
 	if partly {
 		tx.Rollback(ctx)
 		if tx, err = w.conn.Begin(ctx); err != nil {
