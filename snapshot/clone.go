@@ -45,6 +45,7 @@ func (c *clone) lend(ctx context.Context, root *database, cfg *settings, f *snap
 		c.se = nil
 	}
 	c.db.setBaseline(f)
+	c.db.setLikeness(c.source.Likeness())
 	return nil
 }
 
@@ -59,7 +60,7 @@ func (c *clone) end(ctx context.Context, t testing.TB) (clean bool, err error) {
 }
 
 // undo brings the database to its baseline, or tells why it can't be trusted.
-func (c *clone) undo(ctx context.Context, sum string) (why string, err error) {
+func (c *clone) undo(ctx context.Context, sum string, alt *track.Alternative) (why string, err error) {
 	if c.se != nil && !c.se.usable() {
 		c.se.close()
 		c.se = nil
@@ -78,7 +79,7 @@ func (c *clone) undo(ctx context.Context, sum string) (why string, err error) {
 	if ok, err := track.MatchesFingerprint(ctx, c.se.conn); err != nil || !ok {
 		return msg.CloneAltered.In(c.cfg.lang), err
 	}
-	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.serverID, nil)
+	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.serverID, alt)
 	switch {
 	case err != nil:
 		return "", err

@@ -26,6 +26,7 @@ type database struct {
 	mu         sync.Mutex
 	config     *pgxpool.Config   // tells how to connect; without a pool, which it may outlive
 	baseline   *snapshotFile     // that this process last brought it to; nil: unknown
+	likeness   string            // what the database itself was like then; empty: unknown
 	origins    map[string]bool   // the files of its origin that this process has saved
 	failureLog map[string]func() // of the tests that log what they changed when they fail
 	kept       io.Closer         // see keptFor
@@ -92,6 +93,20 @@ func (d *database) setBaseline(f *snapshotFile) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.baseline = f
+}
+
+// setLikeness notes what the database itself is like at its baseline: see
+// catalog.Likeness.
+func (d *database) setLikeness(likeness string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.likeness = likeness
+}
+
+func (d *database) knownLikeness() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.likeness
 }
 
 // baselineFile returns what is known of the file that the database was last brought to,
@@ -187,6 +202,20 @@ func (d *database) session(ctx context.Context, cfg *settings) (_ *session, kept
 	}
 	se, err := newSession(ctx, cfg, conn)
 	return se, false, err
+}
+
+// openAhead makes a session for the next call, while the caller goes on.
+func (d *database) openAhead(cfg *settings) {
+	quiet := cfg.quietly()
+	d.sessions.openAhead(func() (*session, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+		defer cancel()
+		conn, err := d.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return newSession(ctx, quiet, conn)
+	})
 }
 
 // inSession runs f over a session. A kept one may have been cut since: then f runs

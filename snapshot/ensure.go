@@ -62,7 +62,7 @@ func ensureSnapshot(ctx context.Context, d *database, cfg *ensureConfig, path, n
 	}
 	defer f.close()
 	d.files.remember(f)
-	return restoreSnapshot(ctx, d, &restoreConfig{settings: cfg.settings}, f)
+	return restoreSnapshot(ctx, d, &restoreConfig{settings: cfg.settings, maker: cfg.maker}, f)
 }
 
 // buildAlone builds the snapshot, or waits for another process that builds it and

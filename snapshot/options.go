@@ -12,6 +12,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/option"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
 // The options of the single functions. Each function takes only its own type,
@@ -45,6 +46,7 @@ type createConfig struct {
 	description string
 	replace     bool
 	builder     string
+	maker       testdb.Maker // of a database that fixtures made; else nil
 }
 
 type restoreConfig struct {
@@ -52,6 +54,7 @@ type restoreConfig struct {
 	mismatch    Policy
 	skipMissing bool
 	terminate   bool
+	maker       testdb.Maker // of a database that fixtures made; else nil
 }
 
 type ensureConfig struct {

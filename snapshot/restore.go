@@ -15,6 +15,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
@@ -22,20 +23,33 @@ import (
 // that is certain to be right. This is the one place where it is chosen.
 func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *snapshotFile) (Restored, error) {
 	began := time.Now()
-	var restored Restored
-	op := operation{db: d, cfg: &cfg.settings, what: f.name, terminate: cfg.terminate}
-	err := op.write(ctx, func(se *session) (err error) {
-		r := restorer{db: d, cfg: cfg, se: se, file: f}
-		restored, err = r.restore(ctx)
-		if err == nil {
-			r.tellUnwatched(ctx)
+	x, missed := newExchanger(d, cfg, f)
+	restored, r, err := restoreRows(ctx, d, cfg, f, x)
+	if err == nil && !r.wish.IsZero() {
+		restored, err = x.run(ctx, r.wish)
+	} else if x.isLost(err) {
+		restored, err = x.run(ctx, track.DatabaseGone.Because())
+	}
+	var occupied *testdb.OccupiedError
+	if errors.As(err, &occupied) {
+		missed = msg.NoExchangeOccupied.In(cfg.lang, strings.Join(occupied.By.Describe(cfg.lang), "; "))
+		wish := r.wish
+		restored, r, err = restoreRows(ctx, d, cfg, f, nil)
+		switch {
+		case errs.IsClass(err, ErrSchemaMismatch):
+			err = errs.New(ErrSchemaMismatch, msg.SchemaNotExchanged.In(cfg.lang, f.name, "\n  "+strings.Join(occupied.By.Describe(cfg.lang), "\n  ")), err)
+		case err == nil && wish.Reason != track.Costly && wish.Reason != track.OtherBaseline:
+			cfg.logger.WarnContext(ctx, msg.NotExchanged.In(cfg.lang), "snapshot", f.name, "changed", wish.Text(cfg.lang), "why", missed)
 		}
-		return err
-	})
+	}
 	if err != nil {
 		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 	}
 	d.setBaseline(f.closed())
+	if cfg.maker != nil && r.atBaseline {
+		clonePoolOf(d, cfg.maker, f.sum).keepTemplate(ctx, d, &cfg.settings, cfg.maker, f)
+	}
+	restored.missed(missed)
 	restored.Info, restored.Duration = f.info, time.Since(began)
 	restored.count()
 	args := []any{"snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes, "methods", restored.methods()}
@@ -46,12 +60,31 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	return restored, nil
 }
 
+// restoreRows brings the rows back by the journal and the file. It has done nothing if the
+// restorer has a wish. Without an exchanger it has none.
+func restoreRows(ctx context.Context, d *database, cfg *restoreConfig, f *snapshotFile, x *exchanger) (restored Restored, r restorer, err error) {
+	op := operation{db: d, cfg: &cfg.settings, what: f.name, terminate: cfg.terminate}
+	err = op.write(ctx, func(se *session) (err error) {
+		r = restorer{db: d, cfg: cfg, se: se, file: f, exchanger: x}
+		restored, err = r.restore(ctx)
+		if err == nil && r.wish.IsZero() {
+			r.tellUnwatched(ctx)
+		}
+		return err
+	})
+	return restored, r, err
+}
+
 // restorer brings a database back over one session.
 type restorer struct {
-	db   *database
-	cfg  *restoreConfig
-	se   *session
-	file *snapshotFile
+	db        *database
+	cfg       *restoreConfig
+	se        *session
+	file      *snapshotFile
+	exchanger *exchanger // nil where the database can't be replaced
+
+	wish       track.Cause // why to replace the database is better: nothing was done
+	atBaseline bool        // what is in the database is the baseline that the journal knows
 
 	renew bool // the journal, which did not do what it should
 }
@@ -73,6 +106,10 @@ func (r *restorer) restore(ctx context.Context) (Restored, error) {
 			return restored, err
 		}
 		why = void
+		if r.exchanger.prefers(why) {
+			r.wish = why
+			return Restored{}, nil
+		}
 	}
 	return r.reload(ctx, why)
 }
@@ -92,7 +129,7 @@ func unexpected(err error) track.Cause {
 // undo goes back by the journal, as far as that can be done. Otherwise it has done
 // nothing, and says why all tables must be loaded.
 func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why track.Cause, err error) {
-	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.serverID, nil)
+	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.serverID, r.exchanger.alternative())
 	if err != nil {
 		return restored, false, track.Cause{}, err
 	}
@@ -105,6 +142,7 @@ func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why 
 	if out.Unusable != "" {
 		return restored, false, out.Unusable.Because(), nil
 	}
+	r.atBaseline = true
 	return Restored{Methods: r.methodsTaken(out)}, true, track.Cause{}, nil
 }
 
@@ -190,6 +228,13 @@ func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restor
 		}
 		return nil
 	})
+	if err == nil && r.atBaseline && r.cfg.maker != nil {
+		likeness, err := catalog.Likeness(ctx, r.se.conn)
+		if err != nil {
+			return restored, err
+		}
+		r.db.setLikeness(likeness)
+	}
 	return restored, err
 }
 
@@ -208,6 +253,7 @@ func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cau
 		}
 		return track.SetBaseline(ctx, tx, baseline)
 	})
+	r.atBaseline = err == nil
 	switch {
 	case errors.Is(err, track.ErrWraparound):
 		r.tellUntracked(ctx, track.Wraparound.Because(), nil)

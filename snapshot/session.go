@@ -108,30 +108,70 @@ func closeConn(conn *pgx.Conn) {
 	conn.Close(ctx)
 }
 
-// sessionIdle is how long a session is kept for the next call. Connecting takes
-// several times as long as going back does; another session that drops or copies the
-// database should not find ours in the way.
+// sessionIdle is how long a session is kept for the next call, in a database that is not
+// fixtures' own. Connecting takes several times as long as going back does; another
+// session that drops or copies the database should not find ours in the way.
 const sessionIdle = time.Second
 
 // sessions keep one session for the next call.
 type sessions struct {
 	mu      sync.Mutex
+	stay    bool // as long as the database does
 	idle    *session
-	timer   *time.Timer // closes it
+	timer   *time.Timer   // closes it; nil where it stays
+	opening chan struct{} // closed when the one that is made ahead is there; nil: there is none
 	ended   bool
-	closing sync.WaitGroup // of the timer
+	work    sync.WaitGroup // of the timer, and of what makes one ahead
 }
 
-// take returns the session that is kept, or nil.
-func (s *sessions) take() *session {
+// keepOpen has the session kept for as long as the database is there: nobody but the
+// caller drops or copies it.
+func (s *sessions) keepOpen() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	se := s.idle
-	if se != nil {
-		s.idle = nil
-		s.timer.Stop()
+	s.stay = true
+}
+
+// take returns the session that is kept, or nil. It waits for one that is being made.
+func (s *sessions) take() *session {
+	for {
+		s.mu.Lock()
+		se, opening := s.idle, s.opening
+		if se != nil {
+			s.idle = nil
+			if s.timer != nil {
+				s.timer.Stop()
+			}
+		}
+		s.mu.Unlock()
+		if se != nil || opening == nil {
+			return se
+		}
+		<-opening
 	}
-	return se
+}
+
+// openAhead makes a session for the next call, unless there is one.
+func (s *sessions) openAhead(open func() (*session, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle != nil || s.opening != nil || s.ended {
+		return
+	}
+	opening := make(chan struct{})
+	s.opening = opening
+	s.work.Add(1)
+	go func() {
+		defer s.work.Done()
+		se, err := open()
+		s.mu.Lock()
+		s.opening = nil
+		s.mu.Unlock()
+		if err == nil { // else the next call tells
+			s.put(se)
+		}
+		close(opening)
+	}()
 }
 
 // put keeps a session for the next call, unless another one is kept already.
@@ -147,7 +187,10 @@ func (s *sessions) keep(se *session) bool {
 	if s.idle != nil || s.ended || !se.usable() {
 		return false
 	}
-	s.idle = se
+	s.idle, s.timer = se, nil
+	if s.stay {
+		return true
+	}
 	s.timer = time.AfterFunc(sessionIdle, func() { s.expire(se) })
 	return true
 }
@@ -158,11 +201,11 @@ func (s *sessions) expire(se *session) {
 	mine := s.idle == se
 	if mine {
 		s.idle = nil
-		s.closing.Add(1)
+		s.work.Add(1)
 	}
 	s.mu.Unlock()
 	if mine {
-		defer s.closing.Done()
+		defer s.work.Done()
 		se.close()
 	}
 }
@@ -175,5 +218,5 @@ func (s *sessions) close() {
 	if se := s.take(); se != nil {
 		se.close()
 	}
-	s.closing.Wait()
+	s.work.Wait()
 }

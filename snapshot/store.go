@@ -40,6 +40,9 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 		return nil, err
 	}
 	s.db = databaseOf(db)
+	if testdb.MakerOf(db) != nil {
+		s.db.sessions.keepOpen()
+	}
 	return s, nil
 }
 
@@ -90,7 +93,7 @@ func runOutside[T any](ctx context.Context, s *Store, work func(context.Context)
 // row level security hides rows.
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
 	return runOutside(ctx, s, func(ctx context.Context) (Info, error) {
-		cfg := createConfig{settings: s.settings}
+		cfg := createConfig{settings: s.settings, maker: testdb.MakerOf(s.pool)}
 		configure(&cfg.settings, opts, func(o CreateOption) { o.applyCreate(&cfg) })
 		path := folder{&cfg.settings}.path(name)
 		if err := cfg.err(); err != nil {
@@ -157,7 +160,7 @@ func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption)
 }
 
 func (s *Store) restoreConfig(opts []RestoreOption) *restoreConfig {
-	cfg := &restoreConfig{settings: s.settings}
+	cfg := &restoreConfig{settings: s.settings, maker: testdb.MakerOf(s.pool)}
 	configure(&cfg.settings, opts, func(o RestoreOption) { o.applyRestore(cfg) })
 	if cfg.mismatch != "" && cfg.mismatch != Fail && cfg.mismatch != Warn {
 		cfg.faults.Add(msg.UnknownPolicy, string(cfg.mismatch))
@@ -203,7 +206,7 @@ func (s *Store) Ensure(ctx context.Context, name string, build func(context.Cont
 }
 
 func (s *Store) ensureConfig(opts []EnsureOption) *ensureConfig {
-	cfg := &ensureConfig{createConfig: createConfig{settings: s.settings, replace: true}, maxAge: defaultMaxAge}
+	cfg := &ensureConfig{createConfig: createConfig{settings: s.settings, replace: true, maker: testdb.MakerOf(s.pool)}, maxAge: defaultMaxAge}
 	configure(&cfg.settings, opts, func(o EnsureOption) { o.applyEnsure(cfg) })
 	if cfg.maxAge <= 0 {
 		cfg.faults.Add(msg.BadMaxAge, cfg.maxAge.String())

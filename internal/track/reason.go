@@ -59,6 +59,8 @@ const (
 const (
 	Scoped   Reason = "scoped"    // the snapshot holds some of the rows only
 	MostRows Reason = "most_rows" // most rows would have to be loaded anyway
+
+	DatabaseGone Reason = "database_gone" // the database was dropped, or takes no connections
 )
 
 // names are all reasons, by the name by which SQL templates call one.
@@ -93,6 +95,7 @@ var names = map[string]Reason{
 	"LaterVersion":    LaterVersion,
 	"Scoped":          Scoped,
 	"MostRows":        MostRows,
+	"DatabaseGone":    DatabaseGone,
 }
 
 // texts are the reasons as people read them. That of Refused tells what the server said.
@@ -126,6 +129,7 @@ var texts = map[Reason]msg.Text{
 	LaterVersion:    msg.CantTrackLaterVersion,
 	Scoped:          msg.WhyScope,
 	MostRows:        msg.WhyMostRows,
+	DatabaseGone:    msg.WhyDatabaseGone,
 }
 
 // Because returns the reason as a cause.

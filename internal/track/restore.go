@@ -17,7 +17,8 @@ import (
 type Alternative struct {
 	// Likeness is what catalog.Likeness returned of the database at its baseline. Where
 	// it is not that any more, nothing is undone: the outcome is DatabaseAltered, whatever
-	// else is the case, but for a journal that a crash or another version left.
+	// else is the case, but for a journal that a crash or another version left. Empty:
+	// it is not compared.
 	Likeness string
 	// Most is how many rows may be undone. A row of the journal is one, a row to be loaded
 	// is two. Where there are more, nothing is undone: the outcome is Costly, and lists
@@ -73,7 +74,10 @@ func restore(ctx context.Context, q catalog.Querier, token, serverID string, par
 	var likeness *string
 	var most *int64
 	if alt != nil {
-		likeness, most = &alt.Likeness, &alt.Most
+		most = &alt.Most
+		if alt.Likeness != "" {
+			likeness = &alt.Likeness
+		}
 	}
 	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4, $5, $6)`, token, serverID, partly, version, likeness, most)
 	if err != nil {

@@ -1,0 +1,183 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/testdb"
+	"github.com/groundhogdb/groundhog/internal/track"
+)
+
+// What things cost, as measured on two cores. An exchange itself is measured while tests
+// run.
+const (
+	undoneRow   = 8 * time.Microsecond  // to put a row back
+	loadedTable = 2 * time.Millisecond  // to load an empty table
+	swapTime    = 12 * time.Millisecond // to replace a database by a copy that is ready, with the test's next connection
+)
+
+// exchanger replaces a database by a copy of it at a snapshot, where that takes less time
+// than to undo or to load, or where only that brings back what was changed.
+type exchanger struct {
+	db    *database
+	cfg   *restoreConfig
+	file  *snapshotFile
+	pool  *clonePool
+	maker testdb.Maker
+
+	content testdb.Content // of the template
+	took    time.Duration  // of the last copy of it
+}
+
+// newExchanger returns nil, and why, where the database can't be replaced.
+func newExchanger(d *database, cfg *restoreConfig, f *snapshotFile) (x *exchanger, why string) {
+	lang := cfg.lang
+	switch {
+	case cfg.maker == nil:
+		return nil, msg.NoExchangeMaker.In(lang)
+	case f.manifest.Scope != nil:
+		return nil, msg.WhyScope.In(lang)
+	case cfg.mismatch == Warn:
+		return nil, msg.NoExchangeWarn.In(lang)
+	}
+	x = &exchanger{db: d, cfg: cfg, file: f, maker: cfg.maker, pool: clonePoolsOf(d).at(f.sum)}
+	if x.pool == nil {
+		return nil, msg.NoExchangeYet.In(lang)
+	}
+	var there bool
+	var failed error
+	x.content, x.took, there, failed = x.pool.template.get()
+	if !there {
+		return nil, noTemplate(failed, cfg.settings)
+	}
+	return x, ""
+}
+
+// noTemplate says why there is no copy of the database at the snapshot.
+func noTemplate(failed error, cfg settings) string {
+	var occupied *testdb.OccupiedError
+	switch {
+	case failed == nil:
+		return msg.NoExchangeYet.In(cfg.lang)
+	case errors.As(failed, &occupied):
+		return msg.NoTemplateOccupied.In(cfg.lang, strings.Join(occupied.By.Describe(cfg.lang), "; "))
+	}
+	return msg.NoTemplateFailed.In(cfg.lang, errs.Line(failed))
+}
+
+// cost is what an exchange costs. Of a copy that is ready half is counted: another one is
+// made in its place, while tests run.
+func (x *exchanger) cost() time.Duration {
+	if x.pool.isReady() {
+		return swapTime + x.took/2
+	}
+	return swapTime + x.took*3/2 // the database is dropped first
+}
+
+// alternative is what the journal is asked with. x may be nil.
+func (x *exchanger) alternative() *track.Alternative {
+	if x == nil {
+		return nil
+	}
+	return &track.Alternative{Likeness: x.db.knownLikeness(), Most: int64(x.cost() / undoneRow)}
+}
+
+// prefers reports whether to replace the database is better than to load all tables for
+// that cause. x may be nil.
+func (x *exchanger) prefers(why track.Cause) bool {
+	if x == nil {
+		return false
+	}
+	switch why.Reason {
+	case track.Costly, track.SchemaChanged, track.DatabaseAltered, track.LargeObjects, track.Damaged:
+		return true
+	case track.Subscription, track.Wraparound:
+		return false // so it would be in a copy, or none may be made
+	}
+	load := 2*undoneRow*time.Duration(x.file.info.Rows) + loadedTable*time.Duration(len(x.file.manifest.Tables))
+	return load > x.cost()
+}
+
+// isLost reports whether an error says that the database is gone, or takes no connections.
+// x may be nil.
+func (x *exchanger) isLost(err error) bool {
+	var pg *pgconn.PgError
+	return x != nil && errors.As(err, &pg) && (pg.Code == "3D000" || pg.Code == "55000" && strings.Contains(pg.Message, "connections"))
+}
+
+// run replaces the database. It returns an error wrapping *testdb.OccupiedError, and has
+// done nothing, if that is not possible now.
+func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored, err error) {
+	d := x.db
+	was := d.baselineFile()
+	if err := x.endPrepared(ctx); err != nil {
+		return restored, err
+	}
+	if se := d.sessions.take(); se != nil {
+		se.close()
+	}
+	ready := x.pool.takeReady()
+	with := testdb.Exchange{Content: x.content, Terminate: x.cfg.terminate}
+	if ready != nil {
+		with.Ready = ready.source
+		ready.close()
+		ready.db, ready.se = nil, nil
+	}
+	began := time.Now()
+	err = x.maker.Exchange(ctx, with)
+	d.openAhead(&x.cfg.settings)
+	switch {
+	case err != nil && ready != nil:
+		x.pool.keepReady(ready)
+		return restored, err
+	case err != nil:
+		return restored, err
+	case ready == nil:
+		x.pool.template.copied(time.Since(began))
+	default:
+		former := x.pool
+		keep := was != nil && why.Reason == track.OtherBaseline
+		if keep {
+			if former = clonePoolsOf(d).at(was.sum); former == nil || former.isReady() {
+				former, keep = x.pool, false
+			}
+		}
+		former.returnFormer(ready, &x.cfg.settings, was, keep)
+	}
+	d.setLikeness(x.maker.Likeness())
+	x.pool.replenish(&x.cfg.settings, x.file)
+	text := why.Text(x.cfg.lang)
+	restored.Methods = make([]TableMethod, len(x.file.manifest.Tables))
+	for i, t := range x.file.manifest.Tables {
+		restored.Methods[i] = TableMethod{Table: x.file.info.Tables[i].Name, Method: Exchanged, Why: text, Rows: t.Rows}
+	}
+	return restored, nil
+}
+
+// endPrepared rolls prepared transactions back that would be in the way, if that was asked
+// for. Only a session of the database can.
+func (x *exchanger) endPrepared(ctx context.Context) error {
+	if !x.cfg.terminate {
+		return nil
+	}
+	err := x.db.inSession(ctx, &x.cfg.settings, func(se *session) error { return catalog.RollbackPrepared(ctx, se.conn) })
+	if x.isLost(err) {
+		return nil
+	}
+	return err
+}
+
+// missed says why the database was not replaced where tables were loaded.
+func (r *Restored) missed(why string) {
+	if slices.ContainsFunc(r.Methods, func(m TableMethod) bool { return m.Method == Reloaded }) {
+		r.NotExchanged = why
+	}
+}

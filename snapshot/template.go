@@ -1,0 +1,136 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/schema"
+	"github.com/groundhogdb/groundhog/internal/testdb"
+	"github.com/groundhogdb/groundhog/internal/track"
+)
+
+// snapshotTemplate is a copy of a database at a snapshot, of which more copies are made.
+type snapshotTemplate struct {
+	mu      sync.Mutex
+	content testdb.Content
+	there   bool
+	making  chan struct{} // closed when the one that is made is there, or could not be made
+	skip    int           // how many restores pass before it is tried again
+	failed  int           // how often it could not be made
+	why     error         // the last time
+	took    time.Duration // of the last copy of it, or to it
+}
+
+// mostSkipped bounds how many restores pass before a template is tried again.
+const mostSkipped = 64
+
+// begin reports whether the caller is to make the template now.
+func (t *snapshotTemplate) begin() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.there || t.making != nil {
+		return false
+	}
+	if t.skip > 0 {
+		t.skip--
+		return false
+	}
+	t.making = make(chan struct{})
+	return true
+}
+
+// end is called when it was made, or could not be.
+func (t *snapshotTemplate) end(content testdb.Content, took time.Duration, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.content, t.there, t.why, t.took = content, err == nil, err, took
+	if err != nil {
+		t.skip = min(1<<t.failed, mostSkipped)
+		t.failed++
+	}
+	close(t.making)
+	t.making = nil
+}
+
+// set is called when one is found that another process made.
+func (t *snapshotTemplate) set(content testdb.Content, took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.content, t.there, t.took = content, true, took
+}
+
+// lost is called when the template is not there any more.
+func (t *snapshotTemplate) lost() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.there = false
+}
+
+// copied notes how long a copy took.
+func (t *snapshotTemplate) copied(took time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.took = took
+}
+
+// get returns what is in the template, how long the last copy took, and why there is none.
+// It waits for one that is being made.
+func (t *snapshotTemplate) get() (content testdb.Content, took time.Duration, there bool, why error) {
+	t.mu.Lock()
+	making := t.making
+	t.mu.Unlock()
+	if making != nil {
+		<-making
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.content, t.took, t.there, t.why
+}
+
+// errNotAtSnapshot is that a database that was copied is not, and could not be brought to,
+// what the snapshot holds.
+var errNotAtSnapshot = errors.New("the database is not at the snapshot")
+
+// finishTemplate brings a copy of a database that was at the snapshot a moment ago to it,
+// and returns the digest of the rest.
+func finishTemplate(ctx context.Context, root *database, cfg *settings, f *snapshotFile, pool *pgxpool.Pool) (digest string, err error) {
+	d := root.copyOf(pool)
+	defer func() { err = errors.Join(err, d.Close()) }()
+	conn, err := d.connect(ctx)
+	if err != nil {
+		return "", err
+	}
+	se, err := newSession(ctx, cfg, conn)
+	if err != nil {
+		return "", err
+	}
+	defer se.close()
+	if !se.tracks {
+		return "", errNotAtSnapshot
+	}
+	out, partly, err := track.Restore(ctx, se.conn, f.sum, se.serverID, nil)
+	if err == nil && (partly || out.Unusable != "") {
+		err = errNotAtSnapshot
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := track.RecordFingerprint(ctx, se.conn); err != nil {
+		return "", err
+	}
+	return catalog.Digest(ctx, se.conn, f.tables())
+}
+
+// tables returns the names of the tables that the file holds.
+func (f *snapshotFile) tables() []schema.Name {
+	names := make([]schema.Name, len(f.manifest.Tables))
+	for i, t := range f.manifest.Tables {
+		names[i] = t.Name
+	}
+	return names
+}
