@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -30,6 +31,7 @@ type database struct {
 	origins    map[string]bool   // the files of its origin that this process has saved
 	failureLog map[string]func() // of the tests that log what they changed when they fail
 	kept       io.Closer         // see keptFor
+	origin     *originCopy       // the database at its first use, where that is not in a file
 }
 
 // databaseOf returns the database to which the pool leads.
@@ -49,7 +51,33 @@ func (d *database) copyOf(pool *pgxpool.Pool) *database {
 // Close ends everything that is kept for the database.
 func (d *database) Close() error {
 	d.sessions.close()
-	return d.endKept()
+	var err error
+	if kept := d.takeOrigin(); kept != nil {
+		err = kept.clone.source.Drop()
+	}
+	return errors.Join(err, d.endKept())
+}
+
+// keepOrigin keeps the database as it was at its first use, which was replaced.
+func (d *database) keepOrigin(c *originCopy) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.origin = c
+}
+
+func (d *database) keptOrigin() *originCopy {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.origin
+}
+
+// takeOrigin returns what keepOrigin kept, once.
+func (d *database) takeOrigin() *originCopy {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept := d.origin
+	d.origin = nil
+	return kept
 }
 
 // endKept ends what keptFor made.

@@ -35,10 +35,12 @@ type exchanger struct {
 
 	content testdb.Content // of the template
 	took    time.Duration  // of the last copy of it
+
+	keepFormer func(*clone) // takes the database that was replaced; nil: it is used as another copy, or dropped
 }
 
 // newExchanger returns nil, and why, where the database can't be replaced.
-func newExchanger(d *database, cfg *restoreConfig, f *snapshotFile) (x *exchanger, why string) {
+func newExchanger(ctx context.Context, d *database, cfg *restoreConfig, f *snapshotFile) (x *exchanger, why string) {
 	lang := cfg.lang
 	switch {
 	case cfg.maker == nil:
@@ -48,10 +50,9 @@ func newExchanger(d *database, cfg *restoreConfig, f *snapshotFile) (x *exchange
 	case cfg.mismatch == Warn:
 		return nil, msg.NoExchangeWarn.In(lang)
 	}
-	x = &exchanger{db: d, cfg: cfg, file: f, maker: cfg.maker, pool: clonePoolsOf(d).at(f.sum)}
-	if x.pool == nil {
-		return nil, msg.NoExchangeYet.In(lang)
-	}
+	x = &exchanger{db: d, cfg: cfg, file: f, maker: cfg.maker, pool: clonePoolOf(d, cfg.maker, f.sum)}
+	// Whatever is wrong with the database, the restore tells.
+	_ = x.pool.seekTemplate(ctx, d, &cfg.settings, cfg.maker, f)
 	var there bool
 	var failed error
 	x.content, x.took, there, failed = x.pool.template.get()
@@ -135,6 +136,8 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 	err = x.maker.Exchange(ctx, with)
 	d.openAhead(&x.cfg.settings)
 	switch {
+	case err == nil && x.keepFormer != nil && ready != nil:
+		x.keepFormer(ready)
 	case err != nil && ready != nil:
 		x.pool.keepReady(ready)
 		return restored, err

@@ -23,7 +23,7 @@ import (
 // that is certain to be right. This is the one place where it is chosen.
 func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *snapshotFile) (Restored, error) {
 	began := time.Now()
-	x, missed := newExchanger(d, cfg, f)
+	x, missed := newExchanger(ctx, d, cfg, f)
 	restored, r, err := restoreRows(ctx, d, cfg, f, x)
 	if err == nil && !r.wish.IsZero() {
 		restored, err = x.run(ctx, r.wish)
@@ -45,11 +45,17 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	if err != nil {
 		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 	}
-	d.setBaseline(f.closed())
 	if cfg.maker != nil && r.atBaseline {
 		clonePoolOf(d, cfg.maker, f.sum).keepTemplate(ctx, d, &cfg.settings, cfg.maker, f)
 	}
 	restored.missed(missed)
+	restored.finish(ctx, d, &cfg.settings, f, began)
+	return restored, nil
+}
+
+// finish notes and logs what was done since the restore began.
+func (restored *Restored) finish(ctx context.Context, d *database, cfg *settings, f *snapshotFile, began time.Time) {
+	d.setBaseline(f.closed())
 	restored.Info, restored.Duration = f.info, time.Since(began)
 	restored.count()
 	args := []any{"snapshot", f.name, "rows", restored.Rows, "bytes", restored.Bytes, "methods", restored.methods()}
@@ -57,7 +63,6 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 		args = append(args, "why", why)
 	}
 	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotRestored, append(args, "took", restored.Duration.Round(10*time.Microsecond))...)
-	return restored, nil
 }
 
 // restoreRows brings the rows back by the journal and the file. It has done nothing if the

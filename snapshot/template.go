@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/schema"
@@ -19,6 +20,7 @@ type snapshotTemplate struct {
 	mu      sync.Mutex
 	content testdb.Content
 	there   bool
+	sought  bool          // among those that other processes made
 	making  chan struct{} // closed when the one that is made is there, or could not be made
 	skip    int           // how many restores pass before it is tried again
 	failed  int           // how often it could not be made
@@ -55,6 +57,17 @@ func (t *snapshotTemplate) end(content testdb.Content, took time.Duration, err e
 	}
 	close(t.making)
 	t.making = nil
+}
+
+// seek reports whether the caller is to look for a template that another process made.
+func (t *snapshotTemplate) seek() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.there || t.making != nil || t.sought {
+		return false
+	}
+	t.sought = true
+	return true
 }
 
 // set is called when one is found that another process made.
@@ -124,6 +137,48 @@ func finishTemplate(ctx context.Context, root *database, cfg *settings, f *snaps
 		return "", err
 	}
 	return catalog.Digest(ctx, se.conn, f.tables())
+}
+
+// seekTemplate looks, once, for a template that another process made of the same file, in
+// a database whose schema is that of d in every detail. It copies it while the schema is
+// looked at, so that a copy is ready. cfg must allow the database.
+func (p *clonePool) seekTemplate(ctx context.Context, d *database, cfg *settings, m testdb.Maker, f *snapshotFile) error {
+	if !p.template.seek() {
+		return nil
+	}
+	began := time.Now()
+	var ready testdb.Copy
+	var has func(schema string) bool
+	var took time.Duration
+	var copying errgroup.Group
+	copying.Go(func() (err error) {
+		ready, has, err = m.MakeOfRows(ctx, f.sum)
+		took = time.Since(began)
+		return err
+	})
+	var digest string
+	looked := d.inSession(ctx, cfg, func(se *session) (err error) {
+		if se.tracks {
+			digest, err = catalog.Digest(ctx, se.conn, f.tables())
+		}
+		return err
+	})
+	failed := copying.Wait()
+	if ready == nil {
+		return looked // that there is none is no failure, and what failed is tried again by others
+	}
+	c := &clone{source: ready}
+	p.mu.Lock()
+	p.total++
+	p.mu.Unlock()
+	if looked != nil || failed != nil || digest == "" || !has(digest) {
+		return errors.Join(looked, p.drop(c))
+	}
+	p.template.set(testdb.Content{Rows: f.sum, Schema: digest}, took)
+	if !p.put(c) {
+		return p.drop(c)
+	}
+	return nil
 }
 
 // tables returns the names of the tables that the file holds.
