@@ -86,7 +86,16 @@ func clonePoolOf(d *database, m testdb.Maker, sum string) *clonePool {
 func (p *clonePools) Close() error {
 	var err error
 	for _, pool := range p.take() {
-		err = errors.Join(err, pool.end())
+		err = errors.Join(err, pool.end(false))
+	}
+	return err
+}
+
+// dropAll drops the copies that are not lent, and all templates that were used.
+func (p *clonePools) dropAll() error {
+	var err error
+	for _, pool := range p.take() {
+		err = errors.Join(err, pool.end(true))
 	}
 	return err
 }
@@ -106,7 +115,9 @@ func (p *clonePools) others(than *clonePool) []*clonePool {
 	return slices.DeleteFunc(slices.Collect(maps.Values(p.by)), func(other *clonePool) bool { return other == than })
 }
 
-func (p *clonePool) end() (err error) {
+// end drops what is not lent, and the template, if all is true or no other process can use
+// it.
+func (p *clonePool) end(all bool) (err error) {
 	p.mu.Lock()
 	p.ended = true
 	p.mu.Unlock()
@@ -119,7 +130,7 @@ func (p *clonePool) end() (err error) {
 		err = errors.Join(err, p.drop(c))
 	}
 	if content, _, there, _ := p.template.get(); there {
-		err = errors.Join(err, p.maker.Forget(content))
+		err = errors.Join(err, p.maker.Forget(content, all))
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
@@ -79,7 +80,7 @@ func (e *ensurer) takeCopy(ctx context.Context) *Restored {
 	if d.root != d || d.baselineFile() != nil || d.keptOrigin() != nil || cfg.scoped() != nil {
 		return nil
 	}
-	f, err := verify(cfg, e.path, e.name)
+	f, err := readSnapshotFile(e.path, e.name)
 	if err != nil {
 		return nil // it is told, or built
 	}
@@ -89,17 +90,30 @@ func (e *ensurer) takeCopy(ctx context.Context) *Restored {
 		return nil
 	}
 	pool := clonePoolOf(d, e.cfg.maker, f.sum)
-	if err := pool.seekTemplate(ctx, d, cfg, e.cfg.maker, f); err != nil || !pool.isReady() {
-		return nil // whatever is wrong with the database is told by what follows
+	var proof errgroup.Group
+	proof.Go(func() error { return f.reader.Verify(false) })
+	sought, err := pool.seek(ctx, d, cfg, e.cfg.maker, f)
+	if err := errors.Join(err, proof.Wait()); err != nil || sought == nil {
+		if sought != nil {
+			_ = sought.giveUp()
+		}
+		return nil // whatever is wrong is told by what follows
 	}
-	x, _ := newExchanger(ctx, d, &restoreConfig{settings: *cfg, maker: e.cfg.maker}, f)
-	if x == nil {
-		return nil
+	x := &exchanger{db: d, cfg: &restoreConfig{settings: *cfg, maker: e.cfg.maker}, file: f, maker: e.cfg.maker, pool: pool}
+	awaited := false
+	x.await = func() (*clone, error) {
+		awaited = true
+		return sought.end()
 	}
 	x.keepFormer = func(former *clone) { d.keepOrigin(&originCopy{former, f.manifest.Fingerprint}) }
 	restored, err := x.run(ctx, track.NoBaseline.Because())
-	if err != nil {
-		return nil // it has done nothing
+	if err != nil { // it has done nothing
+		if !awaited {
+			if c, err := sought.end(); err == nil {
+				pool.keepReady(c)
+			}
+		}
+		return nil
 	}
 	d.files.remember(f)
 	restored.finish(ctx, d, cfg, f, began)

@@ -36,7 +36,10 @@ type exchanger struct {
 	content testdb.Content // of the template
 	took    time.Duration  // of the last copy of it
 
-	keepFormer func(*clone) // takes the database that was replaced; nil: it is used as another copy, or dropped
+	// Where a copy is still being made for a database at its first use, await returns it and
+	// keepFormer takes the database that is replaced.
+	await      func() (*clone, error)
+	keepFormer func(*clone)
 }
 
 // newExchanger returns nil, and why, where the database can't be replaced.
@@ -125,9 +128,16 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 	if se := d.sessions.take(); se != nil {
 		se.close()
 	}
-	ready := x.pool.takeReady()
 	with := testdb.Exchange{Content: x.content, Terminate: x.cfg.terminate}
-	if ready != nil {
+	var ready *clone
+	if x.await != nil {
+		with.Await = func() (_ testdb.Copy, err error) {
+			if ready, err = x.await(); err != nil {
+				return nil, err
+			}
+			return ready.source, nil
+		}
+	} else if ready = x.pool.takeReady(); ready != nil {
 		with.Ready = ready.source
 		ready.close()
 		ready.db, ready.se = nil, nil

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -328,6 +329,22 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 func (s *Store) Untrack(ctx context.Context) error {
 	_, err := runOutside(ctx, s, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, untrackDatabase(ctx, s.db, &s.settings)
+	})
+	return err
+}
+
+// DropCopies drops what was copied of the store's database so that it, or a [Clone], can be
+// brought to a snapshot by a copy: databases that are ready, and the templates of which they
+// are copies. A role that owns something in a copy, or was granted something, can't be
+// dropped before. Clones that are in use stay until they are given back. The next
+// [Store.Create] or [Store.Restore] makes a template again. Without any it does nothing.
+func (s *Store) DropCopies(ctx context.Context) error {
+	_, err := runOutside(ctx, s, func(context.Context) (struct{}, error) {
+		err := clonePoolsOf(s.db).dropAll()
+		if kept := s.db.takeOrigin(); kept != nil {
+			err = errors.Join(err, kept.clone.source.Drop())
+		}
+		return struct{}{}, errs.Tell(err)
 	})
 	return err
 }

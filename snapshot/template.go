@@ -139,46 +139,75 @@ func finishTemplate(ctx context.Context, root *database, cfg *settings, f *snaps
 	return catalog.Digest(ctx, se.conn, f.tables())
 }
 
-// seekTemplate looks, once, for a template that another process made of the same file, in
-// a database whose schema is that of d in every detail. It copies it while the schema is
-// looked at, so that a copy is ready. cfg must allow the database.
-func (p *clonePool) seekTemplate(ctx context.Context, d *database, cfg *settings, m testdb.Maker, f *snapshotFile) error {
+// search is a template that another process made of the same file, for a database whose
+// schema is that of the template in every detail. A copy is made while the schema is looked
+// at.
+type search struct {
+	pool    *clonePool
+	content testdb.Content
+
+	copying errgroup.Group
+	ready   testdb.Copy
+	took    time.Duration
+}
+
+// seek begins a search. It returns nil where there is no such template, or one was sought
+// before. cfg must allow the database.
+func (p *clonePool) seek(ctx context.Context, d *database, cfg *settings, m testdb.Maker, f *snapshotFile) (*search, error) {
 	if !p.template.seek() {
-		return nil
+		return nil, nil //nolint:nilnil // as it says
 	}
-	began := time.Now()
-	var ready testdb.Copy
-	var has func(schema string) bool
-	var took time.Duration
-	var copying errgroup.Group
-	copying.Go(func() (err error) {
-		ready, has, err = m.MakeOfRows(ctx, f.sum)
-		took = time.Since(began)
+	found, err := m.Find(ctx, f.sum)
+	if found == nil || err != nil {
+		return nil, err
+	}
+	s := &search{pool: p, content: testdb.Content{Rows: f.sum}}
+	s.copying.Go(func() (err error) {
+		began := time.Now()
+		s.ready, err = found.Make(ctx)
+		s.took = time.Since(began)
 		return err
 	})
-	var digest string
-	looked := d.inSession(ctx, cfg, func(se *session) (err error) {
+	err = d.inSession(ctx, cfg, func(se *session) (err error) {
 		if se.tracks {
-			digest, err = catalog.Digest(ctx, se.conn, f.tables())
+			s.content.Schema, err = catalog.Digest(ctx, se.conn, f.tables())
 		}
 		return err
 	})
-	failed := copying.Wait()
-	if ready == nil {
-		return looked // that there is none is no failure, and what failed is tried again by others
+	if err != nil || s.content.Schema == "" || !found.Has(s.content.Schema) {
+		return nil, errors.Join(err, s.giveUp())
 	}
-	c := &clone{source: ready}
-	p.mu.Lock()
-	p.total++
-	p.mu.Unlock()
-	if looked != nil || failed != nil || digest == "" || !has(digest) {
-		return errors.Join(looked, p.drop(c))
+	return s, nil
+}
+
+// end waits for the copy.
+func (s *search) end() (*clone, error) {
+	if err := s.copying.Wait(); err != nil {
+		return nil, err
 	}
-	p.template.set(testdb.Content{Rows: f.sum, Schema: digest}, took)
-	if !p.put(c) {
-		return p.drop(c)
+	s.pool.template.set(s.content, s.took)
+	return &clone{source: s.ready}, nil
+}
+
+// giveUp drops the copy.
+func (s *search) giveUp() error {
+	if s.copying.Wait() != nil {
+		return nil // others will tell
 	}
-	return nil
+	return s.ready.Drop()
+}
+
+// seekTemplate searches, once, and keeps the copy that was made for an exchange.
+func (p *clonePool) seekTemplate(ctx context.Context, d *database, cfg *settings, m testdb.Maker, f *snapshotFile) error {
+	s, err := p.seek(ctx, d, cfg, m, f)
+	if s == nil || err != nil {
+		return err
+	}
+	c, err := s.end()
+	if c != nil {
+		p.keepReady(c)
+	}
+	return err
 }
 
 // tables returns the names of the tables that the file holds.

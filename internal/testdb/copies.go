@@ -32,13 +32,13 @@ type Maker interface {
 	// there is none.
 	MakeOf(ctx context.Context, content Content) (Copy, error)
 
-	// MakeOfRows makes a database from the newest template that has the rows. It returns
-	// nil if there is none. has reports whether the schema of the template is that of the
-	// digest.
-	MakeOfRows(ctx context.Context, rows string) (c Copy, has func(schema string) bool, err error)
+	// Find finds the newest template that processes share and that has the rows. It returns
+	// nil if there is none.
+	Find(ctx context.Context, rows string) (Template, error)
 
-	// Forget drops the template that has the content, if no other process can use it.
-	Forget(content Content) error
+	// Forget drops the template that has the content. One that other processes can use stays,
+	// unless all is true.
+	Forget(content Content, all bool) error
 
 	// Exchange replaces the database under its name and its pools. It returns an error
 	// wrapping [*OccupiedError], and has done nothing, if sessions of others are connected.
@@ -63,8 +63,21 @@ type Exchange struct {
 	Ready   Copy
 	Content Content
 
+	// Await returns Ready, if that is still being made, or why the database is not to be
+	// replaced.
+	Await func() (Copy, error)
+
 	// Terminate ends the sessions of others.
 	Terminate bool
+}
+
+// Template is a database with the rows of a snapshot that [Maker.Find] found.
+type Template interface {
+	// Has reports whether its schema is that of the digest.
+	Has(schema string) bool
+
+	// Make makes a database from it.
+	Make(ctx context.Context) (Copy, error)
 }
 
 // Draft is a copy of a database, which may become a template.
