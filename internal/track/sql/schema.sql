@@ -159,34 +159,14 @@ BEGIN
 	END IF;
 END $$;
 
--- What the schema is made of, for roles that may not watch it. Oids and xmin tell
--- of most changes; what TRUNCATE, VACUUM, REINDEX, ANALYZE and RESTART change is
--- left out.
+-- What the schema is made of, for roles that may not watch it: see catalog.WatchedFacts.
 CREATE FUNCTION groundhog.schema_fingerprint() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
 	WITH spaces AS (
 		SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'groundhog')
 	), rels AS (
-		SELECT c.* FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
+		SELECT c.oid FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
 	), facts AS (
-		SELECT concat_ws(' ', 'class', oid, relname, relnamespace, reltype, relowner, relam, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers,
-			relrowsecurity, relforcerowsecurity, relispopulated, relispartition, relreplident, reloptions) AS f FROM rels
-		UNION ALL SELECT concat_ws(' ', 'column', a.attrelid, a.attnum, a.xmin) FROM pg_attribute a JOIN rels ON rels.oid = a.attrelid WHERE a.attnum > 0
-		UNION ALL SELECT concat_ws(' ', 'default', d.oid, d.xmin) FROM pg_attrdef d JOIN rels ON rels.oid = d.adrelid
-		UNION ALL SELECT concat_ws(' ', 'trigger', t.oid, t.xmin) FROM pg_trigger t JOIN rels ON rels.oid = t.tgrelid
-		UNION ALL SELECT concat_ws(' ', 'constraint', k.oid, k.xmin) FROM pg_constraint k JOIN spaces ON spaces.oid = k.connamespace
-		UNION ALL SELECT concat_ws(' ', 'inherits', i.inhrelid, i.xmin) FROM pg_inherits i JOIN rels ON rels.oid = i.inhrelid
-		UNION ALL SELECT concat_ws(' ', 'index', i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary, i.indisreplident) FROM pg_index i JOIN rels ON rels.oid = i.indrelid
-		UNION ALL SELECT concat_ws(' ', 'rule', w.oid, w.xmin) FROM pg_rewrite w JOIN rels ON rels.oid = w.ev_class
-		UNION ALL SELECT concat_ws(' ', 'policy', p.oid, p.xmin) FROM pg_policy p JOIN rels ON rels.oid = p.polrelid
-		UNION ALL SELECT concat_ws(' ', 'sequence', q.seqrelid, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
-			FROM pg_sequence q JOIN rels ON rels.oid = q.seqrelid
-		UNION ALL SELECT concat_ws(' ', 'function', p.oid, p.xmin) FROM pg_proc p JOIN spaces ON spaces.oid = p.pronamespace
-		UNION ALL SELECT concat_ws(' ', 'type', t.oid, t.typname, t.typnotnull, t.typdefault) FROM pg_type t JOIN spaces ON spaces.oid = t.typnamespace WHERE t.typtype <> 'c'
-		UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
-		UNION ALL SELECT concat_ws(' ', 'schema', oid) FROM spaces
-		UNION ALL SELECT concat_ws(' ', 'publication', oid, xmin) FROM pg_publication
-		UNION ALL SELECT concat_ws(' ', 'publication of table', oid, xmin) FROM pg_publication_rel
-		UNION ALL SELECT concat_ws(' ', 'publication of schema', oid, xmin) FROM pg_publication_namespace
+		{{watchedFacts}}
 	)
 	SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) FROM facts
 $$;
