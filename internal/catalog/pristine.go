@@ -30,7 +30,7 @@ func Likeness(ctx context.Context, q Querier) (likeness string, err error) {
 // LikenessOf is the likeness of the database d as an expression, which means the same
 // under any search_path.
 const LikenessOf = `pg_catalog.md5(ROW(d.datdba, d.datacl::pg_catalog.text, d.datconnlimit, d.datallowconn, d.datistemplate, d.dattablespace,
-	(SELECT c.description FROM pg_catalog.pg_shdescription c WHERE c.objoid OPERATOR(pg_catalog.=) d.oid AND c.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_database'::pg_catalog.regclass),
-	(SELECT pg_catalog.array_agg(ROW(s.setrole, s.setconfig)::pg_catalog.text ORDER BY s.setrole) FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase OPERATOR(pg_catalog.=) d.oid),
-	(SELECT pg_catalog.array_agg(ROW(l.provider, l.label)::pg_catalog.text ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l
-		WHERE l.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_database'::pg_catalog.regclass AND l.objoid OPERATOR(pg_catalog.=) d.oid))::pg_catalog.text)`
+	(SELECT comments.description FROM pg_catalog.pg_shdescription comments WHERE comments.objoid OPERATOR(pg_catalog.=) d.oid AND comments.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_database'::pg_catalog.regclass),
+	(SELECT pg_catalog.array_agg(ROW(settings.setrole, settings.setconfig)::pg_catalog.text ORDER BY settings.setrole) FROM pg_catalog.pg_db_role_setting settings WHERE settings.setdatabase OPERATOR(pg_catalog.=) d.oid),
+	(SELECT pg_catalog.array_agg(ROW(labels.provider, labels.label)::pg_catalog.text ORDER BY labels.provider) FROM pg_catalog.pg_shseclabel labels
+		WHERE labels.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_database'::pg_catalog.regclass AND labels.objoid OPERATOR(pg_catalog.=) d.oid))::pg_catalog.text)`

@@ -18,9 +18,10 @@ var sqlFiles embed.FS
 // templates parses the files, once and when they are needed.
 var templates = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Option("missingkey=error").Funcs(template.FuncMap{
-		"ident":    catalog.Ident,
-		"literal":  catalog.Literal,
-		"likeness": func() string { return catalog.LikenessOf },
+		"ident":        catalog.Ident,
+		"literal":      catalog.Literal,
+		"likeness":     func() string { return catalog.LikenessOf },
+		"watchedFacts": catalog.WatchedFacts, "unwatchedFacts": catalog.UnwatchedFacts,
 		"body":     func() string { return bodyMark },
 		"undoFrom": func() int { return undoFrom }, "undoShare": func() float64 { return undoShare },
 	}).ParseFS(sqlFiles, "sql/*.sql"))

@@ -159,34 +159,14 @@ BEGIN
 	END IF;
 END $$;
 
--- What the schema is made of, for roles that may not watch it. Oids and xmin tell
--- of most changes; what TRUNCATE, VACUUM, REINDEX, ANALYZE and RESTART change is
--- left out.
+-- What the schema is made of, for roles that may not watch it: see catalog.WatchedFacts.
 CREATE FUNCTION groundhog.schema_fingerprint() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
 	WITH spaces AS (
 		SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'groundhog')
 	), rels AS (
-		SELECT c.* FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
+		SELECT c.oid FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
 	), facts AS (
-		SELECT concat_ws(' ', 'class', oid, relname, relnamespace, reltype, relowner, relam, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers,
-			relrowsecurity, relforcerowsecurity, relispopulated, relispartition, relreplident, reloptions) AS f FROM rels
-		UNION ALL SELECT concat_ws(' ', 'column', a.attrelid, a.attnum, a.xmin) FROM pg_attribute a JOIN rels ON rels.oid = a.attrelid WHERE a.attnum > 0
-		UNION ALL SELECT concat_ws(' ', 'default', d.oid, d.xmin) FROM pg_attrdef d JOIN rels ON rels.oid = d.adrelid
-		UNION ALL SELECT concat_ws(' ', 'trigger', t.oid, t.xmin) FROM pg_trigger t JOIN rels ON rels.oid = t.tgrelid
-		UNION ALL SELECT concat_ws(' ', 'constraint', k.oid, k.xmin) FROM pg_constraint k JOIN spaces ON spaces.oid = k.connamespace
-		UNION ALL SELECT concat_ws(' ', 'inherits', i.inhrelid, i.xmin) FROM pg_inherits i JOIN rels ON rels.oid = i.inhrelid
-		UNION ALL SELECT concat_ws(' ', 'index', i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary, i.indisreplident) FROM pg_index i JOIN rels ON rels.oid = i.indrelid
-		UNION ALL SELECT concat_ws(' ', 'rule', w.oid, w.xmin) FROM pg_rewrite w JOIN rels ON rels.oid = w.ev_class
-		UNION ALL SELECT concat_ws(' ', 'policy', p.oid, p.xmin) FROM pg_policy p JOIN rels ON rels.oid = p.polrelid
-		UNION ALL SELECT concat_ws(' ', 'sequence', q.seqrelid, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
-			FROM pg_sequence q JOIN rels ON rels.oid = q.seqrelid
-		UNION ALL SELECT concat_ws(' ', 'function', p.oid, p.xmin) FROM pg_proc p JOIN spaces ON spaces.oid = p.pronamespace
-		UNION ALL SELECT concat_ws(' ', 'type', t.oid, t.typname, t.typnotnull, t.typdefault) FROM pg_type t JOIN spaces ON spaces.oid = t.typnamespace WHERE t.typtype <> 'c'
-		UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
-		UNION ALL SELECT concat_ws(' ', 'schema', oid) FROM spaces
-		UNION ALL SELECT concat_ws(' ', 'publication', oid, xmin) FROM pg_publication
-		UNION ALL SELECT concat_ws(' ', 'publication of table', oid, xmin) FROM pg_publication_rel
-		UNION ALL SELECT concat_ws(' ', 'publication of schema', oid, xmin) FROM pg_publication_namespace
+		{{watchedFacts}}
 	)
 	SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) FROM facts
 $$;
@@ -206,11 +186,10 @@ END $$;
 
 -- What is known of the baseline, and why it can't be undone as a whole (void), if it
 -- can't. No row: nothing is known, since the server crashed. library is the version of
--- the one that asks, likeness what the database itself was like, or null: see restore.
-CREATE FUNCTION groundhog.verdict(want text, here text, library integer, likeness text DEFAULT NULL) RETURNS TABLE (baseline_xid xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
+-- the one that asks.
+CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS TABLE (baseline_xid xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
 	SELECT st.baseline_xid::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
 			WHEN st.version OPERATOR(pg_catalog.<>) library THEN '{{.Reason.OtherVersion}}'
-			WHEN likeness OPERATOR(pg_catalog.<>) (SELECT {{likeness}} FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN '{{.Reason.DatabaseAltered}}'
 			WHEN st.token IS NULL THEN '{{.Reason.NoBaseline}}'
 			WHEN st.token OPERATOR(pg_catalog.<>) want THEN '{{.Reason.OtherBaseline}}'
 			WHEN st.server_id OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN '{{.Reason.ForeignServer}}'
@@ -231,9 +210,13 @@ CREATE FUNCTION groundhog.unseen_writes(baseline_xid xid, own xid) RETURNS SETOF
 CREATE FUNCTION groundhog.count_native() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$;
 
 -- The tables whose journal tells of what was written, and why it tells not all. Those
--- that were written to unseen are among them.
-CREATE FUNCTION groundhog.written() RETURNS TABLE (root oid, space text, name text, rows bigint, why text) LANGUAGE sql STABLE
+-- that were written to unseen are among them. It is no function of SQL, which would be
+-- planned at each call.
+CREATE FUNCTION groundhog.written() RETURNS TABLE (root oid, space text, name text, rows bigint, why text) LANGUAGE plpgsql STABLE
 	SET enable_hashjoin = on SET enable_seqscan = on AS $$ -- there may be thousands of tables, and there is no index
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT o.root, o.space, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
 	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
 		JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.journals o ON o.root OPERATOR(pg_catalog.=) t.root
@@ -242,48 +225,35 @@ CREATE FUNCTION groundhog.written() RETURNS TABLE (root oid, space text, name te
 	SELECT o.root, o.space, o.name, o.rows, '{{.Reason.UnseenWrite}}' FROM groundhog.unseen_writes((SELECT st.baseline_xid::text::pg_catalog.xid FROM groundhog.state st), NULL) u(root)
 		JOIN groundhog.journals o ON o.root OPERATOR(pg_catalog.=) u.root
 		WHERE NOT EXISTS (SELECT FROM groundhog.touched q JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel WHERE t.root OPERATOR(pg_catalog.=) o.root)
-	ORDER BY 1
-$$;
-
--- What written returns, as lists.
-CREATE FUNCTION groundhog.written_lists(OUT roots oid[], OUT spaces text[], OUT names text[], OUT counts bigint[], OUT whys text[]) LANGUAGE plpgsql STABLE AS $$
-BEGIN
-	SELECT coalesce(pg_catalog.array_agg(w.root), '{}'), pg_catalog.array_agg(w.space), pg_catalog.array_agg(w.name), pg_catalog.array_agg(w.rows), pg_catalog.array_agg(w.why)
-		INTO roots, spaces, names, counts, whys FROM groundhog.written() w;
+	ORDER BY 1;
 END $$;
 
--- What it costs to bring the tables of written_lists back, where that is more than most:
--- a row that the journal tells of is one, a row that is loaded is {{.LoadedRow}}. A table with too
--- many changes costs what is less.
-CREATE FUNCTION groundhog.costs(roots oid[], spaces text[], names text[], counts bigint[], whys text[], most bigint)
-RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql STABLE AS $$
+-- What it costs to bring each written table back: a row that the journal tells of is one,
+-- a row that is loaded is {{.LoadedRow}}. A table with too many changes costs what is less. changed is
+-- the number of rows in the journal, or in the baseline where that is loaded, and why says
+-- why it is.
+CREATE FUNCTION groundhog.costs() RETURNS TABLE (space text, name text, why text, changed bigint, cost bigint) LANGUAGE plpgsql STABLE AS $$
 DECLARE
-	entries bigint[] := '{}';
-	n bigint;
-	total bigint := 0;
+	w record;
 BEGIN
-	FOR i IN 1 .. pg_catalog.cardinality(roots) LOOP
-		IF whys[i] IS NULL THEN
-			EXECUTE pg_catalog.concat('SELECT pg_catalog.count(*) FROM groundhog.journal_', roots[i]) INTO n;
-			IF n OPERATOR(pg_catalog.>) ({{undoFrom}} OPERATOR(pg_catalog.+) (counts[i] OPERATOR(pg_catalog.*) {{undoShare}})) THEN
-				whys[i] := '{{.Reason.TooManyChanges}}';
-				total := total OPERATOR(pg_catalog.+) least(n, {{.LoadedRow}} OPERATOR(pg_catalog.*) counts[i]);
-				n := counts[i];
+	FOR w IN SELECT * FROM groundhog.written() LOOP
+		space := w.space;
+		name := w.name;
+		why := w.why;
+		changed := w.rows;
+		cost := {{.LoadedRow}} OPERATOR(pg_catalog.*) w.rows;
+		IF why IS NULL THEN
+			EXECUTE pg_catalog.concat('SELECT pg_catalog.count(*) FROM groundhog.journal_', w.root) INTO changed;
+			IF changed OPERATOR(pg_catalog.>) ({{undoFrom}} OPERATOR(pg_catalog.+) (w.rows OPERATOR(pg_catalog.*) {{undoShare}})) THEN
+				why := '{{.Reason.TooManyChanges}}';
+				cost := least(changed, cost);
+				changed := w.rows;
 			ELSE
-				total := total OPERATOR(pg_catalog.+) n;
+				cost := changed;
 			END IF;
-		ELSE
-			n := counts[i];
-			total := total OPERATOR(pg_catalog.+) ({{.LoadedRow}} OPERATOR(pg_catalog.*) n);
 		END IF;
-		entries := pg_catalog.array_append(entries, n);
+		RETURN NEXT;
 	END LOOP;
-	IF total OPERATOR(pg_catalog.>) most THEN
-		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, '{{.Reason.Costly}}'::text, 0::bigint;
-		FOR i IN 1 .. pg_catalog.cardinality(roots) LOOP
-			RETURN QUERY SELECT spaces[i], names[i], CASE WHEN whys[i] IS NULL THEN 'undone' ELSE 'reload' END, whys[i], entries[i];
-		END LOOP;
-	END IF;
 END $$;
 
 -- Brings the database back to the baseline that want names, or tells why not. A
@@ -299,59 +269,60 @@ CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library 
 RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	s record;
-	w record;
-	root oid;
-	bound bigint := 0;
+	x record;
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock({{.WriterLock}});
 	PERFORM pg_catalog.set_config('lock_timeout', '{{.LockTimeout}}', true);
-	SELECT * INTO s FROM groundhog.verdict(want, here, library, likeness);
-	IF NOT FOUND OR s.void IS NOT NULL THEN
-		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, coalesce(s.void, '{{.Reason.Crash}}'), 0::bigint;
+	SELECT * INTO s FROM groundhog.verdict(want, here, library);
+	IF NOT FOUND THEN
+		s.void := '{{.Reason.Crash}}';
+	ELSIF likeness IS NOT NULL AND s.void IS DISTINCT FROM '{{.Reason.OtherVersion}}' THEN
+		-- As a part of the verdict's query it would have that planned each time.
+		IF likeness OPERATOR(pg_catalog.<>) (SELECT {{likeness}} FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
+			s.void := '{{.Reason.DatabaseAltered}}';
+		END IF;
+	END IF;
+	IF s.void IS NOT NULL THEN
+		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, s.void, 0::bigint;
 		RETURN;
 	END IF;
 	IF NOT s.touched THEN
 		s.touched := EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, NULL));
 	END IF;
 	IF s.touched THEN
-		SELECT * INTO w FROM groundhog.written_lists();
 		IF most OPERATOR(pg_catalog.>=) 0 THEN
-			-- No entry takes less than 36 bytes of its journal.
-			FOR i IN 1 .. pg_catalog.cardinality(w.roots) LOOP
-				bound := bound OPERATOR(pg_catalog.+) CASE WHEN w.whys[i] IS NOT NULL THEN {{.LoadedRow}} OPERATOR(pg_catalog.*) w.counts[i]
-					ELSE pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', w.roots[i])::pg_catalog.regclass) OPERATOR(pg_catalog./) 36 END;
-			END LOOP;
-			IF bound OPERATOR(pg_catalog.>) most THEN
-				RETURN QUERY SELECT c.* FROM groundhog.costs(w.roots, w.spaces, w.names, w.counts, w.whys, most) c;
+			-- No entry takes less than 36 bytes of its journal: mostly there is nothing to count.
+			IF most OPERATOR(pg_catalog.<) (SELECT pg_catalog.sum(CASE WHEN o.why IS NOT NULL THEN {{.LoadedRow}} OPERATOR(pg_catalog.*) o.rows
+					ELSE pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', o.root)::pg_catalog.regclass) OPERATOR(pg_catalog./) 36 END) FROM groundhog.written() o) THEN
+				RETURN QUERY WITH c AS MATERIALIZED (SELECT * FROM groundhog.costs()),
+					v AS MATERIALIZED (SELECT FROM c HAVING pg_catalog.sum(c.cost) OPERATOR(pg_catalog.>) most)
+					SELECT ''::text, ''::text, 'void'::text, '{{.Reason.Costly}}'::text, 0::bigint FROM v
+					UNION ALL SELECT c.space, c.name, CASE WHEN c.why IS NULL THEN 'undone' ELSE 'reload' END, c.why, c.changed FROM v CROSS JOIN c;
 				IF FOUND THEN
 					RETURN;
 				END IF;
 			END IF;
 		END IF;
-		IF EXISTS (SELECT FROM groundhog.cache_resets) THEN
-			-- What this writes is undone with the rest.
-			PERFORM groundhog.reset_caches(false);
-			SELECT * INTO w FROM groundhog.written_lists();
-		END IF;
-		FOR i IN 1 .. pg_catalog.cardinality(w.roots) LOOP
-			root := w.roots[i];
-			space := w.spaces[i];
-			name := w.names[i];
-			why := w.whys[i];
+		-- What this writes is undone with the rest.
+		PERFORM groundhog.reset_caches(false);
+		FOR x IN SELECT * FROM groundhog.written() LOOP
+			why := x.why;
 			IF why IS NULL THEN
-				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', root) INTO why, changed USING s.baseline_xid, w.counts[i];
-				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) w.roots[i])
-					AND EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(root) WHERE u.root OPERATOR(pg_catalog.=) w.roots[i]) THEN
+				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.root) INTO why, changed USING s.baseline_xid, x.rows;
+				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) x.root)
+					AND EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(root) WHERE u.root OPERATOR(pg_catalog.=) x.root) THEN
 					why := '{{.Reason.UnseenWrite}}'; -- it is not as it was
 				END IF;
 			END IF;
 			IF why IS NOT NULL THEN
 				IF NOT partly THEN
-					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(name, ': ', why), SCHEMA = space, TABLE = name, DETAIL = why;
+					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(x.name, ': ', why), SCHEMA = x.space, TABLE = x.name, DETAIL = why;
 				END IF;
-				PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', root)::regclass);
+				PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', x.root)::regclass);
 				changed := 0;
 			END IF;
+			space := x.space;
+			name := x.name;
 			way := CASE WHEN why IS NULL THEN 'undone' ELSE 'reload' END;
 			RETURN NEXT;
 		END LOOP;
