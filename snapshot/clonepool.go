@@ -330,10 +330,8 @@ func (p *clonePool) keepTemplate(ctx context.Context, d *database, cfg *settings
 	if !p.template.begin() {
 		return
 	}
-	if se := d.sessions.take(); se != nil {
-		se.close()
-	}
-	draft, err := m.Draft(ctx)
+	d.sessions.await()
+	draft, err := m.Draft(ctx, d.sessions.release)
 	d.openAhead(cfg)
 	if err != nil {
 		p.template.end(testdb.Content{}, 0, err)

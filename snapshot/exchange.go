@@ -24,6 +24,12 @@ const (
 	swapTime    = 12 * time.Millisecond // to replace a database by a copy that is ready, with the test's next connection
 )
 
+// How long the sessions of others are waited for that may end by themselves.
+const (
+	cheapPatience  = 30 * time.Millisecond
+	neededPatience = 500 * time.Millisecond
+)
+
 // exchanger replaces a database by a copy of it at a snapshot, where that takes less time
 // than to undo or to load, or where only that brings back what was changed.
 type exchanger struct {
@@ -100,14 +106,19 @@ func (x *exchanger) prefers(why track.Cause) bool {
 	if x == nil {
 		return false
 	}
-	switch why.Reason {
-	case track.Costly, track.SchemaChanged, track.DatabaseAltered, track.LargeObjects, track.Damaged:
+	switch {
+	case why.Reason == track.Costly || isNeeded(why):
 		return true
-	case track.Subscription, track.Wraparound:
+	case why.Reason == track.Subscription || why.Reason == track.Wraparound:
 		return false // so it would be in a copy, or none may be made
 	}
 	load := 2*undoneRow*time.Duration(x.file.info.Rows) + loadedTable*time.Duration(len(x.file.manifest.Tables))
 	return load > x.cost()
+}
+
+// isNeeded reports whether only a copy brings back what was changed.
+func isNeeded(why track.Cause) bool {
+	return slices.Contains([]track.Reason{track.SchemaChanged, track.DatabaseAltered, track.LargeObjects, track.Damaged, track.DatabaseGone}, why.Reason)
 }
 
 // isLost reports whether an error says that the database is gone, or takes no connections.
@@ -125,10 +136,11 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 	if err := x.endPrepared(ctx); err != nil {
 		return restored, err
 	}
-	if se := d.sessions.take(); se != nil {
-		se.close()
+	d.sessions.await()
+	with := testdb.Exchange{Content: x.content, Terminate: x.cfg.terminate, Release: d.sessions.release, Patience: cheapPatience}
+	if isNeeded(why) {
+		with.Patience = neededPatience
 	}
-	with := testdb.Exchange{Content: x.content, Terminate: x.cfg.terminate}
 	var ready *clone
 	if x.await != nil {
 		with.Await = func() (_ testdb.Copy, err error) {

@@ -25,20 +25,25 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	began := time.Now()
 	x, missed := newExchanger(ctx, d, cfg, f)
 	restored, r, err := restoreRows(ctx, d, cfg, f, x)
-	if err == nil && !r.wish.IsZero() {
-		restored, err = x.run(ctx, r.wish)
-	} else if x.isLost(err) {
-		restored, err = x.run(ctx, track.DatabaseGone.Because())
+	wish := r.wish
+	if x.isLost(err) {
+		err, wish = nil, track.DatabaseGone.Because()
+	}
+	if err == nil && !wish.IsZero() {
+		op := operation{db: d, cfg: &cfg.settings, what: f.name}
+		err = op.retry(ctx, func() error {
+			restored, err = x.run(ctx, wish)
+			return err
+		})
 	}
 	var occupied *testdb.OccupiedError
 	if errors.As(err, &occupied) {
 		missed = msg.NoExchangeOccupied.In(cfg.lang, strings.Join(occupied.By.Describe(cfg.lang), "; "))
-		wish := r.wish
 		restored, r, err = restoreRows(ctx, d, cfg, f, nil)
 		switch {
 		case errs.IsClass(err, ErrSchemaMismatch):
 			err = errs.New(ErrSchemaMismatch, msg.SchemaNotExchanged.In(cfg.lang, f.name, "\n  "+strings.Join(occupied.By.Describe(cfg.lang), "\n  ")), err)
-		case err == nil && wish.Reason != track.Costly && wish.Reason != track.OtherBaseline:
+		case err == nil && isNeeded(wish):
 			cfg.logger.WarnContext(ctx, msg.NotExchanged.In(cfg.lang), "snapshot", f.name, "changed", wish.Text(cfg.lang), "why", missed)
 		}
 	}
@@ -47,6 +52,12 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	}
 	if cfg.maker != nil && r.atBaseline {
 		clonePoolOf(d, cfg.maker, f.sum).keepTemplate(ctx, d, &cfg.settings, cfg.maker, f)
+	}
+	switch {
+	case r.se != nil && !r.se.tracks:
+		missed = msg.NoExchangeUntracked.In(cfg.lang)
+	case x != nil && missed == "":
+		missed = msg.NoExchangeCheaper.In(cfg.lang)
 	}
 	restored.missed(missed)
 	restored.finish(ctx, d, &cfg.settings, f, began)

@@ -151,6 +151,27 @@ func (s *sessions) take() *session {
 	}
 }
 
+// await waits for a session that is being made.
+func (s *sessions) await() {
+	if se := s.take(); se != nil {
+		s.put(se)
+	}
+}
+
+// release closes the session that is kept. It does not wait for one that is being made.
+func (s *sessions) release() {
+	s.mu.Lock()
+	se := s.idle
+	s.idle = nil
+	if se != nil && s.timer != nil {
+		s.timer.Stop()
+	}
+	s.mu.Unlock()
+	if se != nil {
+		se.close()
+	}
+}
+
 // openAhead makes a session for the next call, unless there is one.
 func (s *sessions) openAhead(open func() (*session, error)) {
 	s.mu.Lock()

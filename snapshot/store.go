@@ -3,7 +3,6 @@ package snapshot
 import (
 	"cmp"
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -338,13 +337,10 @@ func (s *Store) Untrack(ctx context.Context) error {
 // are copies. A role that owns something in a copy, or was granted something, can't be
 // dropped before. Clones that are in use stay until they are given back. The next
 // [Store.Create] or [Store.Restore] makes a template again. Without any it does nothing.
+// The database as it was at its first use, which [Ensure] may need for a builder, stays.
 func (s *Store) DropCopies(ctx context.Context) error {
 	_, err := runOutside(ctx, s, func(context.Context) (struct{}, error) {
-		err := clonePoolsOf(s.db).dropAll()
-		if kept := s.db.takeOrigin(); kept != nil {
-			err = errors.Join(err, kept.clone.source.Drop())
-		}
-		return struct{}{}, errs.Tell(err)
+		return struct{}{}, errs.Tell(clonePoolsOf(s.db).dropAll())
 	})
 	return err
 }

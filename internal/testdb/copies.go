@@ -25,8 +25,9 @@ type Maker interface {
 	Make(ctx context.Context, key string, fill func(context.Context, *pgxpool.Pool) error) (Copy, error)
 
 	// Draft copies the database as it is. It returns an error wrapping [*OccupiedError] if
-	// sessions of others are connected to the database.
-	Draft(ctx context.Context) (Draft, error)
+	// sessions of others are connected to the database. release closes connections of the
+	// caller's; it is called again and again until none is left.
+	Draft(ctx context.Context, release func()) (Draft, error)
 
 	// MakeOf makes a database from the template that has the content. It returns nil if
 	// there is none.
@@ -67,8 +68,15 @@ type Exchange struct {
 	// replaced.
 	Await func() (Copy, error)
 
+	// Release closes connections of the caller's; it is called again and again until none
+	// is left.
+	Release func()
+
 	// Terminate ends the sessions of others.
 	Terminate bool
+
+	// Patience is how long sessions are waited for that may end by themselves.
+	Patience time.Duration
 }
 
 // Template is a database with the rows of a snapshot that [Maker.Find] found.
