@@ -227,6 +227,10 @@ func SkipMissing() RestoreOption {
 // database's tables, and roll their prepared transactions back, rather than fail
 // after it has waited for them. They get a tenth of a second to end by themselves. The
 // role must be theirs, or a superuser; other restores are not ended.
+//
+// Where the database is to be replaced by a copy, all sessions in it are ended, those that are
+// idle at once, and all prepared transactions in it are rolled back. Connections that the
+// test itself holds are no exception.
 func TerminateBlockers() RestoreOption {
 	return restoreOption(func(c *restoreConfig) { c.terminate = true })
 }

@@ -67,7 +67,10 @@ func runOutside[T any](ctx context.Context, s *Store, work func(context.Context)
 // Create writes the snapshot called name: all rows of all tables and the state
 // of all sequences, as one transaction sees them, or what a [ScopeOption] names.
 // Writers wait for some milliseconds at most, while it is marked what the snapshot sees,
-// so that the first [Store.Restore] has nothing to load.
+// so that the first [Store.Restore] has nothing to load. A database that package fixtures
+// made is copied then, unless sessions of others are connected: its pool's idle connections
+// are closed, and new ones wait for as long as the copy takes, some hundredths of a second
+// for 30,000 rows.
 //
 // On error the folder is unchanged. A name that differs from that of another snapshot
 // in its case only is [ErrInvalidName], since some file systems know no cases. An
@@ -109,7 +112,9 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // materialised views are refreshed, so that they show the same after each restore.
 // Of a snapshot with a scope, only the rows in it are changed: see [ScopeOption].
 //
-// It is one transaction: on any error the database is exactly as it was. A
+// It is one transaction: on any error the database is exactly as it was, with one
+// exception: where the database is replaced by a copy that is made on demand, and the
+// server fails to make it once the former one is gone, the next restore makes it. A
 // missing file is [ErrNotFound]; a damaged one [ErrCorrupt], found before a row
 // is changed; a database whose schema is not the snapshot's is
 // [ErrSchemaMismatch], difference by difference, unless [OnSchemaMismatch] says
@@ -126,8 +131,11 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // cost of what the file holds.
 //
 // The journal is not trusted blindly: what it can't undo with certainty is loaded
-// again, table by table or as a whole, as after TRUNCATE, a change of the schema or
-// a crash of the server; see [Restored]. A table that can't have a journal, as one of
+// again, table by table or as a whole, as after TRUNCATE or a crash of the server; see
+// [Restored]. In a database that package fixtures made, as a role that may create
+// databases, the database is replaced by a copy where that takes less time, or where the
+// schema, a setting or a right of the database, or a large object was changed: see the
+// exchange in the documentation of this package. A table that can't have a journal, as one of
 // 1,600 columns, is loaded when it was written to; one on which the server refuses
 // triggers, each time. With materialised views, all of them are
 // refreshed once anything was written. Writers in flight are waited for, since
@@ -149,12 +157,13 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // error. Memory does not grow with the
 // data.
 //
-// Not reset is the schema (a test that changes it needs a [Store.Clone]): columns,
-// types, keys, foreign keys and sequences are compared; triggers, checks, defaults,
-// views, functions and other indexes are not looked at. Nor are the session state of
-// pooled connections (SET, LISTEN, temporary tables, advisory locks, numbers taken
-// ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
-// order of rows.
+// Where the database can't be replaced, the schema is not reset (a test that changes it
+// needs a [Store.Clone]): columns, types, keys, foreign keys and sequences are compared;
+// triggers, checks, defaults, views, functions and other indexes are not looked at. Nor are
+// ALTER DATABASE and the physical order of rows. Never reset are roles, and the session state
+// of pooled connections (SET, LISTEN, temporary tables, advisory locks, numbers taken ahead
+// from a sequence with CACHE), which ends with the connections when the database is
+// replaced.
 func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
 	return runOutside(ctx, s, func(ctx context.Context) (Restored, error) { return s.restore(ctx, name, s.restoreConfig(opts)) })
 }
@@ -252,11 +261,11 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 // schema, as a role that may create databases; another one is [ErrInvalidArgument],
 // and so is a snapshot of some rows only (see [ScopeOption]).
 //
-// The database is a copy of a template, which is made once for each snapshot and
-// server by the schema that fixtures was given and the rows of the file, by one
-// process while others wait. What was made after it in the origin's schema by other
-// means is an [ErrSchemaMismatch]. The first copy costs the template, each further
-// one a CREATE DATABASE; a database that was used before, and whose changes the
+// The database is a copy of a template: the copy of the database that [Store.Create] or a
+// restore made. Where there was none, since the database was in use, the template is made of
+// the schema that fixtures was given and the rows of the file, once for each snapshot and
+// server, by one process while others wait; what was made after it in the origin's schema
+// by other means is an [ErrSchemaMismatch] then. A copy costs a CREATE DATABASE; a database that was used before, and whose changes the
 // journal could undo, costs nothing but that. One is made ahead where copying is
 // quick. There are GOMAXPROCS + 4 at a time: a call for one more waits, and gets it when
 // none became free for 10 s, or when it would wait for itself, as a subtest of a test
