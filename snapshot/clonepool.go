@@ -130,7 +130,8 @@ func (p *clonePool) end(all bool) (err error) {
 		err = errors.Join(err, p.drop(c))
 	}
 	if content, _, there, _ := p.template.get(); there {
-		err = errors.Join(err, p.maker.Forget(content, all))
+		_, failed := p.maker.Forget(content, all)
+		err = errors.Join(err, failed)
 	}
 	return err
 }
@@ -347,6 +348,30 @@ func (p *clonePool) keepTemplate(ctx context.Context, d *database, cfg *settings
 	}
 	if !p.inBackground(publish) {
 		publish()
+	}
+	p.pools.forgetOld()
+}
+
+// templatesUsed is how many snapshots of a database have a template that only this process
+// can use. Those that all can use are bounded by server.
+const templatesUsed = 8
+
+// forgetOld drops the templates of snapshots that were wanted longest ago.
+func (p *clonePools) forgetOld() {
+	p.mu.Lock()
+	pools := slices.Collect(maps.Values(p.by))
+	p.mu.Unlock()
+	wanted := map[*clonePool]time.Time{}
+	for _, pool := range pools {
+		wanted[pool] = pool.template.lastWanted()
+	}
+	slices.SortFunc(pools, func(a, b *clonePool) int { return wanted[b].Compare(wanted[a]) })
+	for _, pool := range pools[min(templatesUsed, len(pools)):] {
+		if content, there := pool.template.settled(); there {
+			if gone, _ := pool.maker.Forget(content, false); gone { // what fails goes with the server
+				pool.template.lost()
+			}
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ type snapshotTemplate struct {
 	failed  int           // how often it could not be made
 	why     error         // the last time
 	took    time.Duration // of the last copy of it, or to it
+	wanted  time.Time     // when it was the last time
 }
 
 // mostSkipped bounds how many restores pass before a template is tried again.
@@ -42,7 +43,7 @@ func (t *snapshotTemplate) begin() bool {
 		t.skip--
 		return false
 	}
-	t.making = make(chan struct{})
+	t.making, t.wanted = make(chan struct{}), time.Now()
 	return true
 }
 
@@ -102,7 +103,21 @@ func (t *snapshotTemplate) get() (content testdb.Content, took time.Duration, th
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.wanted = time.Now()
 	return t.content, t.took, t.there, t.why
+}
+
+// settled is get without waiting: of one that is being made it says that there is none.
+func (t *snapshotTemplate) settled() (content testdb.Content, there bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.content, t.there && t.making == nil
+}
+
+func (t *snapshotTemplate) lastWanted() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.wanted
 }
 
 // errNotAtSnapshot is that a database that was copied is not, and could not be brought to,

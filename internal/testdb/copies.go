@@ -38,8 +38,8 @@ type Maker interface {
 	Find(ctx context.Context, rows string) (Template, error)
 
 	// Forget drops the template that has the content. One that other processes can use stays,
-	// unless all is true.
-	Forget(content Content, all bool) error
+	// unless all is true. It reports whether it is gone.
+	Forget(content Content, all bool) (gone bool, err error)
 
 	// Exchange replaces the database under its name and its pools. It returns an error
 	// wrapping [*OccupiedError], and has done nothing, if sessions of others are connected.
