@@ -402,7 +402,16 @@ func TestATableThatATestTakesFromItsExtension(t *testing.T) {
 	b := setup(t, fixtures.WithURL(confServer(t)), fixtures.WithSchema(confSchema))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
-	exec(t, b.pool, `ALTER EXTENSION conf DROP TABLE setting; INSERT INTO setting (name, value) VALUES ('more', 'm')`)
+	before := picture(t, b.pool)
+	take := `ALTER EXTENSION conf DROP TABLE setting; INSERT INTO setting (name, value) VALUES ('more', 'm')`
+	exec(t, b.pool, take)
+	restored, err := b.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	require.Contains(t, waysIn(restored), snapshot.Exchanged)
+	require.Equal(t, before, picture(t, b.pool))
+
+	exec(t, b.pool, take)
+	occupied(t, b.pool)
 	changed := picture(t, b.pool)
 	_, err = b.store.Restore(t.Context(), "a")
 	require.ErrorIs(t, err, snapshot.ErrSchemaMismatch)

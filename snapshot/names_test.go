@@ -237,6 +237,13 @@ func TestDropOfWhatHasATemporaryName(t *testing.T) {
 	exec(t, b.pool, `DROP VIEW "a pg_temp"`)
 	restored, err = b.store.Restore(t.Context(), "a")
 	require.NoError(t, err)
+	require.Contains(t, waysIn(restored), snapshot.Exchanged)
+	require.Equal(t, "1", ask(t, b.pool, `SELECT count(*) FROM "a pg_temp"`))
+
+	exec(t, b.pool, `DROP VIEW "a pg_temp"`)
+	occupied(t, b.pool)
+	restored, err = b.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
 	require.Contains(t, waysIn(restored), snapshot.Reloaded)
 }
 

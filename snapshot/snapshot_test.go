@@ -75,6 +75,15 @@ func several(t testing.TB, pool *pgxpool.Pool) {
 	}
 }
 
+// occupied keeps an idle connection in the database that is none of its pool's, until t
+// ends: then it can't be replaced by a copy.
+func occupied(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), pool.Config().ConnString())
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close(context.Background()) })
+}
+
 // state tells all that a restore has to bring back, by other means than those
 // of the library: a hash over each table's rows, every sequence, and the states
 // of triggers and constraints.

@@ -35,17 +35,20 @@ const shelfSchema = `
 
 // waysBack are changes after which a restore takes each of its ways.
 var waysBack = []struct {
-	name   string
-	change string
-	want   []snapshot.Method // of author, book and tag, for a role that may have a journal
+	name     string
+	change   string
+	want     []snapshot.Method // of author, book and tag, for a role that may have a journal
+	occupied bool              // by another session, so that the database can't be exchanged
 }{
-	{"nothing", `SELECT`, []snapshot.Method{snapshot.Unchanged, snapshot.Unchanged, snapshot.Unchanged}},
+	{"nothing", `SELECT`, []snapshot.Method{snapshot.Unchanged, snapshot.Unchanged, snapshot.Unchanged}, false},
 	{"undone", `UPDATE author SET name = 'x' WHERE id % 9 = 0; DELETE FROM author WHERE id % 50 = 0; INSERT INTO author (name) SELECT 'new' FROM generate_series(1, 200)`,
-		[]snapshot.Method{snapshot.Undone, snapshot.Undone, snapshot.Unchanged}},
+		[]snapshot.Method{snapshot.Undone, snapshot.Undone, snapshot.Unchanged}, false},
 	{"partly", `UPDATE book SET title = 'x' WHERE id % 9 = 0; TRUNCATE tag; INSERT INTO tag VALUES (1, 'x')`,
-		[]snapshot.Method{snapshot.Unchanged, snapshot.Undone, snapshot.Reloaded}},
+		[]snapshot.Method{snapshot.Unchanged, snapshot.Undone, snapshot.Reloaded}, false},
 	{"reloaded", `UPDATE book SET title = 'x'; CREATE TABLE passing (id int); DROP TABLE passing; SELECT nextval('book_id_seq')`,
-		[]snapshot.Method{snapshot.Reloaded, snapshot.Reloaded, snapshot.Reloaded}},
+		[]snapshot.Method{snapshot.Reloaded, snapshot.Reloaded, snapshot.Reloaded}, true},
+	{"exchanged", `UPDATE book SET title = 'x'; CREATE TABLE passing (id int); DROP TABLE passing; SELECT nextval('book_id_seq')`,
+		[]snapshot.Method{snapshot.Exchanged, snapshot.Exchanged, snapshot.Exchanged}, false},
 }
 
 // shelf is a database with a snapshot "a".
@@ -130,6 +133,9 @@ func TestFaultsByEachWay(t *testing.T) {
 			t.Parallel()
 			b := setup(t, fixtures.WithSchema(shelfSchema))
 			s := newShelf(t, b, fixtures.URL(t))
+			if way.occupied {
+				occupied(t, b.pool)
+			}
 			exec(t, b.pool, way.change)
 			restored, err := b.store.Restore(t.Context(), "a")
 			require.NoError(t, err)
