@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/groundhogdb/groundhog/internal/schema"
@@ -13,10 +14,7 @@ import (
 
 // digestedFacts are what [Digest] looks at besides watchedFacts and unwatchedFacts.
 var digestedFacts = []fact{
-	{name: "storage", row: "c", catalog: "pg_class", space: "c.relnamespace", columns: `c.oid, c.reltablespace, c.reloftype, c.relpartbound,
-		(SELECT t.reloptions FROM pg_catalog.pg_class t WHERE t.oid = c.reltoastrelid)`},
 	{name: "column of the system", row: "a", catalog: "pg_attribute", rel: "a.attrelid", columns: "a.attrelid, a.attnum, a.attacl", where: "a.attnum < 0 AND a.attacl IS NOT NULL"},
-	{name: "state of index", row: "i", catalog: "pg_index", rel: "i.indrelid", columns: "i.indexrelid, i.indisclustered, i.indimmediate, i.indisready, i.indislive"},
 	{name: "partitioned", row: "p", catalog: "pg_partitioned_table", rel: "p.partrelid", columns: "p.partrelid, p.xmin"},
 	{name: "event trigger", row: "e", catalog: "pg_event_trigger", columns: "e.oid, e.evtname, e.evtevent, e.evtowner, e.evtfoid, e.evtenabled, e.evttags",
 		others: "e.evtfoid NOT IN (SELECT h.oid FROM hidden_functions h)"},
@@ -73,7 +71,12 @@ func (f fact) digested() string {
 	if f.others != "" {
 		more = append(more, f.others)
 	}
-	return fmt.Sprintf("pg_catalog.concat_ws(' ', '%s', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(%s, 0))%s)", f.name, f.text(), filter) + f.table() + f.condition(more...)
+	columns := f.columns
+	if f.more != "" {
+		columns += ", " + f.more
+	}
+	return fmt.Sprintf("pg_catalog.concat_ws(' ', '%s', '%s', pg_catalog.count(*), pg_catalog.sum(pg_catalog.hashtextextended(pg_catalog.concat_ws(' ', %s), 0))%s)", f.catalog, f.name, columns, filter) +
+		f.table() + f.condition(more...)
 }
 
 // digestSQL is the query of Digest. What is hidden is groundhog's, or of one session, or
@@ -86,7 +89,7 @@ var digestSQL = `WITH RECURSIVE hidden_spaces AS MATERIALIZED (
 	), hidden_functions AS MATERIALIZED (
 		SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace IN (SELECT h.oid FROM hidden_spaces h)
 	), facts(f) AS (
-		` + union(append(append(append([]fact{}, watchedFacts...), unwatchedFacts...), digestedFacts...), fact.digested) + `
+		` + union(slices.DeleteFunc(slices.Concat(watchedFacts, unwatchedFacts, digestedFacts), func(f fact) bool { return f.covered }), fact.digested) + `
 	), held AS (
 		SELECT c.oid FROM ROWS FROM (pg_catalog.unnest($1::pg_catalog.text[]), pg_catalog.unnest($2::pg_catalog.text[])) AS t(space, name)
 			JOIN pg_catalog.pg_namespace n ON n.nspname = t.space JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = t.name

@@ -13,6 +13,8 @@ type fact struct {
 	row     string // the alias of the catalog
 	catalog string
 	columns string // that tell a row from others, and from what it was
+	more    string // columns at which only a digest looks
+	covered bool   // another fact tells a digest the same
 	rel     string // the column that names the relation to which it belongs
 	space   string // the column that names its schema
 	made    string // the column that tells whether initdb made it
@@ -23,20 +25,22 @@ type fact struct {
 // watchedFacts are those that make a schema what it is: see [WatchedFacts].
 var watchedFacts = []fact{
 	{name: "class", row: "c", catalog: "pg_class", space: "c.relnamespace", columns: `c.oid, c.relname, c.relnamespace, c.reltype, c.relowner, c.relam, c.relpersistence, c.relkind, c.relnatts,
-		c.relchecks, c.relhasrules, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relispartition, c.relreplident, c.reloptions`},
+		c.relchecks, c.relhasrules, c.relrowsecurity, c.relforcerowsecurity, c.relispopulated, c.relispartition, c.relreplident, c.reloptions`,
+		more: `c.relacl, c.reltablespace, c.reloftype, c.relpartbound, CASE WHEN c.reltoastrelid <> 0 THEN (SELECT t.reloptions FROM pg_catalog.pg_class t WHERE t.oid = c.reltoastrelid) END`},
 	{name: "column", row: "a", catalog: "pg_attribute", rel: "a.attrelid", columns: "a.attrelid, a.attnum, a.xmin", where: "a.attnum > 0"},
 	{name: "default", row: "d", catalog: "pg_attrdef", rel: "d.adrelid", columns: "d.oid, d.xmin"},
 	{name: "trigger", row: "t", catalog: "pg_trigger", rel: "t.tgrelid", columns: "t.oid, t.xmin", others: "t.tgfoid NOT IN (SELECT h.oid FROM hidden_functions h)"},
 	{name: "constraint", row: "k", catalog: "pg_constraint", space: "k.connamespace", columns: "k.oid, k.xmin"},
 	{name: "inherits", row: "i", catalog: "pg_inherits", rel: "i.inhrelid", columns: "i.inhrelid, i.xmin"},
-	{name: "index", row: "i", catalog: "pg_index", rel: "i.indrelid", columns: "i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary, i.indisreplident"},
+	{name: "index", row: "i", catalog: "pg_index", rel: "i.indrelid", columns: "i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary, i.indisreplident",
+		more: "i.indisclustered, i.indimmediate, i.indisready, i.indislive"},
 	{name: "rule", row: "w", catalog: "pg_rewrite", rel: "w.ev_class", columns: "w.oid, w.xmin"},
 	{name: "policy", row: "p", catalog: "pg_policy", rel: "p.polrelid", columns: "p.oid, p.xmin"},
 	{name: "sequence", row: "q", catalog: "pg_sequence", rel: "q.seqrelid", columns: "q.seqrelid, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle"},
 	{name: "function", row: "p", catalog: "pg_proc", space: "p.pronamespace", columns: "p.oid, p.xmin"},
-	{name: "type", row: "t", catalog: "pg_type", space: "t.typnamespace", columns: "t.oid, t.typname, t.typnotnull, t.typdefault", where: "t.typtype <> 'c'"},
+	{name: "type", row: "t", catalog: "pg_type", space: "t.typnamespace", covered: true, columns: "t.oid, t.typname, t.typnotnull, t.typdefault", where: "t.typtype <> 'c'"},
 	{name: "label", row: "e", catalog: "pg_enum", columns: "e.oid, e.xmin"},
-	{name: "schema", row: "n", catalog: "pg_namespace", space: "n.oid", columns: "n.oid"},
+	{name: "schema", row: "n", catalog: "pg_namespace", space: "n.oid", covered: true, columns: "n.oid"},
 	{name: "publication", row: "p", catalog: "pg_publication", columns: "p.oid, p.xmin"},
 	{name: "publication of table", row: "p", catalog: "pg_publication_rel", columns: "p.oid, p.xmin"},
 	{name: "publication of schema", row: "p", catalog: "pg_publication_namespace", columns: "p.oid, p.xmin"},
@@ -44,7 +48,7 @@ var watchedFacts = []fact{
 
 // unwatchedFacts are the privileges, and what watchedFacts leave out: see [UnwatchedFacts].
 var unwatchedFacts = []fact{
-	{name: "class", row: "c", catalog: "pg_class", space: "c.relnamespace", made: "c.oid", columns: "c.oid, c.relacl", where: "c.relpersistence <> 't'"},
+	{name: "class", row: "c", catalog: "pg_class", space: "c.relnamespace", made: "c.oid", covered: true, columns: "c.oid, c.relacl", where: "c.relpersistence <> 't'"},
 	{name: "schema", row: "n", catalog: "pg_namespace", space: "n.oid", columns: "n.oid, n.xmin", where: "n.nspname !~ '^pg_(toast_)?temp'"},
 	{name: "default", row: "d", catalog: "pg_default_acl", columns: "d.oid, d.xmin"},
 	{name: "comment", row: "d", catalog: "pg_description", made: "d.objoid", columns: "d.objoid, d.classoid, d.objsubid, d.xmin"},
