@@ -14,6 +14,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/tally"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
@@ -33,6 +34,7 @@ type clonePool struct {
 	maker    testdb.Maker
 	sum      string // of the snapshot
 	template snapshotTemplate
+	heavy    heavyTables
 
 	mu    sync.Mutex
 	idle  []*clone
@@ -217,7 +219,7 @@ func (p *clonePool) acquire(ctx context.Context, cfg *settings, f *snapshotFile,
 	more := p.quick && !p.ended && p.taken > 1 && len(p.idle) == 0 && p.total < limitOfClones()
 	if more {
 		p.total++
-		p.ahead.Go(func() { p.makeAhead(cfg, f) })
+		p.ahead.Go(func() { p.makeAhead(cfg, f, nil) })
 	}
 	p.mu.Unlock()
 	return c, nil
@@ -432,7 +434,7 @@ func (p *clonePool) replenish(cfg *settings, f *snapshotFile) {
 	p.making = true
 	p.total++
 	p.ahead.Go(func() {
-		p.makeAhead(cfg, f)
+		p.makeAhead(cfg, f, p.heavy.list())
 		p.mu.Lock()
 		p.making = false
 		p.mu.Unlock()
@@ -474,16 +476,19 @@ func (p *clonePool) reclaim(ctx context.Context, c *clone, cfg *settings, was *s
 		return false
 	}
 	why, err := c.undo(ctx, p.sum, &track.Alternative{Most: int64(took / undoneRow)})
-	if c.se != nil { // it would be in the way of the next exchange
-		c.se.close()
-		c.se = nil
-	}
+	c.closeSession() // it would be in the way of the next exchange
 	return err == nil && why == ""
 }
 
-// makeAhead makes one for the next test.
-func (p *clonePool) makeAhead(cfg *settings, f *snapshotFile) {
-	c, err := p.add(context.Background(), cfg.quietly(), f)
+// makeAhead makes one for the next test, in which the tables to skip have no journal.
+func (p *clonePool) makeAhead(cfg *settings, f *snapshotFile, skip []schema.Name) {
+	quiet := cfg.quietly()
+	c, err := p.add(context.Background(), quiet, f)
+	if err == nil && len(skip) > 0 {
+		if err = p.skipJournals(context.Background(), c, quiet, f, skip); err != nil {
+			err = errors.Join(err, p.drop(c))
+		}
+	}
 	if err != nil {
 		p.mu.Lock()
 		p.failed = err
@@ -493,6 +498,21 @@ func (p *clonePool) makeAhead(cfg *settings, f *snapshotFile) {
 	if !p.put(c) {
 		_ = p.drop(c)
 	}
+}
+
+// skipJournals has nothing noted of what is written to the tables.
+func (p *clonePool) skipJournals(ctx context.Context, c *clone, cfg *settings, f *snapshotFile, tables []schema.Name) error {
+	if err := c.lend(ctx, p.root, cfg, f, ""); err != nil {
+		return err
+	}
+	err := c.db.inSession(ctx, cfg, func(se *session) error { return track.Skip(ctx, se.conn, tables) })
+	clean, ended := c.end(ctx, nil)
+	if err = errors.Join(err, ended); err == nil && !clean {
+		err = errNotAtSnapshot
+	}
+	c.closeSession() // it would be in the way of the exchange
+	c.skipped = tables
+	return err
 }
 
 // put keeps a clone for the next test, unless there will be none.

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
@@ -30,6 +31,7 @@ type database struct {
 	likeness   string            // what the database itself was like then; empty: unknown
 	origins    map[string]bool   // the files of its origin that this process has saved
 	failureLog map[string]func() // of the tests that log what they changed when they fail
+	skipped    []schema.Name     // the tables that have no journal: see heavyTables
 	kept       io.Closer         // see keptFor
 	origin     *originCopy       // the database at its first use, where that is not in a file
 }
@@ -129,6 +131,19 @@ func (d *database) setLikeness(likeness string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.likeness = likeness
+}
+
+func (d *database) setSkipped(tables []schema.Name) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.skipped = tables
+}
+
+// skippedTables returns the tables that have no journal though they could.
+func (d *database) skippedTables() []schema.Name {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.skipped
 }
 
 func (d *database) knownLikeness() string {

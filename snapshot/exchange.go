@@ -12,6 +12,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -152,8 +153,9 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 	} else if ready = x.pool.takeReady(); ready != nil {
 		with.Ready = ready.source
 		ready.close()
-		ready.db, ready.se = nil, nil
+		ready.db = nil
 	}
+	var skipped []schema.Name
 	began := time.Now()
 	err = x.maker.Exchange(ctx, with)
 	d.openAhead(&x.cfg.settings)
@@ -168,6 +170,7 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 	case ready == nil:
 		x.pool.template.copied(time.Since(began))
 	default:
+		skipped, ready.skipped = ready.skipped, d.skippedTables()
 		former := x.pool
 		keep := was != nil && why.Reason == track.OtherBaseline
 		if keep {
@@ -178,6 +181,7 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 		former.returnFormer(ready, &x.cfg.settings, was, keep)
 	}
 	d.setLikeness(x.maker.Likeness())
+	d.setSkipped(skipped)
 	x.pool.replenish(&x.cfg.settings, x.file)
 	text := why.Text(x.cfg.lang)
 	restored.Methods = make([]TableMethod, len(x.file.manifest.Tables))

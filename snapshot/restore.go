@@ -149,6 +149,9 @@ func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why 
 	if err != nil {
 		return restored, false, track.Cause{}, err
 	}
+	if r.exchanger != nil && !partly {
+		r.exchanger.pool.heavy.changed(out.Tables, r.db.skippedTables())
+	}
 	if partly {
 		out, err = r.undoPartly(ctx)
 		if err != nil {
@@ -250,6 +253,7 @@ func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restor
 			return restored, err
 		}
 		r.db.setLikeness(likeness)
+		r.db.setSkipped(nil)
 	}
 	return restored, err
 }
