@@ -38,6 +38,8 @@ CREATE UNLOGGED TABLE groundhog.journals (
 	always text,               -- why it is never undone
 	unnoticed boolean NOT NULL -- nothing notes that it is written to
 );
+-- The tables whose writes are not journaled: see skip.
+CREATE UNLOGGED TABLE groundhog.skipped (root oid NOT NULL);
 -- Of a table that a statement names, the roots whose journals may tell of it.
 CREATE UNLOGGED TABLE groundhog.journals_of (rel oid NOT NULL, root oid NOT NULL);
 -- The columns of the tables, where no event trigger sees them change.
@@ -67,12 +69,14 @@ CREATE FUNCTION groundhog.event_trigger_states() RETURNS text LANGUAGE sql STABL
 $$;
 
 -- Before the first statement of a transaction on a table: waits while a restore
--- runs, and notes the table.
+-- runs, and notes the table. What is skipped is noted as a table with too many changes.
 CREATE FUNCTION groundhog.enter() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
 	baseline bigint;
 	own bigint;
 	why text;
+	skips boolean;
+	x record;
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock_shared({{.WriterLock}});
 	IF NOT {{.EventTriggers}} AND EXISTS (SELECT FROM groundhog.shapes h WHERE h.rel OPERATOR(pg_catalog.=) TG_RELID
@@ -83,7 +87,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	own := pg_catalog.pg_current_xact_id_if_assigned()::text;
-	SELECT s.baseline_xid INTO baseline FROM groundhog.state s;
+	SELECT s.baseline_xid, EXISTS (SELECT FROM groundhog.skipped) INTO baseline, skips FROM groundhog.state s;
 	IF baseline IS NULL AND coalesce((SELECT h.last_value FROM groundhog.newest_baseline_xid h), 0) OPERATOR(pg_catalog.=) 0 THEN
 		-- After a crash all is loaded, whatever is written. The tables may have changed
 		-- while nothing told which functions speak of their columns.
@@ -103,6 +107,14 @@ BEGIN
 	PERFORM pg_catalog.set_config('groundhog.baseline_xid', coalesce(baseline::text, ''), true),
 		pg_catalog.set_config('groundhog.touched', pg_catalog.concat(pg_catalog.current_setting('groundhog.touched', true), ',', TG_RELID, ','), true);
 	INSERT INTO groundhog.touched VALUES (TG_RELID, why);
+	IF skips THEN
+		FOR x IN SELECT DISTINCT t.root FROM groundhog.journals_of t JOIN groundhog.skipped k ON k.root OPERATOR(pg_catalog.=) t.root
+				WHERE t.rel OPERATOR(pg_catalog.=) TG_RELID LOOP
+			-- From here to the end of the transaction the journal does not tell of it.
+			INSERT INTO groundhog.touched VALUES (x.root, '{{.Reason.TooManyChanges}}');
+			PERFORM pg_catalog.set_config('groundhog.skipped', pg_catalog.concat(pg_catalog.current_setting('groundhog.skipped', true), ',', x.root, ','), true);
+		END LOOP;
+	END IF;
 	RETURN NULL;
 END $$;
 
@@ -438,11 +450,23 @@ BEGIN
 		INSERT INTO groundhog.touched VALUES (0, NULL);
 	END IF;
 	PERFORM groundhog.empty_journal('groundhog.schema_changes');
+	PERFORM groundhog.empty_journal('groundhog.skipped');
 	PERFORM groundhog.set_row_counts(spaces, names, rows);
 	PERFORM groundhog.count_native();
 	UPDATE groundhog.state s SET token = set_baseline.token, server_id = here, baseline_xid = now,
 		schema_fingerprint = CASE WHEN NOT s.event_triggers THEN groundhog.schema_fingerprint() END, event_trigger_states = CASE WHEN s.event_triggers THEN groundhog.event_trigger_states() END;
 	PERFORM pg_catalog.setval('groundhog.newest_baseline_xid', now);
+END $$;
+
+-- Names the tables whose writes are not journaled from the next transactions on, in place
+-- of those that were. A partition counts by its root.
+CREATE FUNCTION groundhog.skip(spaces text[], names text[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock_shared({{.WriterLock}});
+	DELETE FROM groundhog.skipped;
+	INSERT INTO groundhog.skipped SELECT DISTINCT o.root
+	FROM unnest(skip.spaces, skip.names) t(space, name) JOIN pg_namespace n ON n.nspname = t.space JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.name
+		JOIN groundhog.journals o ON o.root = coalesce(pg_partition_root(c.oid)::oid, c.oid);
 END $$;
 
 -- Notes how many rows the tables have in the baseline.
