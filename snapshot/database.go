@@ -33,7 +33,7 @@ type database struct {
 	failureLog map[string]func() // of the tests that log what they changed when they fail
 	skipped    []schema.Name     // the tables that have no journal: see heavyTables
 	kept       io.Closer         // see keptFor
-	origin     *originCopy       // the database at its first use, where that is not in a file
+	origin     io.Closer         // the database at its first use, where that is not in a file: see originCopy
 }
 
 // databaseOf returns the database to which the pool leads.
@@ -55,26 +55,26 @@ func (d *database) Close() error {
 	d.sessions.close()
 	var err error
 	if kept := d.takeOrigin(); kept != nil {
-		err = kept.clone.source.Drop()
+		err = kept.Close()
 	}
 	return errors.Join(err, d.endKept())
 }
 
 // keepOrigin keeps the database as it was at its first use, which was replaced.
-func (d *database) keepOrigin(c *originCopy) {
+func (d *database) keepOrigin(c io.Closer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.origin = c
 }
 
-func (d *database) keptOrigin() *originCopy {
+func (d *database) keptOrigin() io.Closer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.origin
 }
 
 // takeOrigin returns what keepOrigin kept, once.
-func (d *database) takeOrigin() *originCopy {
+func (d *database) takeOrigin() io.Closer {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	kept := d.origin

@@ -76,7 +76,7 @@ func (o *origin) owner() string {
 // when the database notes nothing of one: a file may be there from a database that
 // was in the same place.
 func (o *origin) save(ctx context.Context) error {
-	if kept := o.db.keptOrigin(); kept != nil && o.cfg.scoped() == nil {
+	if kept, ok := o.db.keptOrigin().(*originCopy); ok && o.cfg.scoped() == nil {
 		if kept.fingerprint == o.live.fingerprint {
 			return nil // it is there, if not as a file
 		}
@@ -248,14 +248,17 @@ type originCopy struct {
 	fingerprint string // of its schema
 }
 
+// Close drops the database.
+func (o *originCopy) Close() error { return o.clone.source.Drop() }
+
 // write writes the file from the database that is kept, which then goes.
 func (o *origin) write(ctx context.Context) (err error) {
-	kept := o.db.takeOrigin()
-	if kept == nil {
+	kept, ok := o.db.takeOrigin().(*originCopy)
+	if !ok {
 		return nil
 	}
 	c := kept.clone
-	defer func() { err = errors.Join(err, c.source.Drop()) }()
+	defer func() { err = errors.Join(err, kept.Close()) }()
 	path, err := o.ownPath()
 	if err != nil {
 		return o.cfg.explain(err, msg.FolderUnwritable, os.TempDir())
