@@ -6,7 +6,7 @@ trigger fires one. A role that may make no event triggers sees no command at all
 the privileges and what groundhog.schema_fingerprint leaves out are compared too.
 */}}
 {{define "fingerprint" -}}
-CREATE FUNCTION groundhog.unwatched_fingerprint() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $groundhog$
+CREATE OR REPLACE FUNCTION groundhog.unwatched_fingerprint() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $groundhog$
 DECLARE
 	found text;
 	more text;
@@ -37,5 +37,6 @@ BEGIN
 	END IF;
 	RETURN coalesce(found, '');
 END $groundhog$;
+DROP TABLE IF EXISTS groundhog.unwatched; -- the database may be a copy of one that was noted
 CREATE UNLOGGED TABLE groundhog.unwatched AS SELECT groundhog.unwatched_fingerprint() AS fingerprint;
 {{end}}

@@ -294,6 +294,15 @@ BEGIN
 			s.void := '{{.Reason.DatabaseAltered}}';
 		END IF;
 	END IF;
+	IF s.void OPERATOR(pg_catalog.=) '{{.Reason.OtherBaseline}}' AND most IS NOT NULL THEN
+		-- Rows can be loaded. What only a copy brings back decides.
+		IF EXISTS (SELECT FROM groundhog.schema_changes)
+			OR EXISTS (SELECT FROM groundhog.state st WHERE NOT st.event_triggers AND st.schema_fingerprint IS DISTINCT FROM groundhog.schema_fingerprint()) THEN
+			s.void := '{{.Reason.SchemaChanged}}';
+		ELSIF EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN
+			s.void := '{{.Reason.LargeObjects}}';
+		END IF;
+	END IF;
 	IF s.void IS NOT NULL THEN
 		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, s.void, 0::bigint;
 		RETURN;

@@ -1,0 +1,369 @@
+package snapshot_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// Faults while databases are exchanged. What is in a database is a function of one number,
+// which is in it too: so whatever is found can be checked by a process that did not make it.
+
+const swapSchema = shelfSchema + `;
+	CREATE TABLE marker (v int PRIMARY KEY);
+	CREATE INDEX book_title ON book (title)`
+
+// fillSwap makes the rows those of the number.
+func fillSwap(ctx context.Context, pool *pgxpool.Pool, v int) error {
+	return script(ctx, pool, fmt.Sprintf(`BEGIN; TRUNCATE marker, author, book, tag RESTART IDENTITY; INSERT INTO marker VALUES (%[1]d);
+		INSERT INTO author (name) SELECT md5((i * %[1]d)::text) FROM generate_series(1, 2000 + %[1]d) i;
+		INSERT INTO book (author, title) SELECT i, md5((i + %[1]d)::text) FROM generate_series(1, 2000) i;
+		INSERT INTO tag SELECT i, md5((i - %[1]d)::text) FROM generate_series(1, 300 + %[1]d) i; COMMIT`, v))
+}
+
+// script runs several statements at once.
+func script(ctx context.Context, pool *pgxpool.Pool, sql string) error {
+	_, err := pool.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// swapState tells the number in the database, and a hash of its rows, sequences, columns,
+// indexes, large objects and settings.
+func swapState(ctx context.Context, q interface {
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+},
+) (v int, hash string, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce((SELECT max(v) FROM marker), 0), md5(concat_ws('|',
+		(SELECT string_agg(t::text, ';' ORDER BY v) FROM marker t), (SELECT string_agg(t::text, ';' ORDER BY id) FROM author t),
+		(SELECT string_agg(t::text, ';' ORDER BY id) FROM book t), (SELECT string_agg(t::text, ';' ORDER BY id) FROM tag t),
+		(SELECT last_value || ' ' || is_called FROM author_id_seq), (SELECT last_value || ' ' || is_called FROM book_id_seq),
+		(SELECT string_agg(format('%s.%s %s', c.relname, a.attname, a.atttypid::regtype), ';' ORDER BY c.relname, a.attnum) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+			WHERE c.relnamespace = 'public'::regnamespace AND NOT a.attisdropped),
+		(SELECT count(*) FROM pg_largeobject_metadata), (SELECT string_agg(s::text, ';') FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = current_database())))`).Scan(&v, &hash)
+	return v, hash, err
+}
+
+// swapChanges are what a test may do to the database. What the last ones do, only an
+// exchange brings back.
+var swapChanges = []string{
+	`UPDATE author SET name = 'x' WHERE id < 9`,
+	`UPDATE author SET name = name || 'x'; DELETE FROM tag`,
+	`TRUNCATE author, book; INSERT INTO tag VALUES (-1, 'x')`,
+	`DELETE FROM marker; SELECT nextval('book_id_seq')`,
+	`ALTER TABLE author ADD COLUMN extra int`,
+	`DROP TABLE tag`,
+	`DROP INDEX book_title; CREATE TABLE passing AS SELECT 1 AS id`,
+	`DROP SCHEMA groundhog CASCADE; DELETE FROM book`,
+	`SELECT lo_from_bytea(0, 'x'); ALTER TABLE book RENAME TO volume`,
+	`DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET work_mem = ''1MB''', current_database()); END $$`,
+}
+
+func init() {
+	fault.Register("swap", func(args []string) error {
+		seed, err := strconv.ParseUint(args[2], 10, 64)
+		if err != nil {
+			return err
+		}
+		return swap(args[0], args[1], args[3] == "private", rand.New(rand.NewPCG(seed, seed)))
+	})
+}
+
+// swapSchemaOption is the schema, as one that processes share or one that is of this
+// process only.
+func swapSchemaOption(private bool) fixtures.DatabaseOption {
+	if private {
+		return fixtures.WithMigrate(func(ctx context.Context, db *pgxpool.Pool) error { return script(ctx, db, swapSchema) })
+	}
+	return fixtures.WithSchema(swapSchema)
+}
+
+const swapSteps = 8
+
+// swap changes and restores a database of its own on the server in turns.
+func swap(server, dir string, private bool, r *rand.Rand) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	s, err := fixtures.Start(ctx, fixtures.WithURL(server))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	fmt.Println("begin")
+	db, err := s.CreateDatabase(ctx, swapSchemaOption(private))
+	if err != nil {
+		return err
+	}
+	store, err := snapshot.NewStore(db.Pool, snapshot.WithDir(dir), snapshot.WithLogger(slog.New(slog.NewTextHandler(os.Stderr, nil))))
+	if err != nil {
+		return err
+	}
+	// The folder is shared, but for the one that this process makes again and again.
+	own := fmt.Sprint("own", os.Getpid())
+	w := swapper{db: db.Pool, store: store, hashes: map[string]string{}, random: r}
+	defer func() { err = errors.Join(err, os.RemoveAll(fmt.Sprintf("%s/%s.groundhog", dir, own))) }()
+	for v, name := range []string{"a", "b", own} {
+		if err := w.prepare(ctx, name, v+1); err != nil {
+			return err
+		}
+	}
+	for range swapSteps {
+		name := []string{"a", "b", own}[r.IntN(3)]
+		if err := w.step(ctx, name); err != nil {
+			return err
+		}
+		if name == own && r.IntN(2) == 0 {
+			if err := w.prepare(ctx, own, 3+r.IntN(9)); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Println("exchanged", w.exchanged, "of", swapSteps)
+	return db.Close()
+}
+
+// swapper changes and restores a database.
+type swapper struct {
+	db        *pgxpool.Pool
+	store     *snapshot.Store
+	hashes    map[string]string // by the name of the snapshot
+	random    *rand.Rand
+	exchanged int
+}
+
+// prepare has a snapshot of the number.
+func (w *swapper) prepare(ctx context.Context, name string, v int) (err error) {
+	if v < 3 {
+		_, err = w.store.Ensure(ctx, name, func(ctx context.Context) error { return fillSwap(ctx, w.db, v) }, snapshot.Version("1"))
+	} else if err = fillSwap(ctx, w.db, v); err == nil {
+		_, err = w.store.Create(ctx, name, snapshot.Replace())
+	}
+	if err != nil {
+		return fmt.Errorf("%s, %d: %w", name, v, err)
+	}
+	is, hash, err := swapState(ctx, w.db)
+	if err == nil && is != v {
+		err = fmt.Errorf("%s has the rows of %d, not of %d", name, is, v)
+	}
+	w.hashes[name] = hash
+	return err
+}
+
+// step changes something, and restores.
+func (w *swapper) step(ctx context.Context, name string) error {
+	change := swapChanges[w.random.IntN(len(swapChanges))]
+	if err := script(ctx, w.db, change); err != nil {
+		return fmt.Errorf("%s: %w", change, err)
+	}
+	if w.random.IntN(4) == 0 {
+		if err := w.clone(ctx, name); err != nil {
+			return err
+		}
+	}
+	restored, err := w.store.Restore(ctx, name)
+	if err != nil {
+		return fmt.Errorf("%s after %s: %w", name, change, err)
+	}
+	if len(restored.Methods) > 0 && restored.Methods[0].Method == snapshot.Exchanged {
+		w.exchanged++
+	}
+	return w.check(ctx, w.db, name, fmt.Sprintf("restored after %s, %v", change, restored.Methods))
+}
+
+func (w *swapper) clone(ctx context.Context, name string) error {
+	c, err := w.store.Clone(ctx, name)
+	if err != nil {
+		return fmt.Errorf("clone of %s: %w", name, err)
+	}
+	return errors.Join(w.check(ctx, c.Pool, name, "clone"), script(ctx, c.Pool, swapChanges[w.random.IntN(len(swapChanges))]), c.Close())
+}
+
+// check looks whether the database is what the snapshot was.
+func (w *swapper) check(ctx context.Context, pool *pgxpool.Pool, name, what string) error {
+	v, hash, err := swapState(ctx, pool)
+	if err == nil && hash != w.hashes[name] {
+		err = fmt.Errorf("it is not as it was, with the rows of %d", v)
+	}
+	if err != nil {
+		return fmt.Errorf("%s, %s: %w", name, what, err)
+	}
+	return nil
+}
+
+// stage is a server on which other processes exchange databases, and what is known of it.
+type swapStage struct {
+	server, dir string
+	admin       *pgx.Conn
+	reference   *fixtures.Database
+	hashes      map[int]string // by the number
+	whole       map[string]bool
+	known       []int32 // sessions that are none of the other processes'
+}
+
+// newSwapStage is on a server that the test may break.
+func newSwapStage(t *testing.T, server *fixtures.Server) *swapStage {
+	t.Helper()
+	s := &swapStage{server: server.URL(), dir: t.TempDir(), hashes: map[int]string{}, whole: map[string]bool{}}
+	var err error
+	s.reference, err = server.CreateDatabase(t.Context(), fixtures.WithSchema(swapSchema))
+	require.NoError(t, err)
+	s.admin, err = pgx.Connect(t.Context(), s.server)
+	require.NoError(t, err)
+	fault.AtEnd(t, func() error { return s.admin.Close(context.Background()) })
+	store, err := snapshot.NewStore(s.reference.Pool, snapshot.WithDir(s.dir))
+	require.NoError(t, err)
+	for v, name := range []string{"a", "b"} { // the same for all
+		_, err := store.Ensure(t.Context(), name, func(ctx context.Context) error { return fillSwap(ctx, s.reference.Pool, v+1) }, snapshot.Version("1"))
+		require.NoError(t, err)
+		_, s.hashes[v+1], err = swapState(t.Context(), s.reference.Pool)
+		require.NoError(t, err)
+	}
+	return s
+}
+
+// hash is what a database with the rows of the number is.
+func (s *swapStage) hash(t *testing.T, v int) string {
+	t.Helper()
+	if s.hashes[v] == "" {
+		require.NoError(t, fillSwap(t.Context(), s.reference.Pool, v))
+		var err error
+		_, s.hashes[v], err = swapState(t.Context(), s.reference.Pool)
+		require.NoError(t, err)
+	}
+	return s.hashes[v]
+}
+
+// others counts the sessions of other processes.
+func (s *swapStage) others(t *testing.T) (n int) {
+	t.Helper()
+	require.NoError(t, s.admin.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> ALL($1)`, s.known).Scan(&n))
+	return n
+}
+
+// begin starts a process that exchanges.
+func (s *swapStage) begin(t *testing.T, private bool) func() *fault.Process {
+	t.Helper()
+	return func() *fault.Process {
+		require.NoError(t, s.admin.QueryRow(t.Context(), `SELECT array_agg(pid) FROM pg_stat_activity`).Scan(&s.known))
+		p := fault.Child(t, "swap", s.server, s.dir, fmt.Sprint(rand.Uint64()), cond(private, "private", "shared"))
+		p.Line("begin")
+		return p
+	}
+}
+
+// requireSound opens a database as the next process does, requires that only what is
+// accounted for is on the server, that every template is whole, and that exchanges work.
+func (s *swapStage) requireSound(t *testing.T, what string) {
+	t.Helper()
+	ctx := t.Context()
+	// The server goes on with what a killed process wanted.
+	require.Eventually(t, func() bool { return s.others(t) == 0 }, time.Minute, 2*time.Millisecond, what)
+	next, err := fixtures.Start(ctx, fixtures.WithURL(s.server))
+	require.NoError(t, err, what)
+	db, err := next.CreateDatabase(ctx, fixtures.WithSchema(swapSchema))
+	require.NoError(t, err, what)
+	require.ElementsMatch(t, []string{db.Name, s.reference.Name}, s.databases(t, what), "nobody accounts for others; %s", what)
+
+	store, err := snapshot.NewStore(db.Pool, snapshot.WithDir(s.dir))
+	require.NoError(t, err)
+	for i, name := range []string{"a", "b", "a", "b"} {
+		if i > 1 { // a change of the schema is brought back after the snapshot was
+			require.NoError(t, script(ctx, db.Pool, swapChanges[rand.IntN(len(swapChanges))]))
+		}
+		restored, err := store.Restore(ctx, name)
+		require.NoError(t, err, what)
+		is, hash, err := swapState(ctx, db.Pool)
+		require.NoError(t, err)
+		require.Equal(t, i%2+1, is, what)
+		require.Equal(t, s.hash(t, is), hash, "%s restored %v; %s", name, restored.Methods, what)
+	}
+	require.NoError(t, next.Close(), what)
+	require.ElementsMatch(t, []string{s.reference.Name}, s.databases(t, what), what)
+}
+
+// databases lists those that are no templates, all of which must be whole.
+func (s *swapStage) databases(t *testing.T, what string) (others []string) {
+	t.Helper()
+	rows, err := s.admin.Query(t.Context(), `SELECT datname, oid::text FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1') AND datconnlimit <> -2`)
+	require.NoError(t, err)
+	all := map[string]string{}
+	var name, oid string
+	_, err = pgx.ForEachRow(rows, []any{&name, &oid}, func() error { all[name] = oid; return nil })
+	require.NoError(t, err)
+	for name, oid := range all {
+		switch {
+		case strings.HasPrefix(name, "groundhog_test_c_"):
+			if !s.whole[oid] {
+				s.requireWhole(t, name, what)
+				s.whole[oid] = true
+			}
+		case !strings.HasPrefix(name, "groundhog_test_t_"):
+			others = append(others, name)
+		}
+	}
+	return others
+}
+
+// requireWhole looks into a copy of the template.
+func (s *swapStage) requireWhole(t *testing.T, template, what string) {
+	t.Helper()
+	ctx := t.Context()
+	const name = "test_of_a_template"
+	_, err := s.admin.Exec(ctx, "CREATE DATABASE "+name+" TEMPLATE "+pgx.Identifier{template}.Sanitize())
+	require.NoError(t, err, what)
+	config, err := pgxpool.ParseConfig(s.server)
+	require.NoError(t, err)
+	config.ConnConfig.Database = name
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	require.NoError(t, err)
+	v, hash, err := swapState(ctx, pool)
+	require.NoError(t, err, what)
+	require.Equal(t, s.hash(t, v), hash, "the template %s, of %d, is not whole; %s", template, v, what)
+	var token *string
+	require.NoError(t, pool.QueryRow(ctx, `SELECT token FROM groundhog.state`).Scan(&token), what)
+	require.NotNil(t, token, what)
+	if v < 3 {
+		store, err := snapshot.NewStore(pool, snapshot.WithDir(s.dir))
+		require.NoError(t, err)
+		restored, err := store.Restore(ctx, string(rune('a'+v-1)))
+		require.NoError(t, err, what)
+		for _, m := range restored.Methods {
+			require.Equal(t, snapshot.Unchanged, m.Method, "%s of the template of %d: %s; %s", m.Table, v, m.Why, what)
+		}
+	}
+	pool.Close()
+	_, err = s.admin.Exec(ctx, "DROP DATABASE "+name+" WITH (FORCE)")
+	require.NoError(t, err)
+}
+
+func TestKilledDuringExchanges(t *testing.T) {
+	t.Parallel()
+	for _, private := range []bool{false, true} {
+		t.Run(cond(private, "private", "shared"), func(t *testing.T) {
+			t.Parallel()
+			s := newSwapStage(t, ownServer(t))
+			fault.KillAtRandom(t, times(3, 150), s.begin(t, private), func(run int, exit fault.Exit) {
+				require.True(t, exit.Killed() || exit.Code == 0, "run %d: %s", run, exit)
+				if run == 0 {
+					t.Log(strings.TrimSpace(exit.Stdout))
+				}
+				s.requireSound(t, fmt.Sprintf("run %d: %s", run, exit))
+			})
+		})
+	}
+}
+
