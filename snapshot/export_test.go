@@ -56,7 +56,7 @@ func (s *Store) CloneAhead(name string) {
 	p := clonePoolOf(s.db, testdb.MakerOf(s.pool), f.sum)
 	p.total++
 	p.ahead.Add(1)
-	p.makeAhead(&cfg.settings, f)
+	p.makeAhead(&cfg.settings, f, nil)
 }
 
 // LineDiff compares the texts of changes.
