@@ -134,9 +134,7 @@ func (x *exchanger) isLost(err error) bool {
 func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored, err error) {
 	d := x.db
 	was := d.baselineFile()
-	if err := x.endPrepared(ctx); err != nil {
-		return restored, err
-	}
+	x.endPrepared(ctx)
 	d.sessions.await()
 	with := testdb.Exchange{Content: x.content, Terminate: x.cfg.terminate, Release: d.sessions.release, Patience: cheapPatience}
 	if isNeeded(why) {
@@ -192,16 +190,11 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 }
 
 // endPrepared rolls prepared transactions back that would be in the way, if that was asked
-// for. Only a session of the database can.
-func (x *exchanger) endPrepared(ctx context.Context) error {
-	if !x.cfg.terminate {
-		return nil
+// for. Only a session of the database can. Those that it could not are named afterwards.
+func (x *exchanger) endPrepared(ctx context.Context) {
+	if x.cfg.terminate {
+		_ = x.db.inSession(ctx, &x.cfg.settings, func(se *session) error { return catalog.RollbackPrepared(ctx, se.conn) })
 	}
-	err := x.db.inSession(ctx, &x.cfg.settings, func(se *session) error { return catalog.RollbackPrepared(ctx, se.conn) })
-	if x.isLost(err) {
-		return nil
-	}
-	return err
 }
 
 // missed says why the database was not replaced where tables were loaded.
