@@ -68,8 +68,9 @@ var (
 			_, err := s.Changes(ctx)
 			return err
 		},
-		"Untrack": func(ctx context.Context, s *snapshot.Store, _ string) error { return s.Untrack(ctx) },
-		"List":    func(ctx context.Context, s *snapshot.Store, _ string) error { _, err := s.List(ctx); return err },
+		"Untrack":    func(ctx context.Context, s *snapshot.Store, _ string) error { return s.Untrack(ctx) },
+		"DropCopies": func(ctx context.Context, s *snapshot.Store, _ string) error { return s.DropCopies(ctx) },
+		"List":       func(ctx context.Context, s *snapshot.Store, _ string) error { _, err := s.List(ctx); return err },
 	}
 	// sillyValues were made by nobody.
 	sillyValues = map[string]func(t *testing.T){
