@@ -366,4 +366,3 @@ func TestKilledDuringExchanges(t *testing.T) {
 		})
 	}
 }
-
