@@ -6,7 +6,6 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,20 +128,21 @@ func (x *exchanging) both(b *testing.B, to int) {
 	x.store.AwaitCopies()
 }
 
-// restore reports whether the database was replaced.
-func (x *exchanging) restore(t testing.TB, to int, opts ...snapshot.RestoreOption) bool {
+// restore reports whether the database was replaced, or what was done instead.
+func (x *exchanging) restore(t testing.TB, to int, opts ...snapshot.RestoreOption) (exchanged bool, instead string) {
 	t.Helper()
 	restored, err := x.store.Restore(t.Context(), benchSnapshots[to], opts...)
 	require.NoError(t, err)
 	firstAnswer(t, x.pool)
-	return restored.Methods[0].Method == snapshot.Exchanged
+	first := restored.Methods[0]
+	return first.Method == snapshot.Exchanged, fmt.Sprintf("%s, %s; %s", first.Method, first.Why, restored.NotExchanged)
 }
 
 func (x *exchanging) run(b *testing.B, d deed, ready bool) {
 	x.both(b, 0)
 	var ours, hand timer
 	exchanged, to := 0, 0
-	measure := []func(){
+	ways := []func(){
 		func() {
 			if ready {
 				x.store.MakeReady(benchSnapshots[to])
@@ -151,13 +151,16 @@ func (x *exchanging) run(b *testing.B, d deed, ready bool) {
 			}
 			x.hand.checkpoint(b)
 			exec(b, x.pool, d.sql)
+			var replaced bool
+			var instead string
 			b.StartTimer()
-			ours.time(func() {
-				if x.restore(b, to) {
-					exchanged++
-				}
-			})
+			ours.time(func() { replaced, instead = x.restore(b, to) })
 			b.StopTimer()
+			if replaced {
+				exchanged++
+			} else {
+				b.Log("not exchanged: " + instead)
+			}
 			x.store.AwaitCopies()
 		},
 		func() {
@@ -166,17 +169,13 @@ func (x *exchanging) run(b *testing.B, d deed, ready bool) {
 			hand.time(func() { x.hand.restore(b, to) })
 		},
 	}
-	for b.Loop() {
-		b.StopTimer()
-		if d.turns {
-			to = 1 - to
+	turns := 0
+	inTurns(b, func(way int) {
+		if turns++; d.turns {
+			to = (turns + 1) / 2 % 2 // both ways go to one, then both to the other
 		}
-		for _, one := range measure {
-			one()
-		}
-		slices.Reverse(measure)
-		b.StartTimer()
-	}
+		ways[way]()
+	})
 	require.Equal(b, x.states[to], state(b, x.pool))
 	require.Equal(b, x.states[to], state(b, x.hand.pool))
 	reportHand(b, ours, hand)
@@ -190,10 +189,10 @@ func reportHand(b *testing.B, ours, hand timer) {
 	b.ReportMetric(float64(ours.median())/float64(hand.median()), "x-hand")
 }
 
-// BenchmarkExchangeSuite runs suites of 50 tests, of 3 without GROUNDHOG_BENCH_LARGE=1. Each
+// BenchmarkExchangeSuite runs suites of 50 tests, of 2 without GROUNDHOG_BENCH_LARGE=1. Each
 // test goes back to the snapshot, asks, and changes rows. The figures are the whole time of
-// a suite, with all that groundhog does in the background, and its own writes to the
-// journal. By hand the same rows of a database without a journal are changed.
+// a suite, with all that groundhog does in the background, and the tests' own writes, which
+// by hand are those to a database without a journal. "ms-writes" is the part of these.
 //
 //   - all-rows: each test changes all rows. x-hand is at most 1.
 //   - second-pool: the same with an idle connection of a second pool, which the restore
@@ -202,16 +201,15 @@ func reportHand(b *testing.B, ours, hand timer) {
 //     database that has no copies and no template, which is at most 1.03.
 //   - create: Create, until it returns, with and without a template that is made of it.
 func BenchmarkExchangeSuite(b *testing.B) {
-	tests := 3
+	tests := 2
 	if benchLarge() {
 		tests = 50
 	}
+	x, without := newExchanging(b, 100), newExchanging(b, 100)
 	b.Run("all-rows", func(b *testing.B) {
-		x := newExchanging(b, 100)
 		x.suites(b, tests, func() { x.restore(b, 0) }, func() { x.hand.restore(b, 0) })
 	})
 	b.Run("second-pool", func(b *testing.B) {
-		x := newExchanging(b, 100)
 		ours, hand := secondPool(b, x.pool.Config()), secondPool(b, x.hand.config)
 		x.suites(b, tests, func() {
 			x.restore(b, 0, snapshot.TerminateBlockers())
@@ -221,84 +219,80 @@ func BenchmarkExchangeSuite(b *testing.B) {
 			reconnect(b, hand)
 		})
 	})
-	b.Run("ten-rows", func(b *testing.B) {
-		with, without := newExchanging(b, 100), newExchanging(b, 100)
-		for _, name := range benchSnapshots {
-			require.NoError(b, without.store.ForgoTemplate(name))
-		}
-		with.store.MakeReady(benchSnapshots[0])
+	for _, name := range benchSnapshots {
+		require.NoError(b, without.store.ForgoTemplate(name))
+	}
+	compare := func(b *testing.B, work func(x *exchanging)) {
 		var times [2]timer
-		order := []int{0, 1}
-		for b.Loop() {
-			for _, i := range order {
-				x := []*exchanging{with, without}[i]
-				x.hand.checkpoint(b)
-				times[i].time(func() {
-					for range 50 {
-						require.False(b, x.restore(b, 0))
-						exec(b, x.pool, tenRows)
-					}
-					x.store.AwaitCopies()
-				})
+		inTurns(b, func(i int) {
+			x := []*exchanging{x, without}[i]
+			x.hand.checkpoint(b)
+			times[i].time(func() { work(x) })
+			x.store.AwaitCopies()
+		})
+		with, without := times[0].median(), times[1].median()
+		b.ReportMetric(milliseconds(with), "ms-with")
+		b.ReportMetric(milliseconds(without), "ms-without")
+		b.ReportMetric(float64(with)/float64(without), "x-without")
+	}
+	b.Run("ten-rows", func(b *testing.B) {
+		x.both(b, 0)
+		without.both(b, 0)
+		x.store.MakeReady(benchSnapshots[0])
+		compare(b, func(x *exchanging) {
+			for range 50 {
+				exchanged, _ := x.restore(b, 0)
+				require.False(b, exchanged)
+				exec(b, x.pool, tenRows)
 			}
-			slices.Reverse(order)
-		}
-		reportWithout(b, times)
+			x.store.AwaitCopies()
+		})
 	})
 	b.Run("create", func(b *testing.B) {
-		with, without := newExchanging(b, 100), newExchanging(b, 100)
-		idle := secondPool(b, without.pool.Config())
-		reconnect(b, idle) // so that no template can be made
-		var times [2]timer
-		order := []int{0, 1}
-		for b.Loop() {
-			for _, i := range order {
-				x := []*exchanging{with, without}[i]
-				x.hand.checkpoint(b)
-				times[i].time(func() {
-					_, err := x.store.Create(b.Context(), "created", snapshot.Replace())
-					require.NoError(b, err)
-				})
-				x.store.AwaitCopies()
-			}
-			slices.Reverse(order)
-		}
-		reportWithout(b, times)
+		x.both(b, 0)
+		without.both(b, 0)
+		reconnect(b, secondPool(b, without.pool.Config())) // so that no template can be made
+		compare(b, func(x *exchanging) {
+			_, err := x.store.Create(b.Context(), "created", snapshot.Replace())
+			require.NoError(b, err)
+		})
 	})
-}
-
-func reportWithout(b *testing.B, times [2]timer) {
-	b.Helper()
-	with, without := times[0].median(), times[1].median()
-	b.ReportMetric(milliseconds(with), "ms-with")
-	b.ReportMetric(milliseconds(without), "ms-without")
-	b.ReportMetric(float64(with)/float64(without), "x-without")
 }
 
 // suites runs suites of tests that change all rows, in turns.
-func (x *exchanging) suites(b *testing.B, tests int, ours, hand func()) {
+func (x *exchanging) suites(b *testing.B, tests int, begin ...func()) {
 	x.both(b, 0)
-	var times [2]timer
-	order := []int{0, 1}
-	ways := []struct {
-		pool  func() *pgxpool.Pool
-		begin func()
-	}{{func() *pgxpool.Pool { return x.pool }, ours}, {func() *pgxpool.Pool { return x.hand.pool }, hand}}
-	for b.Loop() {
-		for _, i := range order {
-			x.hand.checkpoint(b)
-			times[i].time(func() {
-				for range tests {
-					ways[i].begin()
-					exec(b, ways[i].pool(), allRows)
-				}
+	var suites, writes [2]timer
+	inTurns(b, func(i int) {
+		x.hand.checkpoint(b)
+		suites[i].time(func() {
+			var wrote time.Duration
+			for range tests {
+				begin[i]()
+				began := time.Now()
+				exec(b, []*pgxpool.Pool{x.pool, x.hand.pool}[i], allRows)
+				wrote += time.Since(began)
+			}
+			writes[i] = append(writes[i], wrote)
+			if i == 0 {
 				x.store.AwaitCopies()
-			})
-		}
-		slices.Reverse(order)
+			}
+		})
+	})
+	reportHand(b, suites[0], suites[1])
+	b.ReportMetric(milliseconds(writes[0].median()), "ms-writes")
+	b.ReportMetric(milliseconds(writes[1].median()), "ms-writes-hand")
+}
+
+// inTurns measures two ways, 0 and 1, each of which comes first every other time.
+func inTurns(b *testing.B, measure func(way int)) {
+	b.Helper()
+	for turn := 0; b.Loop(); turn++ {
+		b.StopTimer()
+		measure(turn % 2)
+		measure(1 - turn%2)
+		b.StartTimer()
 	}
-	reportHand(b, times[0], times[1])
-	b.ReportMetric(milliseconds(times[0].median())/float64(tests), "ms-test")
 }
 
 // secondPool leads to the same database, as the pool of a worker does.
@@ -332,7 +326,7 @@ func BenchmarkFirstClone(b *testing.B) {
 			seedWelfare(b, r.pool, 100)
 			hand := newByHand(b, r.pool)
 			var ours, oursWhole, byHand, byHandWhole timer
-			measure := []func(){
+			ways := []func(){
 				func() {
 					_, err := r.store.Create(b.Context(), "bench", snapshot.Replace())
 					require.NoError(b, err)
@@ -359,14 +353,7 @@ func BenchmarkFirstClone(b *testing.B) {
 					})
 				},
 			}
-			for b.Loop() {
-				b.StopTimer()
-				for _, one := range measure {
-					one()
-				}
-				slices.Reverse(measure)
-				b.StartTimer()
-			}
+			inTurns(b, func(way int) { ways[way]() })
 			reportHand(b, ours, byHand)
 			b.ReportMetric(float64(oursWhole.median())/float64(byHandWhole.median()), "x-hand-whole")
 		})
@@ -400,24 +387,21 @@ func BenchmarkNewProcess(b *testing.B) {
 			r.store.AwaitCopies()
 			var ensure, whole, clone, replaced, copied timer
 			exchanged := 0
-			ways := []string{"groundhog", "hand"}
-			for b.Loop() {
-				b.StopTimer()
-				for _, way := range ways {
-					hand.checkpoint(b)
-					took := p.run(b, way, r.dir)
-					if way == "hand" {
-						replaced, copied = append(replaced, took.First), append(copied, took.Clone)
-						continue
-					}
-					ensure, whole, clone = append(ensure, took.First), append(whole, took.Open+took.First), append(clone, took.Clone)
-					if took.Exchanged {
-						exchanged++
-					}
-				}
-				slices.Reverse(ways)
+			inTurns(b, func(i int) {
+				way := []string{"groundhog", "hand"}[i]
+				hand.checkpoint(b)
 				b.StartTimer()
-			}
+				took := p.run(b, way, r.dir)
+				b.StopTimer()
+				if way == "hand" {
+					replaced, copied = append(replaced, took.First), append(copied, took.Clone)
+					return
+				}
+				ensure, whole, clone = append(ensure, took.First), append(whole, took.Open+took.First), append(clone, took.Clone)
+				if took.Exchanged {
+					exchanged++
+				}
+			})
 			reportHand(b, ensure, replaced)
 			b.ReportMetric(float64(whole.median())/float64(replaced.median()), "x-hand-open")
 			b.ReportMetric(milliseconds(clone.median()), "ms-clone")

@@ -63,5 +63,6 @@ func (s *Store) ForgoTemplate(name string) error {
 	if err := s.DropReady(); err != nil || !there {
 		return err
 	}
-	return p.maker.Forget(content, true)
+	_, err := p.maker.Forget(content, true)
+	return err
 }
