@@ -47,15 +47,11 @@ func (s *Store) EndClones() error { return s.db.endKept() }
 
 // CloneAhead makes one for the next Clone.
 func (s *Store) CloneAhead(name string) {
-	cfg := s.cloneConfig(nil)
-	f, err := s.db.files.openVerified(&cfg.settings, folder{&cfg.settings}.path(name), name)
-	if err != nil {
-		panic(err)
-	}
-	f.close()
-	p := clonePoolOf(s.db, testdb.MakerOf(s.pool), f.sum)
+	p, f := s.copiesOf(name)
+	p.mu.Lock()
 	p.total++
-	p.makeAhead(&cfg.settings, f, nil)
+	p.mu.Unlock()
+	p.makeAhead(&s.settings, f, nil)
 }
 
 // LineDiff compares the texts of changes.
