@@ -117,9 +117,10 @@ func (x *exchanger) prefers(why track.Cause) bool {
 	return load > x.cost()
 }
 
-// isNeeded reports whether only a copy brings back what was changed.
+// isNeeded reports whether only a copy brings back what was changed. After a crash it is not
+// known what was.
 func isNeeded(why track.Cause) bool {
-	return slices.Contains([]track.Reason{track.SchemaChanged, track.DatabaseAltered, track.LargeObjects, track.Damaged, track.DatabaseGone}, why.Reason)
+	return slices.Contains([]track.Reason{track.SchemaChanged, track.DatabaseAltered, track.LargeObjects, track.Damaged, track.DatabaseGone, track.Crash}, why.Reason)
 }
 
 // isLost reports whether an error says that the database is gone, or takes no connections.

@@ -26,11 +26,13 @@ import (
 
 const swapSchema = shelfSchema + `;
 	CREATE TABLE marker (v int PRIMARY KEY);
+	CREATE UNLOGGED TABLE note (v int PRIMARY KEY);
 	CREATE INDEX book_title ON book (title)`
 
 // fillSwap makes the rows those of the number.
 func fillSwap(ctx context.Context, pool *pgxpool.Pool, v int) error {
-	return script(ctx, pool, fmt.Sprintf(`BEGIN; TRUNCATE marker, author, book, tag RESTART IDENTITY; INSERT INTO marker VALUES (%[1]d);
+	return script(ctx, pool, fmt.Sprintf(`BEGIN; TRUNCATE marker, note, author, book, tag RESTART IDENTITY; INSERT INTO marker VALUES (%[1]d);
+		INSERT INTO note SELECT i + %[1]d FROM generate_series(1, 10) i;
 		INSERT INTO author (name) SELECT md5((i * %[1]d)::text) FROM generate_series(1, 2000 + %[1]d) i;
 		INSERT INTO book (author, title) SELECT i, md5((i + %[1]d)::text) FROM generate_series(1, 2000) i;
 		INSERT INTO tag SELECT i, md5((i - %[1]d)::text) FROM generate_series(1, 300 + %[1]d) i; COMMIT`, v))
@@ -49,7 +51,7 @@ func swapState(ctx context.Context, q interface {
 },
 ) (v int, hash string, err error) {
 	err = q.QueryRow(ctx, `SELECT coalesce((SELECT max(v) FROM marker), 0), md5(concat_ws('|',
-		(SELECT string_agg(t::text, ';' ORDER BY v) FROM marker t), (SELECT string_agg(t::text, ';' ORDER BY id) FROM author t),
+		(SELECT string_agg(t::text, ';' ORDER BY v) FROM marker t), (SELECT string_agg(t::text, ';' ORDER BY id) FROM author t), (SELECT string_agg(t::text, ';' ORDER BY v) FROM note t),
 		(SELECT string_agg(t::text, ';' ORDER BY id) FROM book t), (SELECT string_agg(t::text, ';' ORDER BY id) FROM tag t),
 		(SELECT last_value || ' ' || is_called FROM author_id_seq), (SELECT last_value || ' ' || is_called FROM book_id_seq),
 		(SELECT string_agg(format('%s.%s %s', c.relname, a.attname, a.atttypid::regtype), ';' ORDER BY c.relname, a.attnum) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid

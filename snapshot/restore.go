@@ -35,6 +35,9 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 			restored, err = x.run(ctx, wish)
 			return err
 		})
+		if err == nil && wish.Reason == track.Crash { // a copy has the schema, but not the rows of unlogged tables
+			restored, r, err = restoreRows(ctx, d, cfg, f, nil)
+		}
 	}
 	var occupied *testdb.OccupiedError
 	if errors.As(err, &occupied) {
@@ -49,6 +52,12 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	}
 	if err != nil {
 		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
+	}
+	if wish.Reason == track.Crash || r.crashed { // which has emptied the unlogged tables of all copies
+		err := clonePoolsOf(d).dropAll()
+		if err != nil {
+			return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
+		}
 	}
 	if cfg.maker != nil && r.atBaseline {
 		clonePoolOf(d, cfg.maker, f.sum).keepTemplate(ctx, d, &cfg.settings, cfg.maker, f)
@@ -102,6 +111,8 @@ type restorer struct {
 	wish       track.Cause // why to replace the database is better: nothing was done
 	atBaseline bool        // what is in the database is the baseline that the journal knows
 
+	crashed bool // the server, since the database was at the baseline
+
 	renew bool // the journal, which did not do what it should
 }
 
@@ -122,6 +133,7 @@ func (r *restorer) restore(ctx context.Context) (Restored, error) {
 			return restored, err
 		}
 		why = void
+		r.crashed = why.Reason == track.Crash
 		if r.exchanger.prefers(why) {
 			r.wish = why
 			return Restored{}, nil

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
@@ -151,7 +152,18 @@ func finishTemplate(ctx context.Context, root *database, cfg *settings, f *snaps
 	if err := track.RecordFingerprint(ctx, se.conn); err != nil {
 		return "", err
 	}
-	return catalog.Digest(ctx, se.conn, f.tables())
+	return schemaDigest(ctx, se.conn, f)
+}
+
+// schemaDigest tells the schemas of templates of the same file apart, and those that a crash
+// of the server has emptied the unlogged tables of.
+func schemaDigest(ctx context.Context, conn *pgx.Conn, f *snapshotFile) (string, error) {
+	digest, err := catalog.Digest(ctx, conn, f.tables())
+	if err != nil {
+		return "", err
+	}
+	crash, err := catalog.LastCrash(ctx, conn)
+	return digest + " " + crash, err
 }
 
 // search is a template that another process made of the same file, for a database whose
@@ -185,7 +197,7 @@ func (p *clonePool) seek(ctx context.Context, d *database, cfg *settings, m test
 	})
 	err = d.inSession(ctx, cfg, func(se *session) (err error) {
 		if se.tracks {
-			s.content.Schema, err = catalog.Digest(ctx, se.conn, f.tables())
+			s.content.Schema, err = schemaDigest(ctx, se.conn, f)
 		}
 		return err
 	})
