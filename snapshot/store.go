@@ -8,6 +8,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/memory"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 	"github.com/groundhogdb/groundhog/internal/testdb"
@@ -61,7 +62,11 @@ func runOutside[T any](ctx context.Context, s *Store, work func(context.Context)
 		var none T
 		return none, err
 	}
-	return bubble.Do(ctx, work)
+	result, err := bubble.Do(ctx, work)
+	if err != nil {
+		memory.Explain(err, s.lang, s.pool.Config().ConnConfig.Host)
+	}
+	return result, err
 }
 
 // Create writes the snapshot called name: all rows of all tables and the state
