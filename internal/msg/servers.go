@@ -108,6 +108,9 @@ var (
 	DescribeDisk      = Define("its data lies in that folder", "データはそのフォルダーにあります")
 	DescribeDiskSince = Define("its data lies in that folder, not in memory: %s", "データはメモリー上ではなくそのフォルダーにあります（%s）")
 
+	DescribeTmpfs     = Define("its data lies in memory", "データはメモリー上にあります")
+	MemoryOfContainer = Define("a tmpfs of its container", "コンテナの tmpfs")
+
 	BadMemory   = Define("%s is %q, but must be 1, for a server whose data lies in memory, or 0", "%s の値 %q が正しくありません。サーバーのデータをメモリー上に置く場合は 1、置かない場合は 0 にしてください")
 	MemoryFull  = Define("the data of the server lies in memory, in %s, which is used up: set %s=0 to have it on disk", "サーバーのデータはメモリー上の %s にあり、空きがなくなりました。ディスクに置くには %s=0 を設定してください")
 	MemoryEnded = Define("the data of the server lies in memory, in %s, and the system may have ended the server since memory is used up: set %s=0 to have it on disk", "サーバーのデータはメモリー上の %s にあり、メモリー不足のためシステムがサーバーを終了させた可能性があります。ディスクに置くには %s=0 を設定してください")
