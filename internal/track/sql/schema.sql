@@ -240,18 +240,18 @@ BEGIN
 	ORDER BY 1;
 END $$;
 
--- What it costs to bring each written table back: a row that the journal tells of is one,
+-- What it costs to bring each of these tables back, of which always says why they are loaded: a row that the journal tells of is one,
 -- a row that is loaded is {{.LoadedRow}}. A table with too many changes costs what is less. changed is
 -- the number of rows in the journal, or in the baseline where that is loaded, and why says
 -- why it is.
-CREATE FUNCTION groundhog.costs() RETURNS TABLE (space text, name text, why text, changed bigint, cost bigint) LANGUAGE plpgsql STABLE AS $$
+CREATE FUNCTION groundhog.costs(tables groundhog.journals[]) RETURNS TABLE (space text, name text, why text, changed bigint, cost bigint) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	w record;
 BEGIN
-	FOR w IN SELECT * FROM groundhog.written() LOOP
+	FOREACH w IN ARRAY tables LOOP
 		space := w.space;
 		name := w.name;
-		why := w.why;
+		why := w.always;
 		changed := w.rows;
 		cost := {{.LoadedRow}} OPERATOR(pg_catalog.*) w.rows;
 		IF why IS NULL THEN
@@ -282,6 +282,7 @@ RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUA
 DECLARE
 	s record;
 	x record;
+	tables groundhog.journals[]; -- that were written to, with why as always
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock({{.WriterLock}});
 	PERFORM pg_catalog.set_config('lock_timeout', '{{.LockTimeout}}', true);
@@ -311,11 +312,12 @@ BEGIN
 		s.touched := EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, NULL));
 	END IF;
 	IF s.touched THEN
+		tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false)::groundhog.journals FROM groundhog.written() o);
 		IF most OPERATOR(pg_catalog.>=) 0 THEN
 			-- No entry takes less than 36 bytes of its journal: mostly there is nothing to count.
-			IF most OPERATOR(pg_catalog.<) (SELECT pg_catalog.sum(CASE WHEN o.why IS NOT NULL THEN {{.LoadedRow}} OPERATOR(pg_catalog.*) o.rows
-					ELSE pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', o.root)::pg_catalog.regclass) OPERATOR(pg_catalog./) 36 END) FROM groundhog.written() o) THEN
-				RETURN QUERY WITH c AS MATERIALIZED (SELECT * FROM groundhog.costs()),
+			IF most OPERATOR(pg_catalog.<) (SELECT pg_catalog.sum(CASE WHEN t.always IS NOT NULL THEN {{.LoadedRow}} OPERATOR(pg_catalog.*) t.rows
+					ELSE pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', t.root)::pg_catalog.regclass) OPERATOR(pg_catalog./) 36 END) FROM pg_catalog.unnest(tables) t) THEN
+				RETURN QUERY WITH c AS MATERIALIZED (SELECT * FROM groundhog.costs(tables)),
 					v AS MATERIALIZED (SELECT FROM c HAVING pg_catalog.sum(c.cost) OPERATOR(pg_catalog.>) most)
 					SELECT ''::text, ''::text, 'void'::text, '{{.Reason.Costly}}'::text, 0::bigint FROM v
 					UNION ALL SELECT c.space, c.name, CASE WHEN c.why IS NULL THEN 'undone' ELSE 'reload' END, c.why, c.changed FROM v CROSS JOIN c;
@@ -324,10 +326,13 @@ BEGIN
 				END IF;
 			END IF;
 		END IF;
-		-- What this writes is undone with the rest.
-		PERFORM groundhog.reset_caches(false);
-		FOR x IN SELECT * FROM groundhog.written() LOOP
-			why := x.why;
+		IF EXISTS (SELECT FROM groundhog.cache_resets) THEN
+			-- What this writes is undone with the rest.
+			PERFORM groundhog.reset_caches(false);
+			tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false)::groundhog.journals FROM groundhog.written() o);
+		END IF;
+		FOREACH x IN ARRAY tables LOOP
+			why := x.always;
 			IF why IS NULL THEN
 				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.root) INTO why, changed USING s.baseline_xid, x.rows;
 				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) x.root)
