@@ -55,8 +55,9 @@ type clonePool struct {
 
 // clonePools are those of a database.
 type clonePools struct {
-	mu sync.Mutex
-	by map[string]*clonePool // by the sum of the snapshot
+	mu    sync.Mutex
+	by    map[string]*clonePool // by the sum of the snapshot
+	crash string                // of the server, the last one before they were made
 }
 
 // clonePoolsOf returns those of a database.
@@ -91,6 +92,37 @@ func (p *clonePools) Close() error {
 		err = errors.Join(err, pool.end(false))
 	}
 	return err
+}
+
+// sinceCrash drops all copies if the server crashed since the first was made, which has
+// emptied their unlogged tables.
+func (p *clonePools) sinceCrash(ctx context.Context, m testdb.Maker) error {
+	last, err := m.LastCrash(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	crashed := p.crash != "" && p.crash != last
+	p.crash = last
+	p.mu.Unlock()
+	if !crashed {
+		return nil
+	}
+	return p.dropAll()
+}
+
+// noteCrash is called before the first copy is made.
+func (p *clonePools) noteCrash(ctx context.Context, m testdb.Maker) error {
+	if p.lastCrash() != "" {
+		return nil
+	}
+	return p.sinceCrash(ctx, m)
+}
+
+func (p *clonePools) lastCrash() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.crash
 }
 
 // dropAll drops the copies that are not lent, and all templates that were used.
@@ -290,7 +322,7 @@ func (p *clonePool) add(ctx context.Context, cfg *settings, f *snapshotFile) (ma
 	}
 	began := time.Now()
 	filled := false
-	c, err := p.maker.Make(ctx, "snapshot "+templateVersion+" "+f.sum, func(ctx context.Context, pool *pgxpool.Pool) error {
+	c, err := p.maker.Make(ctx, "snapshot "+templateVersion+" "+f.sum+" "+p.pools.lastCrash(), func(ctx context.Context, pool *pgxpool.Pool) error {
 		filled = true
 		return fill(ctx, p.root, cfg, f, pool)
 	})
@@ -334,7 +366,11 @@ func (p *clonePool) keepTemplate(ctx context.Context, d *database, cfg *settings
 		return
 	}
 	d.sessions.await()
-	draft, err := m.Draft(ctx, d.sessions.release)
+	err := p.pools.noteCrash(ctx, m)
+	var draft testdb.Draft
+	if err == nil {
+		draft, err = m.Draft(ctx, d.sessions.release)
+	}
 	d.openAhead(cfg)
 	if err != nil {
 		p.template.end(testdb.Content{}, 0, err)

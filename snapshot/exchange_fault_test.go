@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/internal/fault"
@@ -142,6 +144,7 @@ func swap(server, dir string, private bool, r *rand.Rand) (err error) {
 type swapper struct {
 	db        *pgxpool.Pool
 	store     *snapshot.Store
+	dir       string            // of the snapshots, for other stores
 	hashes    map[string]string // by the name of the snapshot
 	random    *rand.Rand
 	exchanged int
@@ -352,6 +355,49 @@ func (s *swapStage) requireWhole(t *testing.T, template, what string) {
 	require.NoError(t, err)
 }
 
+// newSwapper has a database on the server with two snapshots.
+func newSwapper(t *testing.T, server *fixtures.Server, options ...fixtures.DatabaseOption) (*swapper, *fixtures.Database) {
+	t.Helper()
+	db, err := server.CreateDatabase(t.Context(), append(options, fixtures.WithSchema(swapSchema))...)
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "snapshots")
+	store, err := snapshot.NewStore(db.Pool, snapshot.WithDir(dir))
+	require.NoError(t, err)
+	store.SetWaits(time.Millisecond)
+	w := &swapper{db: db.Pool, store: store, dir: dir, hashes: map[string]string{}, random: rand.New(rand.NewPCG(rand.Uint64(), 0))}
+	for v, name := range []string{"a", "b"} {
+		require.NoError(t, w.prepare(t.Context(), name, v+1))
+	}
+	return w, db
+}
+
+// requireTemplate restores until the database is exchanged: the server may have crashed while
+// the template was made.
+func (w *swapper) requireTemplate(t *testing.T, name string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		require.NoError(t, script(t.Context(), w.db, `DROP INDEX IF EXISTS passing; CREATE INDEX passing ON tag (name)`))
+		restored, err := w.store.Restore(t.Context(), name)
+		require.NoError(t, err)
+		return restored.Methods[0].Method == snapshot.Exchanged
+	}, time.Minute, time.Millisecond)
+}
+
+// requireOnlyTemplates requires that no other databases are left on the server.
+func requireOnlyTemplates(t *testing.T, server *fixtures.Server) {
+	t.Helper()
+	admin, err := pgx.Connect(t.Context(), server.URL())
+	require.NoError(t, err)
+	defer admin.Close(context.Background())
+	rows, err := admin.Query(t.Context(), `SELECT datname FROM pg_database WHERE datname LIKE 'groundhog%'`)
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	for _, name := range names {
+		require.True(t, strings.HasPrefix(name, "groundhog_test_t_") || strings.HasPrefix(name, "groundhog_test_c_"), "left behind: %s of %v", name, names)
+	}
+}
+
 func TestKilledDuringExchanges(t *testing.T) {
 	t.Parallel()
 	for _, private := range []bool{false, true} {
@@ -367,4 +413,340 @@ func TestKilledDuringExchanges(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestConnectionsCutDuringExchanges: whatever the server did after the connection was lost,
+// the next restores are right, and nothing is left.
+func TestConnectionsCutDuringExchanges(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	admin := ownServer(t)
+	proxy := fault.Postgres(t, admin.URL())
+	server, err := fixtures.Start(ctx, fixtures.WithURL(proxy.URL()))
+	require.NoError(t, err)
+	fault.AtEnd(t, server.Close)
+	w, db := newSwapper(t, server)
+	n, failed := times(16, 300), 0
+	texts := []string{"COMMIT", "ALTER DATABASE", "RENAME", "CREATE DATABASE", "DROP DATABASE", "pg_stat_activity"}
+	for i := range n {
+		name, change := []string{"a", "b"}[i%2], swapChanges[w.random.IntN(len(swapChanges))]
+		require.NoError(t, script(ctx, w.db, change))
+		rule := fault.Rule{Way: fault.ToServer, Match: texts[w.random.IntN(len(texts))], Before: i%3 == 0, How: cond(i%2 == 0, fault.RST, fault.FIN)}
+		if i%4 == 3 {
+			rule = fault.Rule{Way: fault.FromServer, After: w.random.Int64N(6000), How: fault.RST}
+		}
+		proxy.Add(rule)
+		_, err := w.store.Restore(ctx, name)
+		proxy.Clear()
+		if err != nil {
+			failed++
+			require.ErrorIs(t, err, snapshot.ErrConnection, "%d: %+v: %s after %s", i, rule, name, change)
+		}
+		for _, name := range []string{name, "a", "b"} {
+			restored, err := w.store.Restore(ctx, name)
+			require.NoError(t, err, "%+v: %s after %s", rule, name, change)
+			require.NoError(t, w.check(ctx, w.db, name, fmt.Sprintf("%+v, after %s: %v", rule, change, restored.Methods)))
+		}
+	}
+	require.NoError(t, db.Close())
+	require.NoError(t, server.Close())
+	requireOnlyTemplates(t, admin)
+	t.Logf("fault: %d tried, %d restores failed", n, failed)
+}
+
+// TestOthersConnectDuringExchanges in a tight loop, and the server vacuums as often as it
+// can: then the database is exchanged or loaded, and is never half of something.
+func TestOthersConnectDuringExchanges(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	server := ownServer(t)
+	w, db := newSwapper(t, server)
+	for _, sql := range []string{`ALTER SYSTEM SET autovacuum = on`, `ALTER SYSTEM SET autovacuum_naptime = '1s'`, `ALTER SYSTEM SET autovacuum_vacuum_threshold = 1`, `SELECT pg_reload_conf()`} {
+		exec(t, w.db, sql)
+	}
+	for name := range w.hashes {
+		w.requireTemplate(t, name)
+	}
+	for _, way := range []string{"at once", "after a query", "with pauses"} {
+		t.Run(way, func(t *testing.T) {
+			done, stop := make(chan int, 1), make(chan struct{})
+			go func() { // another client, which is refused now and then
+				n := 0
+				defer func() { done <- n }()
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					if way == "with pauses" {
+						time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond) // that is how this one works
+					}
+					conn, err := pgx.Connect(context.Background(), db.URL)
+					if err != nil {
+						continue
+					}
+					n++
+					if way != "at once" {
+						_, _ = conn.Exec(context.Background(), `SELECT count(*) FROM author`)
+					}
+					_ = conn.Close(context.Background())
+				}
+			}()
+			exchanged := 0
+			for i := range times(10, 100) {
+				name, change := []string{"a", "b"}[i%2], swapChanges[i%4] // a load does as well
+				require.NoError(t, script(ctx, w.db, change))
+				began := time.Now()
+				restored, err := w.store.Restore(ctx, name)
+				require.NoError(t, err, change)
+				require.Less(t, time.Since(began), 15*time.Second)
+				require.NoError(t, w.check(ctx, w.db, name, change))
+				if restored.Methods[0].Method == snapshot.Exchanged {
+					exchanged++
+				}
+				// What a load can't bring back is an error that names the client, or is exchanged.
+				require.NoError(t, script(ctx, w.db, `ALTER TABLE author ADD COLUMN extra int`))
+				_, err = w.store.Restore(ctx, name)
+				if err != nil {
+					require.ErrorIs(t, err, snapshot.ErrSchemaMismatch)
+					require.NoError(t, script(ctx, w.db, `ALTER TABLE author DROP COLUMN extra`))
+					_, err = w.store.Restore(ctx, name)
+					require.NoError(t, err)
+				} else {
+					exchanged++
+				}
+				require.NoError(t, w.check(ctx, w.db, name, "a column was added"))
+			}
+			close(stop)
+			t.Logf("fault: %d tried, %d exchanged, %d connections of the other client", times(10, 100)*2, exchanged, <-done)
+		})
+	}
+	require.NoError(t, db.Close())
+	requireOnlyTemplates(t, server)
+}
+
+// TestGoroutinesExchangeAtOnce: restores, Changes and clones of one database, with the two
+// pools that lead to it.
+func TestGoroutinesExchangeAtOnce(t *testing.T) {
+	t.Parallel()
+	server := ownServer(t)
+	w, db := newSwapper(t, server)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	second, err := pgxpool.New(ctx, db.URL)
+	require.NoError(t, err)
+	other, err := snapshot.NewStore(second, snapshot.WithDir(w.dir))
+	require.NoError(t, err)
+	for _, stores := range [][]*snapshot.Store{{w.store, w.store}, {w.store, other}} {
+		var group errgroup.Group
+		for i, store := range stores {
+			group.Go(func() error {
+				for j := range times(12, 100) {
+					// What a load brings back too. The database is gone for a moment, or locked.
+					for {
+						err := script(ctx, w.db, `SET lock_timeout = '10s'; `+swapChanges[(i+j)%4])
+						if err == nil {
+							break
+						}
+						if !refused(err) {
+							return err
+						}
+					}
+					if _, err := store.Restore(ctx, []string{"a", "b"}[j%2]); err != nil && !errors.Is(err, snapshot.ErrLocked) {
+						return fmt.Errorf("restore %d of %d: %w", j, i, err)
+					}
+				}
+				return nil
+			})
+		}
+		group.Go(func() error {
+			for range times(12, 100) {
+				if _, err := w.store.Changes(ctx); err != nil && !errors.Is(err, snapshot.ErrLocked) {
+					return fmt.Errorf("changes: %w", err)
+				}
+			}
+			return nil
+		})
+		group.Go(func() error {
+			for i := range times(6, 50) {
+				if err := w.clone(ctx, []string{"a", "b"}[i%2]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		require.NoError(t, group.Wait())
+		for _, name := range []string{"a", "b"} {
+			_, err := w.store.Restore(ctx, name)
+			require.NoError(t, err)
+			require.NoError(t, w.check(ctx, w.db, name, "afterwards"))
+		}
+	}
+	second.Close()
+	require.NoError(t, db.Close())
+	requireOnlyTemplates(t, server)
+}
+
+// TestTooManyConnectionsDuringExchanges: the server has a place or two left, or only those
+// for superusers. A restore works or is refused, and the next one is right.
+func TestTooManyConnectionsDuringExchanges(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	given := ownServer(t)
+	url := fault.Server(t, given.URL(), fault.Extra{Settings: map[string]string{"max_connections": "14", "superuser_reserved_connections": "2", "max_wal_senders": "0"}})
+	admin, err := pgx.Connect(ctx, url)
+	require.NoError(t, err)
+	defer admin.Close(context.Background())
+	_, err = admin.Exec(ctx, `CREATE ROLE maker LOGIN CREATEDB`)
+	require.NoError(t, err)
+	for _, role := range []string{"", "maker"} {
+		t.Run(cond(role == "", "superuser", role), func(t *testing.T) {
+			config := admin.Config()
+			server, err := fixtures.Start(ctx, fixtures.WithURL(fmt.Sprintf("host=%s port=%d user=%s dbname=postgres", config.Host, config.Port, cond(role == "", config.User, role))))
+			require.NoError(t, err)
+			fault.AtEnd(t, server.Close)
+			w, db := newSwapper(t, server)
+			refusals := 0
+			for i := range times(12, 100) {
+				name, change := []string{"a", "b"}[i%2], swapChanges[cond(role == "", w.random.IntN(len(swapChanges)), i%4)]
+				require.NoError(t, script(ctx, w.db, change))
+				w.db.Reset()
+				if i%2 == 0 { // then no connection is left that was kept
+					_, err := admin.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
+					require.NoError(t, err)
+				}
+				var all []*pgx.Conn // others take what is left, but for none to two
+				for {
+					conn, err := pgx.Connect(ctx, url)
+					if err != nil {
+						break
+					}
+					all = append(all, conn)
+				}
+				for range min(i%3, len(all)) {
+					_ = all[0].Close(ctx)
+					all = all[1:]
+				}
+				began := time.Now()
+				_, err := w.store.Restore(ctx, name)
+				require.Less(t, time.Since(began), 30*time.Second)
+				if err != nil {
+					refusals++
+					require.ErrorIs(t, err, snapshot.ErrConnection, change)
+				}
+				for _, conn := range all {
+					_ = conn.Close(ctx)
+				}
+				for _, name := range []string{name, "a", "b"} {
+					require.Eventually(t, func() bool { // those that were closed are not gone at once
+						_, err = w.store.Restore(ctx, name)
+						return err == nil || !errors.Is(err, snapshot.ErrConnection)
+					}, time.Minute, 10*time.Millisecond)
+					require.NoError(t, err)
+					require.NoError(t, w.check(ctx, w.db, name, change))
+				}
+			}
+			t.Logf("fault: %d tried, %d refused", times(12, 100), refusals)
+			require.NoError(t, db.Close())
+			requireOnlyTemplates(t, server)
+		})
+	}
+}
+
+func init() {
+	fault.Register("ensure swap", func(args []string) error {
+		n, err := strconv.Atoi(args[2])
+		if err != nil {
+			return err
+		}
+		return ensureSwap(args[0], args[1], args[3] == "private", n)
+	})
+}
+
+// ensureSwap ensures more snapshots than templates are kept, which others ensure too.
+func ensureSwap(server, dir string, private bool, n int) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	defer cancel()
+	s, err := fixtures.Start(ctx, fixtures.WithURL(server))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	var exchanged int
+	for round := range 2 {
+		db, err := s.CreateDatabase(ctx, swapSchemaOption(private))
+		if err != nil {
+			return err
+		}
+		store, err := snapshot.NewStore(db.Pool, snapshot.WithDir(dir))
+		if err != nil {
+			return err
+		}
+		w := swapper{db: db.Pool, store: store, hashes: map[string]string{}, random: rand.New(rand.NewPCG(uint64(round), 0))}
+		for i := range n {
+			if round == 1 { // what was made last still has a template
+				i = n - 1 - i
+			}
+			name, v := fmt.Sprint("s", i), i+20
+			restored, err := store.Ensure(ctx, name, func(ctx context.Context) error { return fillSwap(ctx, db.Pool, v) }, snapshot.Version("1"))
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if is, hash, err := swapState(ctx, db.Pool); err != nil || is != v {
+				return fmt.Errorf("%s has the rows of %d: %w", name, is, err)
+			} else {
+				w.hashes[name] = hash
+			}
+			if len(restored.Methods) > 0 && restored.Methods[0].Method == snapshot.Exchanged {
+				exchanged++
+			}
+			if err := script(ctx, db.Pool, swapChanges[i%4]); err != nil {
+				return err
+			}
+			back := name // or one whose template may be gone meanwhile
+			if w.hashes[fmt.Sprint("s", i/2)] != "" {
+				back = fmt.Sprint("s", i/2)
+			}
+			if _, err := store.Restore(ctx, back); err != nil {
+				return fmt.Errorf("%s: %w", back, err)
+			}
+			if err := w.check(ctx, db.Pool, back, "restored"); err != nil {
+				return err
+			}
+		}
+		if err := db.Close(); err != nil {
+			return err
+		}
+	}
+	fmt.Println("exchanged", exchanged)
+	return nil
+}
+
+// TestProcessesShareTemplatesThatArePruned: more snapshots than a server keeps templates of.
+func TestProcessesShareTemplatesThatArePruned(t *testing.T) {
+	t.Parallel()
+	server := ownServer(t)
+	dir := t.TempDir()
+	for _, private := range []bool{false, true} {
+		var all []*fault.Process
+		for range 2 {
+			all = append(all, fault.Child(t, "ensure swap", server.URL(), dir, fmt.Sprint(times(10, 30)), cond(private, "private", "shared")))
+		}
+		for _, p := range all {
+			exit := p.Wait()
+			require.Zero(t, exit.Code, exit)
+			t.Log(strings.TrimSpace(exit.Stdout))
+			if !private {
+				require.NotContains(t, exit.Stdout, "exchanged 0", "no process took a copy of the other one's template")
+			}
+		}
+		requireOnlyTemplates(t, server)
+	}
+	admin, err := pgx.Connect(t.Context(), server.URL())
+	require.NoError(t, err)
+	defer admin.Close(context.Background())
+	var kept int
+	require.NoError(t, admin.QueryRow(t.Context(), `SELECT count(*) FROM pg_database WHERE datname LIKE 'groundhog_test_c_%'`).Scan(&kept))
+	require.LessOrEqual(t, kept, 9, "two processes may publish at once")
 }

@@ -53,9 +53,8 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	if err != nil {
 		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 	}
-	if wish.Reason == track.Crash || r.crashed { // which has emptied the unlogged tables of all copies
-		err := clonePoolsOf(d).dropAll()
-		if err != nil {
+	if cfg.maker != nil && (wish.Reason == track.Crash || r.crashed) { // which has emptied the unlogged tables of all copies
+		if err := clonePoolsOf(d).sinceCrash(ctx, cfg.maker); err != nil {
 			return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 		}
 	}

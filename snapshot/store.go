@@ -313,6 +313,9 @@ func (s *Store) clone(ctx context.Context, name, test string, cfg *cloneConfig) 
 	if f.manifest.Scope != nil {
 		return nil, nil, errs.New(ErrInvalidArgument, msg.CloneOfScope.In(cfg.lang, name, scopeText(f.manifest.Scope)), nil)
 	}
+	if err := clonePoolsOf(s.db).sinceCrash(ctx, maker); err != nil {
+		return nil, nil, cfg.explain(err, msg.CantClone, name)
+	}
 	p := clonePoolOf(s.db, maker, f.sum)
 	c, err := p.acquire(ctx, &cfg.settings, f, test)
 	return p, c, cfg.explain(err, msg.CantClone, name)

@@ -188,6 +188,9 @@ func (p *clonePool) seek(ctx context.Context, d *database, cfg *settings, m test
 	if found == nil || err != nil {
 		return nil, err
 	}
+	if err := p.pools.noteCrash(ctx, m); err != nil {
+		return nil, err
+	}
 	s := &search{pool: p, content: testdb.Content{Rows: f.sum}}
 	s.copying.Go(func() (err error) {
 		began := time.Now()

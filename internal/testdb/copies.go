@@ -24,6 +24,9 @@ type Maker interface {
 	// leaves no connection of its own behind.
 	Make(ctx context.Context, key string, fill func(context.Context, *pgxpool.Pool) error) (Copy, error)
 
+	// LastCrash is another text after each crash of the server; see catalog.LastCrash.
+	LastCrash(ctx context.Context) (string, error)
+
 	// Draft copies the database as it is. It returns an error wrapping [*OccupiedError] if
 	// sessions of others are connected to the database. release closes connections of the
 	// caller's; it is called again and again until none is left.
