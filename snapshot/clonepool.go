@@ -459,7 +459,7 @@ func (p *clonePool) isReady() bool {
 // replenish makes a copy for the next exchange in the background, unless there is one or
 // copies take long compared with the time between exchanges.
 func (p *clonePool) replenish(cfg *settings, f *snapshotFile) {
-	_, took, _, _ := p.template.get()
+	took := p.template.lastTook()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	since := time.Since(p.exchanged)

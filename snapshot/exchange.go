@@ -41,7 +41,7 @@ type exchanger struct {
 	maker testdb.Maker
 
 	content testdb.Content // of the template
-	took    time.Duration  // of the last copy of it
+	took    time.Duration  // of the quickest copy of it
 
 	// Where a copy is still being made for a database at its first use, await returns it and
 	// keepFormer takes the database that is replaced.
@@ -188,6 +188,30 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 		restored.Methods[i] = TableMethod{Table: x.file.info.Tables[i].Name, Method: Exchanged, Why: text, Rows: t.Rows}
 	}
 	return restored, nil
+}
+
+// without brings the rows back where the database could not be replaced, and says why.
+func (x *exchanger) without(ctx context.Context, wish track.Cause, failed error) (missed string, restored Restored, r restorer, err error) {
+	cfg, lang := x.cfg, x.cfg.lang
+	var occupied *testdb.OccupiedError
+	missed = msg.NoTemplateFailed.In(lang, errs.Line(failed))
+	switch {
+	case errors.As(failed, &occupied):
+		missed = msg.NoExchangeOccupied.In(lang, strings.Join(occupied.By.Describe(lang), "; "))
+	case errors.Is(failed, testdb.ErrNoTemplate):
+		x.pool.template.lost()
+		missed = msg.NoExchangeYet.In(lang)
+	}
+	restored, r, err = restoreRows(ctx, x.db, cfg, x.file, nil)
+	switch {
+	case x.isLost(err):
+		err = failed // the database is gone, and this is why
+	case occupied != nil && errs.IsClass(err, ErrSchemaMismatch):
+		err = errs.New(ErrSchemaMismatch, msg.SchemaNotExchanged.In(lang, x.file.name, "\n  "+strings.Join(occupied.By.Describe(lang), "\n  ")), err)
+	case err == nil && isNeeded(wish):
+		cfg.logger.WarnContext(ctx, msg.NotExchanged.In(lang), "snapshot", x.file.name, "changed", wish.Text(lang), "why", missed)
+	}
+	return missed, restored, r, err
 }
 
 // endPrepared rolls prepared transactions back that would be in the way, if that was asked

@@ -15,7 +15,6 @@ import (
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
-	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
@@ -31,23 +30,17 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	}
 	if err == nil && !wish.IsZero() {
 		op := operation{db: d, cfg: &cfg.settings, what: f.name}
-		err = op.retry(ctx, func() error {
+		failed := op.retry(ctx, func() (err error) {
 			restored, err = x.run(ctx, wish)
 			return err
 		})
-		if err == nil && wish.Reason == track.Crash { // a copy has the schema, but not the rows of unlogged tables
-			restored, r, err = restoreRows(ctx, d, cfg, f, nil)
-		}
-	}
-	var occupied *testdb.OccupiedError
-	if errors.As(err, &occupied) {
-		missed = msg.NoExchangeOccupied.In(cfg.lang, strings.Join(occupied.By.Describe(cfg.lang), "; "))
-		restored, r, err = restoreRows(ctx, d, cfg, f, nil)
 		switch {
-		case errs.IsClass(err, ErrSchemaMismatch):
-			err = errs.New(ErrSchemaMismatch, msg.SchemaNotExchanged.In(cfg.lang, f.name, "\n  "+strings.Join(occupied.By.Describe(cfg.lang), "\n  ")), err)
-		case err == nil && isNeeded(wish):
-			cfg.logger.WarnContext(ctx, msg.NotExchanged.In(cfg.lang), "snapshot", f.name, "changed", wish.Text(cfg.lang), "why", missed)
+		case failed != nil && ctx.Err() == nil:
+			missed, restored, r, err = x.without(ctx, wish, failed)
+		case failed != nil:
+			err = failed
+		case wish.Reason == track.Crash: // a copy has the schema, but not the rows of unlogged tables
+			restored, r, err = restoreRows(ctx, d, cfg, f, nil)
 		}
 	}
 	if err != nil {

@@ -317,6 +317,7 @@ func (s *Store) clone(ctx context.Context, name, test string, cfg *cloneConfig) 
 		return nil, nil, cfg.explain(err, msg.CantClone, name)
 	}
 	p := clonePoolOf(s.db, maker, f.sum)
+	_ = p.seekTemplate(ctx, s.db, &cfg.settings, maker, f) // what is wrong, others tell
 	c, err := p.acquire(ctx, &cfg.settings, f, test)
 	return p, c, cfg.explain(err, msg.CantClone, name)
 }

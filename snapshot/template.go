@@ -27,6 +27,7 @@ type snapshotTemplate struct {
 	failed  int           // how often it could not be made
 	why     error         // the last time
 	took    time.Duration // of the last copy of it, or to it
+	least   time.Duration // of the quickest: what it costs where nothing else is done
 	wanted  time.Time     // when it was the last time
 }
 
@@ -52,7 +53,8 @@ func (t *snapshotTemplate) begin() bool {
 func (t *snapshotTemplate) end(content testdb.Content, took time.Duration, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.content, t.there, t.why, t.took = content, err == nil, err, took
+	t.content, t.there, t.why = content, err == nil, err
+	t.note(took)
 	if err != nil {
 		t.skip = min(1<<t.failed, mostSkipped)
 		t.failed++
@@ -76,7 +78,8 @@ func (t *snapshotTemplate) seek() bool {
 func (t *snapshotTemplate) set(content testdb.Content, took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.content, t.there, t.took = content, true, took
+	t.content, t.there = content, true
+	t.note(took)
 }
 
 // lost is called when the template is not there any more.
@@ -90,10 +93,25 @@ func (t *snapshotTemplate) lost() {
 func (t *snapshotTemplate) copied(took time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.note(took)
+}
+
+// note notes how long a copy took. t is locked.
+func (t *snapshotTemplate) note(took time.Duration) {
+	if took > 0 && (t.least == 0 || took < t.least) {
+		t.least = took
+	}
 	t.took = took
 }
 
-// get returns what is in the template, how long the last copy took, and why there is none.
+// lastTook is how long the last copy took.
+func (t *snapshotTemplate) lastTook() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.took
+}
+
+// get returns what is in the template, how long the quickest copy took, and why there is none.
 // It waits for one that is being made.
 func (t *snapshotTemplate) get() (content testdb.Content, took time.Duration, there bool, why error) {
 	t.mu.Lock()
@@ -105,7 +123,7 @@ func (t *snapshotTemplate) get() (content testdb.Content, took time.Duration, th
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.wanted = time.Now()
-	return t.content, t.took, t.there, t.why
+	return t.content, t.least, t.there, t.why
 }
 
 // settled is get without waiting: of one that is being made it says that there is none.

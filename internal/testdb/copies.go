@@ -2,6 +2,7 @@ package testdb
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -52,6 +53,10 @@ type Maker interface {
 	// [Copy].
 	Likeness() string
 }
+
+// ErrNoTemplate is that the template from which a copy was to be made is gone: another
+// process has made room.
+var ErrNoTemplate = errors.New("there is no such template")
 
 // Content is what a template holds.
 type Content struct {

@@ -283,6 +283,7 @@ DECLARE
 	s record;
 	x record;
 	tables groundhog.journals[]; -- that were written to, with why as always
+	room bigint := 0;
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock({{.WriterLock}});
 	PERFORM pg_catalog.set_config('lock_timeout', '{{.LockTimeout}}', true);
@@ -314,9 +315,16 @@ BEGIN
 	IF s.touched THEN
 		tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false)::groundhog.journals FROM groundhog.written() o);
 		IF most OPERATOR(pg_catalog.>=) 0 THEN
-			-- No entry takes less than 36 bytes of its journal: mostly there is nothing to count.
-			IF most OPERATOR(pg_catalog.<) (SELECT pg_catalog.sum(CASE WHEN t.always IS NOT NULL THEN {{.LoadedRow}} OPERATOR(pg_catalog.*) t.rows
-					ELSE pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', t.root)::pg_catalog.regclass) OPERATOR(pg_catalog./) 36 END) FROM pg_catalog.unnest(tables) t) THEN
+			-- No entry takes less than 36 bytes of its journal: mostly there is nothing to count. A
+			-- loop of simple expressions takes a tenth of a query's time.
+			FOREACH x IN ARRAY tables LOOP
+				IF x.always IS NULL THEN
+					room := room OPERATOR(pg_catalog.+) (pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', x.root)::pg_catalog.regclass) OPERATOR(pg_catalog./) 36);
+				ELSE
+					room := room OPERATOR(pg_catalog.+) ({{.LoadedRow}} OPERATOR(pg_catalog.*) x.rows);
+				END IF;
+			END LOOP;
+			IF room OPERATOR(pg_catalog.>) most THEN
 				RETURN QUERY WITH c AS MATERIALIZED (SELECT * FROM groundhog.costs(tables)),
 					v AS MATERIALIZED (SELECT FROM c HAVING pg_catalog.sum(c.cost) OPERATOR(pg_catalog.>) most)
 					SELECT ''::text, ''::text, 'void'::text, '{{.Reason.Costly}}'::text, 0::bigint FROM v
