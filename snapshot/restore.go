@@ -125,6 +125,9 @@ func (r *restorer) restore(ctx context.Context) (Restored, error) {
 			return restored, err
 		}
 		why = void
+		if why.Reason == track.NoBaseline && r.exchanger != nil && r.db.knownLikeness() != "" {
+			why = track.Damaged.Because() // the test dropped what this process had there
+		}
 		r.crashed = why.Reason == track.Crash
 		if r.exchanger.prefers(why) {
 			r.wish = why
