@@ -88,7 +88,7 @@ func soak(server, shared, dir string, long time.Duration, r *rand.Rand) (err err
 		op, err := "", error(nil)
 		switch n := r.IntN(22); {
 		case n >= 20: // most of the database, or its schema: it is exchanged, or loaded
-			op, i, store, pool = "Restore of much", 0, stores[0], pools[0]
+			op, store, pool = "Restore of much", stores[0], pools[0]
 			err = restoreMuch(ctx, store, pool, name, r)
 		case n < 3:
 			op = "Create"
