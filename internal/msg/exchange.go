@@ -11,8 +11,8 @@ var (
 		"the database %s was dropped, and the copy that was to take its place could not be made; the next restore makes it",
 		"データベース %s は削除済みですが、代わりのコピーを作れませんでした。次の復元で作り直します")
 	NoRoomForCopy = Define(
-		"no room for a copy of the database %s: it needs %d bytes, and %d are free",
-		"データベース %s のコピーを置く空きがありません（必要 %d バイト、空き %d バイト）")
+		"%s has no room for a copy of the database: %d bytes are needed, and %d are free",
+		"%s にデータベースのコピーを置く空きがありません（必要 %d バイト、空き %d バイト）")
 )
 
 // Texts of snapshot: why a database is, or is not, replaced by a copy.
@@ -28,6 +28,6 @@ var (
 	NoExchangeOccupied  = Define("the database is in use: %s", "データベースが使用中です: %s")
 	NotExchanged        = Define("rows were brought back, but not the rest of the database", "行は戻しましたが、データベースのそれ以外の部分は戻していません")
 	SchemaNotExchanged  = Define(
-		"snapshot %q: the schema was changed since, and only replacing the database by a copy brings it back, which these prevent:%s\nClose these connections before the restore, or use snapshot.TerminateBlockers()",
-		"スナップショット %q: 作成後にスキーマが変更されています。元に戻すにはデータベースをコピーと入れ替える必要がありますが、次のものが使用中のためできません:%s\n復元の前に接続を閉じるか、snapshot.TerminateBlockers() を使ってください")
+		"snapshot %q: %s, and only replacing the database by a copy brings that back, which these prevent:%s\nClose these connections before the restore, or use snapshot.TerminateBlockers()",
+		"スナップショット %q: %s。元に戻すにはデータベースをコピーと入れ替える必要がありますが、次のものが使用中のためできません:%s\n復元の前に接続を閉じるか、snapshot.TerminateBlockers() を使ってください")
 )
