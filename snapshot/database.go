@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
@@ -210,6 +211,15 @@ func (d *database) withConn(ctx context.Context, f func(*pgx.Conn) error) error 
 	return f(conn)
 }
 
+// renameTries is how often a connection is tried while an exchange renames the database.
+const renameTries = 5
+
+// isRenamed reports whether the database got another name while it was connected to.
+func isRenamed(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "3D000" && pg.Detail != ""
+}
+
 func (d *database) connect(ctx context.Context) (*pgx.Conn, error) {
 	config := d.poolConfig()
 	cc := config.ConnConfig.Copy()
@@ -220,6 +230,9 @@ func (d *database) connect(ctx context.Context) (*pgx.Conn, error) {
 	}
 	cc.RuntimeParams["application_name"] = testdb.Application
 	conn, err := pgx.ConnectConfig(ctx, cc)
+	for try := 1; isRenamed(err) && try < renameTries; try++ {
+		conn, err = pgx.ConnectConfig(ctx, cc) // to the one that has the name now
+	}
 	if err != nil {
 		return nil, err
 	}

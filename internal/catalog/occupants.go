@@ -14,6 +14,7 @@ type Occupants struct {
 	Sessions []Backend // of clients and workers
 	Prepared []string  // the transactions that are prepared in it
 	Bound    []Binding // what stays with this very database
+	Bubble   bool      // the caller is in a bubble of testing/synctest, and its pool is not
 }
 
 // Binding is a subscription or a slot of a database, which no copy has.
@@ -71,6 +72,9 @@ func (o Occupants) Describe(lang msg.Lang) (lines []string) {
 	}
 	for _, gid := range o.Prepared {
 		lines = append(lines, msg.OccupantPrepared.In(lang, gid))
+	}
+	if o.Bubble {
+		lines = append(lines, msg.OccupantBubble.In(lang))
 	}
 	for _, b := range o.Bound {
 		if b.Kind == boundSlot {
