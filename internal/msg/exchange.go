@@ -6,7 +6,7 @@ var (
 	OccupantSubscription = Define("subscription %q", "サブスクリプション %q")
 	OccupantSlot         = Define("logical replication slot %q", "論理レプリケーションスロット %q")
 
-	OccupantBubble       = Define("the call comes from a bubble of testing/synctest, and the pool was opened outside", "synctest バブル内からの呼び出しですが、プールは外で開かれています")
+	OccupantBubble = Define("the call comes from a bubble of testing/synctest, and the pool was opened outside", "synctest バブル内からの呼び出しですが、プールは外で開かれています")
 
 	DatabaseNotExchanged = Define("the database %s could not be replaced by a copy", "データベース %s をコピーと入れ替えられませんでした")
 	DatabaseLost         = Define(
