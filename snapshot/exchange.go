@@ -204,14 +204,26 @@ func (x *exchanger) without(ctx context.Context, wish track.Cause, failed error)
 	}
 	restored, r, err = restoreRows(ctx, x.db, cfg, x.file, nil)
 	switch {
-	case x.isLost(err):
-		err = failed // the database is gone, and this is why
-	case occupied != nil && (errs.IsClass(err, ErrSchemaMismatch) || errs.IsClass(err, ErrUnsupported)):
-		err = errs.New(errs.Class(err), msg.SchemaNotExchanged.In(lang, x.file.name, wish.Text(lang), "\n  "+strings.Join(occupied.By.Describe(lang), "\n  ")), err)
+	case x.isLost(err) || err != nil && occupied == nil && isNeeded(wish):
+		err = failed // without this, all would have come back
+	case errors.Is(err, ErrSchemaMismatch):
+		err = x.prevented(ErrSchemaMismatch, wish, occupied, err)
+	case errors.Is(err, ErrUnsupported):
+		err = x.prevented(ErrUnsupported, wish, occupied, err)
 	case err == nil && isNeeded(wish):
 		cfg.logger.WarnContext(ctx, msg.NotExchanged.In(lang), "snapshot", x.file.name, "changed", wish.Text(lang), "why", missed)
 	}
 	return missed, restored, r, err
+}
+
+// prevented names those who were in the way in the error of a restore that could not do
+// without an exchange.
+func (x *exchanger) prevented(class error, wish track.Cause, by *testdb.OccupiedError, err error) error {
+	if by == nil {
+		return err
+	}
+	lang := x.cfg.lang
+	return errs.New(class, msg.SchemaNotExchanged.In(lang, x.file.name, wish.Text(lang), "\n  "+strings.Join(by.By.Describe(lang), "\n  ")), err)
 }
 
 // endPrepared rolls prepared transactions back that would be in the way, if that was asked

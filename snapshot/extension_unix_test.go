@@ -219,6 +219,7 @@ func TestAKeyToWhatIsOutside(t *testing.T) {
 			ctx := t.Context()
 			_, err := b.store.Create(ctx, "a")
 			require.NoError(t, err)
+			occupied(t, b.pool)
 			fails := func(change, table string) {
 				t.Helper()
 				exec(t, b.pool, prepare)

@@ -310,7 +310,7 @@ func TestTheEventTriggersThatWatch(t *testing.T) {
 			restored, err := b.store.Restore(ctx, "a")
 			require.NoError(t, err)
 			require.Equal(t, before, state(t, b.pool))
-			require.Equal(t, snapshot.Reloaded, restored.Methods[0].Method)
+			require.Equal(t, snapshot.Exchanged, restored.Methods[0].Method)
 			exec(t, b.pool, `UPDATE a SET v = 'z'`)
 			restored, err = b.store.Restore(ctx, "a")
 			require.NoError(t, err)
