@@ -206,8 +206,10 @@ func (x *exchanger) without(ctx context.Context, wish track.Cause, failed error)
 	switch {
 	case x.isLost(err):
 		err = failed // the database is gone, and this is why
-	case occupied != nil && (errs.IsClass(err, ErrSchemaMismatch) || errs.IsClass(err, ErrUnsupported)):
-		err = errs.New(errs.Class(err), msg.SchemaNotExchanged.In(lang, x.file.name, wish.Text(lang), "\n  "+strings.Join(occupied.By.Describe(lang), "\n  ")), err)
+	case occupied != nil && errors.Is(err, ErrSchemaMismatch):
+		err = errs.New(ErrSchemaMismatch, msg.SchemaNotExchanged.In(lang, x.file.name, wish.Text(lang), "\n  "+strings.Join(occupied.By.Describe(lang), "\n  ")), err)
+	case occupied != nil && errors.Is(err, ErrUnsupported): // large objects
+		err = errs.New(ErrUnsupported, msg.SchemaNotExchanged.In(lang, x.file.name, wish.Text(lang), "\n  "+strings.Join(occupied.By.Describe(lang), "\n  ")), err)
 	case err == nil && isNeeded(wish):
 		cfg.logger.WarnContext(ctx, msg.NotExchanged.In(lang), "snapshot", x.file.name, "changed", wish.Text(lang), "why", missed)
 	}

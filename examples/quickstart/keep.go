@@ -60,6 +60,10 @@ func detach(ctx context.Context, server *fixtures.Server, db *fixtures.Database)
 		return "", err
 	}
 	defer admin.Close(context.WithoutCancel(ctx))
+	// Package snapshot keeps a session open, and a database that is in use can't be renamed.
+	if _, err = admin.Exec(ctx, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", db.Name); err != nil {
+		return "", err
+	}
 	name = "quickstart_test_" + strings.ReplaceAll(time.Now().Format("20060102_150405.000000"), ".", "_")
 	_, err = admin.Exec(ctx, "ALTER DATABASE "+pgx.Identifier{db.Name}.Sanitize()+" RENAME TO "+pgx.Identifier{name}.Sanitize())
 	return name, err
