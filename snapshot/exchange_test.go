@@ -377,7 +377,7 @@ func TestPoolsGoOnAfterAnExchange(t *testing.T) {
 			_, err := b.store.Create(t.Context(), "a")
 			require.NoError(t, err)
 			db := stdlib.OpenDBFromPool(b.pool)
-			defer db.Close()
+			defer func() { require.NoError(t, db.Close()) }()
 
 			stop := make(chan struct{})
 			var pollers sync.WaitGroup
