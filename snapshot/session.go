@@ -108,46 +108,56 @@ func closeConn(conn *pgx.Conn) {
 	conn.Close(ctx)
 }
 
-// sessionIdle is how long a session is kept for the next call, in a database that is not
-// fixtures' own. Connecting takes several times as long as going back does; another
-// session that drops or copies the database should not find ours in the way.
+// sessionIdle is how long a session is kept for the next call, or for longer as the
+// database's tests go on. Connecting takes several times as long as going back does;
+// another session that drops or copies the database should not find ours in the way.
 const sessionIdle = time.Second
+
+// aheadDelay is after how long a session is made ahead: the test's next statement, which
+// makes a connection too, comes first.
+const aheadDelay = 20 * time.Millisecond
 
 // sessions keep one session for the next call.
 type sessions struct {
 	mu      sync.Mutex
-	stay    bool // as long as the database does
+	stay    func() bool // reports whether the database's tests go on; nil: nothing tells
 	idle    *session
-	timer   *time.Timer   // closes it; nil where it stays
-	opening chan struct{} // closed when the one that is made ahead is there; nil: there is none
+	timer   *time.Timer // closes it
+	opening *opening    // of the one that is made ahead, or nil
 	ended   bool
 	work    sync.WaitGroup // of the timer, and of what makes one ahead
 }
 
-// keepOpen has the session kept for as long as the database is there: nobody but the
-// caller drops or copies it.
-func (s *sessions) keepOpen() {
+// opening is that of a session that is made ahead.
+type opening struct {
+	now  chan struct{} // closed when a call waits for it
+	once sync.Once     // which does so
+	done chan struct{} // closed when it is there, or could not be made
+}
+
+// keepWhile has the session kept as long as tests go on: nobody but the caller drops or
+// copies the database meanwhile.
+func (s *sessions) keepWhile(stay func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stay = true
+	s.stay = stay
 }
 
 // take returns the session that is kept, or nil. It waits for one that is being made.
 func (s *sessions) take() *session {
 	for {
 		s.mu.Lock()
-		se, opening := s.idle, s.opening
+		se, o := s.idle, s.opening
 		if se != nil {
 			s.idle = nil
-			if s.timer != nil {
-				s.timer.Stop()
-			}
+			s.timer.Stop()
 		}
 		s.mu.Unlock()
-		if se != nil || opening == nil {
+		if se != nil || o == nil {
 			return se
 		}
-		<-opening
+		o.once.Do(func() { close(o.now) })
+		<-o.done
 	}
 }
 
@@ -163,7 +173,7 @@ func (s *sessions) release() {
 	s.mu.Lock()
 	se := s.idle
 	s.idle = nil
-	if se != nil && s.timer != nil {
+	if se != nil {
 		s.timer.Stop()
 	}
 	s.mu.Unlock()
@@ -179,11 +189,15 @@ func (s *sessions) openAhead(open func() (*session, error)) {
 	if s.idle != nil || s.opening != nil || s.ended {
 		return
 	}
-	opening := make(chan struct{})
-	s.opening = opening
-	s.work.Add(1)
-	go func() {
-		defer s.work.Done()
+	o := &opening{now: make(chan struct{}), done: make(chan struct{})}
+	s.opening = o
+	s.work.Go(func() {
+		delay := time.NewTimer(aheadDelay)
+		defer delay.Stop()
+		select {
+		case <-o.now:
+		case <-delay.C:
+		}
 		se, err := open()
 		s.mu.Lock()
 		s.opening = nil
@@ -191,8 +205,8 @@ func (s *sessions) openAhead(open func() (*session, error)) {
 		if err == nil { // else the next call tells
 			s.put(se)
 		}
-		close(opening)
-	}()
+		close(o.done)
+	})
 }
 
 // put keeps a session for the next call, unless another one is kept already.
@@ -208,10 +222,7 @@ func (s *sessions) keep(se *session) bool {
 	if s.idle != nil || s.ended || !se.usable() {
 		return false
 	}
-	s.idle, s.timer = se, nil
-	if s.stay {
-		return true
-	}
+	s.idle = se
 	s.timer = time.AfterFunc(sessionIdle, func() { s.expire(se) })
 	return true
 }
@@ -220,6 +231,10 @@ func (s *sessions) keep(se *session) bool {
 func (s *sessions) expire(se *session) {
 	s.mu.Lock()
 	mine := s.idle == se
+	if mine && s.stay != nil && s.stay() {
+		s.timer.Reset(sessionIdle)
+		mine = false
+	}
 	if mine {
 		s.idle = nil
 		s.work.Add(1)

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"cmp"
 	"context"
+	"weak"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -42,7 +43,11 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 	}
 	s.db = databaseOf(db)
 	if testdb.MakerOf(db) != nil {
-		s.db.sessions.keepOpen()
+		pool := weak.Make(db)
+		s.db.sessions.keepWhile(func() bool { // a pool that was closed has no connections
+			p := pool.Value()
+			return p != nil && p.Stat().TotalConns() > 0
+		})
 	}
 	return s, nil
 }
