@@ -24,6 +24,17 @@ func HoldProcess(ctx context.Context, q Querier, process int64) error {
 		process, presenceClass, presenceObject).Scan(nil, nil, nil)
 }
 
+// HoldTemplate takes the lock of a template that the session's process uses, until the
+// session ends.
+func HoldTemplate(ctx context.Context, q Querier, key int64) error {
+	return q.QueryRow(ctx, `SELECT pg_catalog.pg_advisory_lock_shared($1)`, key).Scan(nil)
+}
+
+// LeaveTemplate gives the lock of HoldTemplate back.
+func LeaveTemplate(ctx context.Context, q Querier, key int64) error {
+	return q.QueryRow(ctx, `SELECT pg_catalog.pg_advisory_unlock_shared($1)`, key).Scan(nil)
+}
+
 // Alone reports whether no process but that of the session pid uses the server.
 func Alone(ctx context.Context, q Querier, pid uint32) (alone bool, err error) {
 	err = q.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_locks
