@@ -110,9 +110,9 @@
 //
 // Where copying is quick, the next copy is made in the background once one was needed. On a
 // server there are at most 8 templates with rows (of 2 GB in all, but for the newest one)
-// besides those that living processes use, 8 for each database; and of each database GOMAXPROCS + 4 copies, with its clones. They go with the database and
-// the server; [Store.DropCopies] drops them before, as for a role that owns something in
-// them.
+// besides those that living processes use, 8 for each database; and of each database
+// GOMAXPROCS + 4 copies, with its clones. They go with the database and the server;
+// [Store.DropCopies] drops them before, as for a role that owns something in them.
 //
 // # What is not brought back
 //
