@@ -42,12 +42,6 @@ func fillSwap(ctx context.Context, pool *pgxpool.Pool, v int) error {
 		INSERT INTO tag SELECT i, md5((i - %[1]d)::text) FROM generate_series(1, 300 + %[1]d) i; COMMIT`, v))
 }
 
-// script runs several statements at once.
-func script(ctx context.Context, pool *pgxpool.Pool, sql string) error {
-	_, err := pool.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
-	return err
-}
-
 // swapState tells the number in the database, and a hash of its rows, sequences, columns,
 // indexes, large objects and settings.
 func swapState(ctx context.Context, q interface {

@@ -224,3 +224,9 @@ func TestManyProcessesOnTheSameNames(t *testing.T) {
 	}
 	t.Logf("fault: %d tried", rounds*processes)
 }
+
+// script runs several statements at once.
+func script(ctx context.Context, pool *pgxpool.Pool, sql string) error {
+	_, err := pool.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
+	return err
+}
