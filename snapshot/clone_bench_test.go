@@ -111,7 +111,7 @@ func BenchmarkChanges(b *testing.B) {
 
 // newWelfare makes a database of the welfare schema with so many offices.
 func newWelfare(b *testing.B, offices int) bundle {
-	r := setup(b, fixtures.WithSchema(fixtures.WelfareSchema))
+	r := setupCopied(b, fixtures.WithSchema(fixtures.WelfareSchema))
 	seedWelfare(b, r.pool, offices)
 	return r
 }

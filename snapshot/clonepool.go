@@ -55,6 +55,8 @@ type clonePool struct {
 
 // clonePools are those of a database.
 type clonePools struct {
+	none bool // no template is made or looked for: for tests of the methods that need none
+
 	mu    sync.Mutex
 	by    map[string]*clonePool // by the sum of the snapshot
 	crash string                // of the server, the last one before they were made
@@ -362,7 +364,7 @@ func (p *clonePool) copyTemplate(ctx context.Context) (*clone, error) {
 // keepTemplate copies the database, which is at the snapshot, unless that was done. What
 // is in the way is told by the next exchange that is missed.
 func (p *clonePool) keepTemplate(ctx context.Context, d *database, cfg *settings, m testdb.Maker, f *snapshotFile) {
-	if !p.template.begin() {
+	if p.pools.none || !p.template.begin() {
 		return
 	}
 	d.sessions.await()

@@ -99,7 +99,7 @@ type exchanging struct {
 
 func newExchanging(b *testing.B, offices int) *exchanging {
 	b.Helper()
-	x := &exchanging{bundle: setup(b, fixtures.WithSchema(moreTables(44, 0)))}
+	x := &exchanging{bundle: setupCopied(b, fixtures.WithSchema(moreTables(44, 0)))}
 	seedWelfare(b, x.pool, offices)
 	x.hand = newByHand(b, x.pool)
 	x.create(b, benchSnapshots[0])
@@ -322,7 +322,7 @@ func reconnect(b *testing.B, pool *pgxpool.Pool) {
 func BenchmarkFirstClone(b *testing.B) {
 	for _, size := range benchSchemas() {
 		b.Run(fmt.Sprintf("tables=%d", size.tables), func(b *testing.B) {
-			r := setup(b, fixtures.WithSchema(moreTables(size.tables, size.indexed)))
+			r := setupCopied(b, fixtures.WithSchema(moreTables(size.tables, size.indexed)))
 			seedWelfare(b, r.pool, 100)
 			hand := newByHand(b, r.pool)
 			var ours, oursWhole, byHand, byHandWhole timer
@@ -378,7 +378,7 @@ func benchSchemas() []benchSchema {
 func BenchmarkNewProcess(b *testing.B) {
 	for _, size := range benchSchemas() {
 		b.Run(fmt.Sprintf("tables=%d", size.tables), func(b *testing.B) {
-			r := setup(b, fixtures.WithSchema(moreTables(size.tables, size.indexed)))
+			r := setupCopied(b, fixtures.WithSchema(moreTables(size.tables, size.indexed)))
 			seedWelfare(b, r.pool, 100)
 			hand := newByHand(b, r.pool)
 			p := newProcess{Tables: size.tables, Indexed: size.indexed, Name: hand.name, Templates: hand.templates}

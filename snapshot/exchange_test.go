@@ -247,7 +247,7 @@ type deeper struct {
 func newDeeper(t *testing.T) *deeper {
 	t.Helper()
 	// Where others make many templates, that of the test may go.
-	b := setup(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(richSchema))
+	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(richSchema))
 	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
@@ -372,7 +372,7 @@ func TestPoolsGoOnAfterAnExchange(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, alone, fixtures.WithSchema(richSchema), fixtures.WithPoolConfig(configure))
+			b := setupCopied(t, alone, fixtures.WithSchema(richSchema), fixtures.WithPoolConfig(configure))
 			superuser(t, b.pool)
 			_, err := b.store.Create(t.Context(), "a")
 			require.NoError(t, err)
@@ -494,7 +494,7 @@ func TestOthersInTheDatabase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, alone, fixtures.WithSchema(richSchema))
+			b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 			superuser(t, b.pool)
 			_, err := b.store.Create(t.Context(), "a")
 			require.NoError(t, err)
@@ -533,7 +533,7 @@ func TestOthersInTheDatabase(t *testing.T) {
 func TestNoOlderSchemaComesBack(t *testing.T) {
 	t.Parallel()
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
-	b := setup(t, alone, fixtures.WithSchema(richSchema))
+	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
@@ -544,7 +544,7 @@ func TestNoOlderSchemaComesBack(t *testing.T) {
 
 	t.Run("another schema", func(t *testing.T) {
 		t.Parallel()
-		later := setup(t, alone, fixtures.WithSchema(richSchema+`; ALTER TABLE author ADD COLUMN later int`))
+		later := setupCopied(t, alone, fixtures.WithSchema(richSchema+`; ALTER TABLE author ADD COLUMN later int`))
 		store, err := snapshot.NewStore(later.pool, snapshot.WithDir(b.dir))
 		require.NoError(t, err)
 		before := picture(t, later.pool)
@@ -557,7 +557,7 @@ func TestNoOlderSchemaComesBack(t *testing.T) {
 	})
 	t.Run("another function", func(t *testing.T) {
 		t.Parallel()
-		later := setup(t, alone, fixtures.WithSchema(richSchema+`; CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 111'; COMMENT ON TABLE tag IS 'later'`))
+		later := setupCopied(t, alone, fixtures.WithSchema(richSchema+`; CREATE OR REPLACE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 111'; COMMENT ON TABLE tag IS 'later'`))
 		store, err := snapshot.NewStore(later.pool, snapshot.WithDir(b.dir))
 		require.NoError(t, err)
 		exec(t, later.pool, `DELETE FROM tag`)
@@ -574,7 +574,7 @@ func TestNoOlderSchemaComesBack(t *testing.T) {
 	})
 	t.Run("warn", func(t *testing.T) {
 		t.Parallel()
-		own := setup(t, alone, fixtures.WithSchema(richSchema))
+		own := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 		_, err := own.store.Create(t.Context(), "a")
 		require.NoError(t, err)
 		exec(t, own.pool, `ALTER TABLE tag ADD COLUMN more int; DROP TABLE book CASCADE`)
@@ -591,7 +591,7 @@ func TestNoOlderSchemaComesBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			own := setup(t, alone, fixtures.WithSchema(richSchema))
+			own := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 			_, err := own.store.Create(t.Context(), "a", scope...)
 			require.NoError(t, err)
 			for range 2 {
@@ -611,7 +611,7 @@ func TestNoOlderSchemaComesBack(t *testing.T) {
 func TestExchangesBetweenSnapshots(t *testing.T) {
 	t.Parallel()
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
-	b := setup(t, alone, fixtures.WithSchema(richSchema))
+	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
@@ -633,7 +633,7 @@ func TestExchangesBetweenSnapshots(t *testing.T) {
 func TestClonesAreExchanged(t *testing.T) {
 	t.Parallel()
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
-	b := setup(t, alone, fixtures.WithSchema(richSchema))
+	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 	superuser(t, b.pool)
 	dir := snapshot.WithDir(b.dir)
 	_, err := b.store.Create(t.Context(), "a")

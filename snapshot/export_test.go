@@ -42,6 +42,12 @@ func (s *Store) Locked(ctx context.Context, err error) error {
 // LimitOfClones is how many databases Clone makes at a time.
 var LimitOfClones = limitOfClones
 
+// WithoutCopies keeps the database from being replaced by copies, until WithCopies.
+func (s *Store) WithoutCopies() { clonePoolsOf(s.db).none = true }
+
+// WithCopies has it replaced again.
+func (s *Store) WithCopies() { clonePoolsOf(s.db).none = false }
+
 // EndClones drops the databases that nobody uses.
 func (s *Store) EndClones() error { return s.db.endKept() }
 

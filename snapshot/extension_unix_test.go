@@ -400,7 +400,7 @@ func TestAFileFromBefore(t *testing.T) {
 // user's is not known any more.
 func TestATableThatATestTakesFromItsExtension(t *testing.T) {
 	t.Parallel()
-	b := setup(t, fixtures.WithURL(confServer(t)), fixtures.WithSchema(confSchema))
+	b := setupCopied(t, fixtures.WithURL(confServer(t)), fixtures.WithSchema(confSchema))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	before := picture(t, b.pool)

@@ -310,7 +310,7 @@ func TestTheEventTriggersThatWatch(t *testing.T) {
 			restored, err := b.store.Restore(ctx, "a")
 			require.NoError(t, err)
 			require.Equal(t, before, state(t, b.pool))
-			require.Equal(t, snapshot.Exchanged, restored.Methods[0].Method)
+			require.Equal(t, snapshot.Reloaded, restored.Methods[0].Method)
 			exec(t, b.pool, `UPDATE a SET v = 'z'`)
 			restored, err = b.store.Restore(ctx, "a")
 			require.NoError(t, err)
@@ -399,7 +399,7 @@ func TestSettingsOfTheDatabase(t *testing.T) {
 // does goes by its owner's rights.
 func TestPrivilegesThatWereRevoked(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupCopied(t)
 	superuser(t, b.pool)
 	role := "groundhog_plain_" + strings.ToLower(rand.Text()[:8])
 	exec(t, b.pool, `ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM PUBLIC;

@@ -225,7 +225,7 @@ func TestOneOfTwoNamesThatLookAlike(t *testing.T) {
 // that of a temporary table is none.
 func TestDropOfWhatHasATemporaryName(t *testing.T) {
 	t.Parallel()
-	b := setup(t, fixtures.WithSchema(smallSchema+`; CREATE VIEW "a pg_temp" AS SELECT 1`))
+	b := setupCopied(t, fixtures.WithSchema(smallSchema+`; CREATE VIEW "a pg_temp" AS SELECT 1`))
 	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)

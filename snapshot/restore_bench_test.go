@@ -78,7 +78,7 @@ type restoring struct {
 }
 
 func newRestoring(b *testing.B, offices, tables int) *restoring {
-	r := &restoring{bundle: setup(b, fixtures.WithSchema(moreTables(tables, 0))), bytes: map[string]*bytes.Buffer{}, ways: map[string]time.Duration{}}
+	r := &restoring{bundle: setupCopied(b, fixtures.WithSchema(moreTables(tables, 0))), bytes: map[string]*bytes.Buffer{}, ways: map[string]time.Duration{}}
 	seedWelfare(b, r.pool, offices)
 	r.others(b)
 	_, err := r.store.Create(b.Context(), "bench")

@@ -27,7 +27,17 @@ type bundle struct {
 	dir   string
 }
 
+// setup opens a database that is not replaced by copies, so that tests meet the other
+// methods; see setupCopied.
 func setup(t testing.TB, opts ...fixtures.Option) bundle {
+	t.Helper()
+	b := setupCopied(t, opts...)
+	b.store.WithoutCopies()
+	return b
+}
+
+// setupCopied opens a database that may be replaced by copies.
+func setupCopied(t testing.TB, opts ...fixtures.Option) bundle {
 	t.Helper()
 	pool := fixtures.Open(t, opts...)
 	dir := filepath.Join(t.TempDir(), "snapshots")

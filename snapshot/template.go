@@ -199,7 +199,7 @@ type search struct {
 // seek begins a search. It returns nil where there is no such template, or one was sought
 // before. cfg must allow the database.
 func (p *clonePool) seek(ctx context.Context, d *database, cfg *settings, m testdb.Maker, f *snapshotFile) (*search, error) {
-	if !p.template.seek() {
+	if p.pools.none || !p.template.seek() {
 		return nil, nil //nolint:nilnil // as it says
 	}
 	found, err := m.Find(ctx, f.sum)

@@ -18,6 +18,7 @@ import (
 func setupTracked(t testing.TB) (bundle, map[string]string) {
 	t.Helper()
 	b := setupSmall(t)
+	b.store.WithCopies()
 	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)

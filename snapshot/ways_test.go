@@ -131,7 +131,7 @@ func TestFaultsByEachWay(t *testing.T) {
 	for _, way := range waysBack {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, fixtures.WithSchema(shelfSchema))
+			b := setupCopied(t, fixtures.WithSchema(shelfSchema))
 			s := newShelf(t, b, fixtures.URL(t))
 			if way.occupied {
 				occupied(t, b.pool)
