@@ -136,7 +136,7 @@ func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
 			snapshot.Create(t, "b", snapshot.Replace(), snapshot.WithDir(b.dir))
 		}},
 		"untracked": {false, func(t testing.TB, db *pgxpool.Pool) { exec(t, db, "DROP SCHEMA groundhog CASCADE; DELETE FROM sale") }},
-		"altered and restored": {true, func(t testing.TB, db *pgxpool.Pool) {
+		"altered and restored": {false, func(t testing.TB, db *pgxpool.Pool) {
 			exec(t, db, "CREATE VIEW more AS SELECT 1; CREATE INDEX ON note (t); DELETE FROM sale")
 			snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
 		}},

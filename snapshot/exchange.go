@@ -202,10 +202,13 @@ func (x *exchanger) without(ctx context.Context, wish track.Cause, failed error)
 		x.pool.template.lost()
 		missed = msg.NoExchangeYet.In(lang)
 	}
+	if occupied == nil && isNeeded(wish) && !errors.Is(failed, testdb.ErrNoTemplate) {
+		return missed, restored, r, failed // without this, all would have come back
+	}
 	restored, r, err = restoreRows(ctx, x.db, cfg, x.file, nil)
 	switch {
-	case x.isLost(err) || err != nil && occupied == nil && isNeeded(wish):
-		err = failed // without this, all would have come back
+	case x.isLost(err):
+		err = failed // the database is gone, and this is why
 	case errors.Is(err, ErrSchemaMismatch):
 		err = x.prevented(ErrSchemaMismatch, wish, occupied, err)
 	case errors.Is(err, ErrUnsupported):

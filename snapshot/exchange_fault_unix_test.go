@@ -425,6 +425,7 @@ func TestConnectionsCutDuringExchanges(t *testing.T) {
 	n, failed := times(16, 300), 0
 	texts := []string{"COMMIT", "ALTER DATABASE", "RENAME", "CREATE DATABASE", "DROP DATABASE", "pg_stat_activity"}
 	for i := range n {
+		w.store.AwaitCopies() // a change of the schema needs one
 		name, change := []string{"a", "b"}[i%2], swapChanges[w.random.IntN(len(swapChanges))]
 		require.NoError(t, script(ctx, w.db, change))
 		if i%2 == 0 { // only an exchange brings that back
@@ -608,6 +609,7 @@ func TestTooManyConnectionsDuringExchanges(t *testing.T) {
 			w, db := newSwapper(t, server)
 			refusals := 0
 			for i := range times(12, 100) {
+				w.store.AwaitCopies() // a change of the schema needs one
 				name, change := []string{"a", "b"}[i%2], swapChanges[cond(role == "", w.random.IntN(len(swapChanges)), i%4)]
 				require.NoError(t, script(ctx, w.db, change))
 				w.db.Reset()
@@ -750,5 +752,5 @@ func TestProcessesShareTemplatesThatArePruned(t *testing.T) {
 	defer admin.Close(context.Background())
 	var kept int
 	require.NoError(t, admin.QueryRow(t.Context(), `SELECT count(*) FROM pg_database WHERE datname LIKE 'groundhog_test_c_%'`).Scan(&kept))
-	require.LessOrEqual(t, kept, 9, "two processes may publish at once")
+	require.LessOrEqual(t, kept, 8+2*8, "besides the newest there are those that a process uses while it lives")
 }
