@@ -38,6 +38,13 @@ func (s *Store) MakeReady(name string) {
 	}
 }
 
+// HasTemplate reports whether there is a copy of the database at the snapshot.
+func (s *Store) HasTemplate(name string) bool {
+	p, _ := s.copiesOf(name)
+	_, there := p.template.settled()
+	return there
+}
+
 // DropReady drops the copies that are ready, so that the next exchange makes one.
 func (s *Store) DropReady() (err error) {
 	s.AwaitCopies()
