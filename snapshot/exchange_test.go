@@ -316,7 +316,7 @@ func (d *deeper) same(t testing.TB, inOrder bool, what string) {
 func TestWhateverATestDoesComesBack(t *testing.T) {
 	t.Parallel()
 	d := newDeeper(t)
-	first := rand.IntN(4) //nolint:gosec // any will do
+	first := rand.IntN(4)
 	for i, deed := range deeds {
 		if testing.Short() && i%4 != first {
 			continue // the whole of it takes more than a minute
