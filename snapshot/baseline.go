@@ -31,6 +31,7 @@ type baselineMarker struct {
 	tx      pgx.Tx
 	ready   bool   // the writer lock alone keeps writers out
 	pending string // the mark until the file is whole and has a name for it
+	named   bool   // it has
 }
 
 // newBaselineMarker returns nil where nothing can be marked.
@@ -104,8 +105,11 @@ func (m *baselineMarker) name(ctx context.Context, sum string, rows map[schema.N
 	if m == nil || m.pending == "" {
 		return
 	}
-	_ = track.RenameBaseline(ctx, m.se.conn, m.pending, sum, rows)
+	m.named = track.RenameBaseline(ctx, m.se.conn, m.pending, sum, rows) == nil
 }
+
+// isSet reports whether the state that the snapshot holds is the baseline.
+func (m *baselineMarker) isSet() bool { return m != nil && m.pending != "" && m.named }
 
 func (m *baselineMarker) rollback(ctx context.Context) {
 	if m.tx != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -21,6 +22,8 @@ type clone struct {
 	db     *database // from the first time that it is lent
 	se     *session  // kept while it is not lent, or nil
 	used   bool      // by a test
+
+	skipped []schema.Name // the tables that have no journal: see heavyTables
 
 	// While it is lent:
 	lent *testdb.Database
@@ -45,6 +48,8 @@ func (c *clone) lend(ctx context.Context, root *database, cfg *settings, f *snap
 		c.se = nil
 	}
 	c.db.setBaseline(f)
+	c.db.setLikeness(c.source.Likeness())
+	c.db.setSkipped(c.skipped)
 	return nil
 }
 
@@ -59,10 +64,9 @@ func (c *clone) end(ctx context.Context, t testing.TB) (clean bool, err error) {
 }
 
 // undo brings the database to its baseline, or tells why it can't be trusted.
-func (c *clone) undo(ctx context.Context, sum string) (why string, err error) {
+func (c *clone) undo(ctx context.Context, sum string, alt *track.Alternative) (why string, err error) {
 	if c.se != nil && !c.se.usable() {
-		c.se.close()
-		c.se = nil
+		c.closeSession()
 	}
 	if c.se == nil {
 		if c.se, _, err = c.db.session(ctx, c.cfg); err != nil {
@@ -78,7 +82,7 @@ func (c *clone) undo(ctx context.Context, sum string) (why string, err error) {
 	if ok, err := track.MatchesFingerprint(ctx, c.se.conn); err != nil || !ok {
 		return msg.CloneAltered.In(c.cfg.lang), err
 	}
-	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.serverID)
+	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.serverID, alt)
 	switch {
 	case err != nil:
 		return "", err
@@ -93,11 +97,17 @@ func (c *clone) undo(ctx context.Context, sum string) (why string, err error) {
 	return "", nil
 }
 
-// close ends what is kept for a clone that is not lent.
-func (c *clone) close() {
+// closeSession closes the session that is kept while the clone is not lent.
+func (c *clone) closeSession() {
 	if c.se != nil {
 		c.se.close()
+		c.se = nil
 	}
+}
+
+// close ends what is kept for a clone that is not lent.
+func (c *clone) close() {
+	c.closeSession()
 	if c.db != nil {
 		_ = c.db.Close() // it has no clones
 	}

@@ -30,9 +30,9 @@ func BenchmarkClone(b *testing.B) {
 	for _, size := range sizes {
 		b.Run("rows="+size.name, func(b *testing.B) {
 			r := newWelfare(b, size.offices)
+			peer := pgtestdb(b, r)
 			_, err := r.store.Create(b.Context(), "bench")
 			require.NoError(b, err)
-			peer := pgtestdb(b, r)
 			run := func(name string, before func() (after func())) {
 				b.Run(name, func(b *testing.B) {
 					var wait, first, back timer
@@ -68,38 +68,22 @@ func BenchmarkClone(b *testing.B) {
 	}
 }
 
-// pgtestdb measures its way.
+// pgtestdb measures its way, on a database that is not tracked.
 func pgtestdb(b *testing.B, r bundle) time.Duration {
-	ctx := b.Context()
-	config := r.pool.Config().ConnConfig
-	database := config.Database
-	admin := config.Copy()
-	admin.Database = "postgres"
-	conn, err := pgx.ConnectConfig(ctx, admin)
-	require.NoError(b, err)
-	defer conn.Close(ctx)
-	r.pool.Reset()
-	require.NoError(b, r.store.Untrack(ctx)) // so that the copies are as others have them
-	time.Sleep(1100 * time.Millisecond)      // until our own session is gone, which a template must not have
-	r.pool.Reset()
+	hand := newByHand(b, r.pool)
+	defer hand.end()
+	hand.pool.Close()
 	var whole timer
-	for i := range 5 {
-		copied := fmt.Sprintf("%s_%d", database, i)
+	for range 5 {
 		whole.time(func() {
-			_, err := conn.Exec(ctx, "CREATE DATABASE "+copied+" WITH TEMPLATE "+database)
+			hand.do(b, "DROP DATABASE %s WITH (FORCE)", hand.name)
+			hand.do(b, "CREATE DATABASE %s WITH TEMPLATE %s", hand.name, hand.templates[0])
+			test, err := pgx.ConnectConfig(b.Context(), hand.config.ConnConfig)
 			require.NoError(b, err)
-			c := config.Copy()
-			c.Database = copied
-			test, err := pgx.ConnectConfig(ctx, c)
-			require.NoError(b, err)
-			require.NoError(b, test.Ping(ctx))
-			require.NoError(b, test.Close(ctx))
-			_, err = conn.Exec(ctx, "DROP DATABASE "+copied+" WITH (FORCE)")
-			require.NoError(b, err)
+			require.NoError(b, test.Ping(b.Context()))
+			require.NoError(b, test.Close(b.Context()))
 		})
 	}
-	_, err = r.store.Restore(ctx, "bench")
-	require.NoError(b, err)
 	return whole.median()
 }
 
@@ -127,7 +111,7 @@ func BenchmarkChanges(b *testing.B) {
 
 // newWelfare makes a database of the welfare schema with so many offices.
 func newWelfare(b *testing.B, offices int) bundle {
-	r := setup(b, fixtures.WithSchema(fixtures.WelfareSchema))
+	r := setupCopied(b, fixtures.WithSchema(fixtures.WelfareSchema))
 	seedWelfare(b, r.pool, offices)
 	return r
 }

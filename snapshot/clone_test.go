@@ -92,6 +92,7 @@ func again(t *testing.T, b bundle, f func(t testing.TB, db *pgxpool.Pool)) (used
 		var set string
 		require.NoError(t, db.QueryRow(t.Context(), "SELECT current_setting('work_mem')").Scan(&set))
 		require.Equal(t, "4MB", set)
+		require.Equal(t, "()", text(t, db, "SELECT to_regclass('more')"), "nothing was added to the schema")
 	})
 	require.False(t, next.failed, next.log.String())
 	require.Equal(t, 1, databases(t, b.pool, first)+cond(used, 0, 1), "it is there as long as it is used")

@@ -14,8 +14,10 @@ import (
 
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/tally"
 	"github.com/groundhogdb/groundhog/internal/testdb"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 const (
@@ -24,12 +26,15 @@ const (
 	aheadWhile = 60 * time.Millisecond // a copy that takes longer is not made while tests run
 )
 
-// clonePool are the clones of a database at one snapshot.
+// clonePool are the copies of a database at one snapshot: tests have them as clones, and an
+// exchange puts one in the place of the database.
 type clonePool struct {
-	pools *clonePools
-	root  *database
-	maker testdb.Maker
-	sum   string // of the snapshot
+	pools    *clonePools
+	root     *database
+	maker    testdb.Maker
+	sum      string // of the snapshot
+	template snapshotTemplate
+	heavy    heavyTables
 
 	mu    sync.Mutex
 	idle  []*clone
@@ -42,18 +47,36 @@ type clonePool struct {
 	ended bool
 	ahead sync.WaitGroup
 
+	making    bool      // one is made for the next exchange
+	exchanged time.Time // when the last one was
+
 	failed error // of the last one that was to be made ahead
 }
 
 // clonePools are those of a database.
 type clonePools struct {
-	mu sync.Mutex
-	by map[string]*clonePool // by the sum of the snapshot
+	none bool // no template is made or looked for: for tests of the methods that need none
+
+	mu    sync.Mutex
+	by    map[string]*clonePool // by the sum of the snapshot
+	crash string                // of the server, the last one before they were made
+}
+
+// clonePoolsOf returns those of a database.
+func clonePoolsOf(d *database) *clonePools {
+	return keptFor(d.root, func() *clonePools { return &clonePools{by: map[string]*clonePool{}} })
+}
+
+// at returns those at the snapshot with that sum, or nil if there are none.
+func (p *clonePools) at(sum string) *clonePool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.by[sum]
 }
 
 // clonePoolOf returns the clones of a database at the snapshot with that sum.
 func clonePoolOf(d *database, m testdb.Maker, sum string) *clonePool {
-	pools := keptFor(d.root, func() *clonePools { return &clonePools{by: map[string]*clonePool{}} })
+	pools := clonePoolsOf(d)
 	pools.mu.Lock()
 	defer pools.mu.Unlock()
 	p := pools.by[sum]
@@ -68,7 +91,47 @@ func clonePoolOf(d *database, m testdb.Maker, sum string) *clonePool {
 func (p *clonePools) Close() error {
 	var err error
 	for _, pool := range p.take() {
-		err = errors.Join(err, pool.end())
+		err = errors.Join(err, pool.end(false))
+	}
+	return err
+}
+
+// sinceCrash drops all copies if the server crashed since the first was made, which has
+// emptied their unlogged tables.
+func (p *clonePools) sinceCrash(ctx context.Context, m testdb.Maker) error {
+	last, err := m.LastCrash(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	crashed := p.crash != "" && p.crash != last
+	p.crash = last
+	p.mu.Unlock()
+	if !crashed {
+		return nil
+	}
+	return p.dropAll()
+}
+
+// noteCrash is called before the first copy is made.
+func (p *clonePools) noteCrash(ctx context.Context, m testdb.Maker) error {
+	if p.lastCrash() != "" {
+		return nil
+	}
+	return p.sinceCrash(ctx, m)
+}
+
+func (p *clonePools) lastCrash() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.crash
+}
+
+// dropAll drops the copies that are not lent, and all templates that were used.
+func (p *clonePools) dropAll() error {
+	var err error
+	for _, pool := range p.take() {
+		err = errors.Join(err, pool.end(true))
 	}
 	return err
 }
@@ -88,7 +151,9 @@ func (p *clonePools) others(than *clonePool) []*clonePool {
 	return slices.DeleteFunc(slices.Collect(maps.Values(p.by)), func(other *clonePool) bool { return other == than })
 }
 
-func (p *clonePool) end() (err error) {
+// end drops what is not lent, and the template, if all is true or no other process can use
+// it.
+func (p *clonePool) end(all bool) (err error) {
 	p.mu.Lock()
 	p.ended = true
 	p.mu.Unlock()
@@ -99,6 +164,10 @@ func (p *clonePool) end() (err error) {
 	p.mu.Unlock()
 	for _, c := range idle {
 		err = errors.Join(err, p.drop(c))
+	}
+	if content, _, there, _ := p.template.get(); there {
+		_, failed := p.maker.Forget(content, all)
+		err = errors.Join(err, failed)
 	}
 	return err
 }
@@ -184,12 +253,9 @@ func (p *clonePool) acquire(ctx context.Context, cfg *settings, f *snapshotFile,
 	more := p.quick && !p.ended && p.taken > 1 && len(p.idle) == 0 && p.total < limitOfClones()
 	if more {
 		p.total++
-		p.ahead.Add(1)
+		p.ahead.Go(func() { p.makeAhead(cfg, f, nil) })
 	}
 	p.mu.Unlock()
-	if more {
-		go p.makeAhead(cfg, f)
-	}
 	return c, nil
 }
 
@@ -253,9 +319,12 @@ func (p *clonePool) add(ctx context.Context, cfg *settings, f *snapshotFile) (ma
 			p.free()
 		}
 	}()
+	if c, err := p.copyTemplate(ctx); c != nil || err != nil {
+		return c, err
+	}
 	began := time.Now()
 	filled := false
-	c, err := p.maker.Make(ctx, "snapshot "+templateVersion+" "+f.sum, func(ctx context.Context, pool *pgxpool.Pool) error {
+	c, err := p.maker.Make(ctx, "snapshot "+templateVersion+" "+f.sum+" "+p.pools.lastCrash(), func(ctx context.Context, pool *pgxpool.Pool) error {
 		filled = true
 		return fill(ctx, p.root, cfg, f, pool)
 	})
@@ -268,12 +337,196 @@ func (p *clonePool) add(ctx context.Context, cfg *settings, f *snapshotFile) (ma
 	return &clone{source: c}, nil
 }
 
-// makeAhead makes one for the next test.
-func (p *clonePool) makeAhead(cfg *settings, f *snapshotFile) {
-	defer p.ahead.Done()
-	quiet := *cfg // the test whose log it is may end meanwhile
-	quiet.logger, quiet.noProgress = discard, true
-	c, err := p.add(context.Background(), &quiet, f)
+// copyTemplate makes one from the copy of the database at the snapshot. It returns nil if
+// there is none.
+func (p *clonePool) copyTemplate(ctx context.Context) (*clone, error) {
+	content, _, there, _ := p.template.get()
+	if !there {
+		return nil, nil //nolint:nilnil // as it says
+	}
+	began := time.Now()
+	c, err := p.maker.MakeOf(ctx, content)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		p.template.lost()
+		return nil, nil //nolint:nilnil // as it says
+	}
+	took := time.Since(began)
+	p.template.copied(took)
+	p.mu.Lock()
+	p.quick = took < aheadWhile
+	p.mu.Unlock()
+	return &clone{source: c}, nil
+}
+
+// keepTemplate copies the database, which is at the snapshot, unless that was done. What
+// is in the way is told by the next exchange that is missed.
+func (p *clonePool) keepTemplate(ctx context.Context, d *database, cfg *settings, m testdb.Maker, f *snapshotFile) {
+	if p.pools.none || !p.template.begin() {
+		return
+	}
+	d.sessions.await()
+	err := p.pools.noteCrash(ctx, m)
+	var draft testdb.Draft
+	if err == nil {
+		draft, err = m.Draft(ctx, d.sessions.release)
+	}
+	d.openAhead(cfg)
+	if err != nil {
+		p.template.end(testdb.Content{}, 0, err)
+		return
+	}
+	from, quiet := f.closed(), cfg.quietly()
+	publish := func() {
+		ctx := context.Background()
+		content, err := draft.Publish(ctx, from.sum, func(ctx context.Context, pool *pgxpool.Pool) (string, error) {
+			return finishTemplate(ctx, p.root, quiet, from, pool)
+		})
+		p.template.end(content, draft.Took(), err)
+	}
+	if !p.inBackground(publish) {
+		publish()
+	}
+	p.pools.forgetOld()
+}
+
+// templatesUsed is how many snapshots of a database have a template that only this process
+// can use. Those that all can use are bounded by server.
+const templatesUsed = 8
+
+// forgetOld drops the templates of snapshots that were wanted longest ago.
+func (p *clonePools) forgetOld() {
+	p.mu.Lock()
+	pools := slices.Collect(maps.Values(p.by))
+	p.mu.Unlock()
+	wanted := map[*clonePool]time.Time{}
+	for _, pool := range pools {
+		wanted[pool] = pool.template.lastWanted()
+	}
+	slices.SortFunc(pools, func(a, b *clonePool) int { return wanted[b].Compare(wanted[a]) })
+	for _, pool := range pools[min(templatesUsed, len(pools)):] {
+		if content, there := pool.template.settled(); there {
+			if gone, _ := pool.maker.Forget(content, false); gone { // what fails goes with the server
+				pool.template.lost()
+			}
+		}
+	}
+}
+
+// inBackground reports whether work is done while the caller goes on: not when the copies
+// are about to go.
+func (p *clonePool) inBackground(work func()) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.ended {
+		return false
+	}
+	p.ahead.Go(work)
+	return true
+}
+
+// takeReady takes a copy that no test has out of the store, or returns nil.
+func (p *clonePool) takeReady() *clone {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle = p.idle[:n-1]
+	p.total--
+	return c
+}
+
+// keepReady puts back what takeReady returned.
+func (p *clonePool) keepReady(c *clone) {
+	p.mu.Lock()
+	p.total++
+	p.mu.Unlock()
+	if !p.put(c) {
+		_ = p.drop(c)
+	}
+}
+
+// isReady reports whether takeReady would return one.
+func (p *clonePool) isReady() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle) > 0
+}
+
+// replenish makes a copy for the next exchange in the background, unless there is one or
+// copies take long compared with the time between exchanges.
+func (p *clonePool) replenish(cfg *settings, f *snapshotFile) {
+	took := p.template.lastTook()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	since := time.Since(p.exchanged)
+	p.exchanged = time.Now()
+	if len(p.idle) > 0 || p.making || p.ended || p.total >= limitOfClones() || took > aheadWhile && 2*took > since {
+		return
+	}
+	p.making = true
+	p.total++
+	p.ahead.Go(func() {
+		p.makeAhead(cfg, f, p.heavy.list())
+		p.mu.Lock()
+		p.making = false
+		p.mu.Unlock()
+	})
+}
+
+// returnFormer takes the database that an exchange took the place of. It becomes a copy at
+// the snapshot at which it was, where the journal brings it back to that in less time than
+// a copy takes, else it is dropped.
+func (p *clonePool) returnFormer(c *clone, cfg *settings, was *snapshotFile, keep bool) {
+	c.close()
+	c.db, c.se = nil, nil
+	quiet := cfg.quietly()
+	p.mu.Lock()
+	p.total++
+	p.mu.Unlock()
+	work := func() {
+		if keep && p.reclaim(context.Background(), c, quiet, was) && p.put(c) {
+			return
+		}
+		_ = p.drop(c)
+	}
+	if !p.inBackground(work) {
+		_ = p.drop(c)
+	}
+}
+
+// reclaim brings a database back to the snapshot at which it was.
+func (p *clonePool) reclaim(ctx context.Context, c *clone, cfg *settings, was *snapshotFile) bool {
+	_, took, _, _ := p.template.get()
+	if err := c.lend(ctx, p.root, cfg, was, ""); err != nil {
+		return false
+	}
+	se, _, err := c.db.session(ctx, cfg)
+	if err == nil {
+		c.db.sessions.put(se)
+	}
+	if clean, err := c.end(ctx, nil); err != nil || !clean {
+		return false
+	}
+	why, err := c.undo(ctx, p.sum, &track.Alternative{Most: int64(took / undoneRow)})
+	c.closeSession() // it would be in the way of the next exchange
+	return err == nil && why == ""
+}
+
+// makeAhead makes one for the next test, in which the tables to skip have no journal.
+func (p *clonePool) makeAhead(cfg *settings, f *snapshotFile, skip []schema.Name) {
+	quiet := cfg.quietly()
+	c, err := p.add(context.Background(), quiet, f)
+	if err == nil && len(skip) > 0 {
+		if err = p.skipJournals(context.Background(), c, quiet, f, skip); err != nil {
+			err = errors.Join(err, p.drop(c))
+		}
+	}
 	if err != nil {
 		p.mu.Lock()
 		p.failed = err
@@ -283,6 +536,21 @@ func (p *clonePool) makeAhead(cfg *settings, f *snapshotFile) {
 	if !p.put(c) {
 		_ = p.drop(c)
 	}
+}
+
+// skipJournals has nothing noted of what is written to the tables.
+func (p *clonePool) skipJournals(ctx context.Context, c *clone, cfg *settings, f *snapshotFile, tables []schema.Name) error {
+	if err := c.lend(ctx, p.root, cfg, f, ""); err != nil {
+		return err
+	}
+	err := c.db.inSession(ctx, cfg, func(se *session) error { return track.Skip(ctx, se.conn, tables) })
+	clean, ended := c.end(ctx, nil)
+	if err = errors.Join(err, ended); err == nil && !clean {
+		err = errNotAtSnapshot
+	}
+	c.closeSession() // it would be in the way of the exchange
+	c.skipped = tables
+	return err
 }
 
 // put keeps a clone for the next test, unless there will be none.
@@ -323,7 +591,7 @@ func (p *clonePool) giveBack(ctx context.Context, t testing.TB, c *clone) error 
 	}
 	ctx, cancel := context.WithTimeout(ctx, lockWait)
 	defer cancel()
-	if why, err := c.undo(ctx, p.sum); err != nil || why != "" {
+	if why, err := c.undo(ctx, p.sum, nil); err != nil || why != "" {
 		if err != nil {
 			why = errs.Line(err)
 		}

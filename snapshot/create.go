@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 )
@@ -17,6 +18,8 @@ import (
 func createSnapshot(ctx context.Context, d *database, cfg *createConfig, path, name string, locked bool) (Info, error) {
 	began := time.Now()
 	var info Info
+	var marked bool
+	var likeness string
 	op := operation{db: d, cfg: &cfg.settings, what: name}
 	err := op.retry(ctx, func() error {
 		return op.persist(ctx, nil, func() error {
@@ -39,17 +42,27 @@ func createSnapshot(ctx context.Context, d *database, cfg *createConfig, path, n
 					}
 					marker := newBaselineMarker(ctx, d, &cfg.settings)
 					read(marker)
+					marked = marker.isSet()
 					if marker != nil && errs.IsClass(err, ErrLocked) { // the session that has the lock may be waiting for the marker
 						read(nil)
 					}
 					return err
 				})
+				if err == nil && marked && cfg.maker != nil {
+					likeness, err = catalog.Likeness(ctx, conn)
+				}
 				return blame(ctx, d, &cfg.settings, err)
 			})
 		})
 	})
 	if err != nil {
 		return Info{}, cfg.explain(err, msg.CantCreate, name)
+	}
+	if marked && cfg.maker != nil {
+		d.setLikeness(likeness)
+		if f := d.baselineFile(); f != nil {
+			clonePoolOf(d, cfg.maker, f.sum).keepTemplate(ctx, d, &cfg.settings, cfg.maker, f)
+		}
 	}
 	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotCreated, "snapshot", name, "rows", info.Rows, "bytes", info.Bytes,
 		"tables", len(info.Tables), "took", time.Since(began).Round(time.Millisecond))

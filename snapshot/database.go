@@ -2,14 +2,17 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
@@ -26,9 +29,12 @@ type database struct {
 	mu         sync.Mutex
 	config     *pgxpool.Config   // tells how to connect; without a pool, which it may outlive
 	baseline   *snapshotFile     // that this process last brought it to; nil: unknown
+	likeness   string            // what the database itself was like then; empty: unknown
 	origins    map[string]bool   // the files of its origin that this process has saved
 	failureLog map[string]func() // of the tests that log what they changed when they fail
+	skipped    []schema.Name     // the tables that have no journal: see heavyTables
 	kept       io.Closer         // see keptFor
+	origin     io.Closer         // the database at its first use, where that is not in a file: see originCopy
 }
 
 // databaseOf returns the database to which the pool leads.
@@ -48,7 +54,33 @@ func (d *database) copyOf(pool *pgxpool.Pool) *database {
 // Close ends everything that is kept for the database.
 func (d *database) Close() error {
 	d.sessions.close()
-	return d.endKept()
+	var err error
+	if kept := d.takeOrigin(); kept != nil {
+		err = kept.Close()
+	}
+	return errors.Join(err, d.endKept())
+}
+
+// keepOrigin keeps the database as it was at its first use, which was replaced.
+func (d *database) keepOrigin(c io.Closer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.origin = c
+}
+
+func (d *database) keptOrigin() io.Closer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.origin
+}
+
+// takeOrigin returns what keepOrigin kept, once.
+func (d *database) takeOrigin() io.Closer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	kept := d.origin
+	d.origin = nil
+	return kept
 }
 
 // endKept ends what keptFor made.
@@ -92,6 +124,33 @@ func (d *database) setBaseline(f *snapshotFile) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.baseline = f
+}
+
+// setLikeness notes what the database itself is like at its baseline: see
+// catalog.Likeness.
+func (d *database) setLikeness(likeness string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.likeness = likeness
+}
+
+func (d *database) setSkipped(tables []schema.Name) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.skipped = tables
+}
+
+// skippedTables returns the tables that have no journal though they could.
+func (d *database) skippedTables() []schema.Name {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.skipped
+}
+
+func (d *database) knownLikeness() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.likeness
 }
 
 // baselineFile returns what is known of the file that the database was last brought to,
@@ -152,6 +211,15 @@ func (d *database) withConn(ctx context.Context, f func(*pgx.Conn) error) error 
 	return f(conn)
 }
 
+// renameTries is how often a connection is tried while an exchange renames the database.
+const renameTries = 5
+
+// isRenamed reports whether the database got another name while it was connected to.
+func isRenamed(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "3D000" && pg.Detail != ""
+}
+
 func (d *database) connect(ctx context.Context) (*pgx.Conn, error) {
 	config := d.poolConfig()
 	cc := config.ConnConfig.Copy()
@@ -162,6 +230,9 @@ func (d *database) connect(ctx context.Context) (*pgx.Conn, error) {
 	}
 	cc.RuntimeParams["application_name"] = testdb.Application
 	conn, err := pgx.ConnectConfig(ctx, cc)
+	for try := 1; isRenamed(err) && try < renameTries; try++ {
+		conn, err = pgx.ConnectConfig(ctx, cc) // to the one that has the name now
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -187,6 +258,20 @@ func (d *database) session(ctx context.Context, cfg *settings) (_ *session, kept
 	}
 	se, err := newSession(ctx, cfg, conn)
 	return se, false, err
+}
+
+// openAhead makes a session for the next call, while the caller goes on.
+func (d *database) openAhead(cfg *settings) {
+	quiet := cfg.quietly()
+	d.sessions.openAhead(func() (*session, error) {
+		ctx, cancel := context.WithTimeout(context.Background(), lockWait)
+		defer cancel()
+		conn, err := d.connect(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return newSession(ctx, quiet, conn)
+	})
 }
 
 // inSession runs f over a session. A kept one may have been cut since: then f runs

@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // ensurer brings a database to a snapshot, which it makes where there is none to use.
@@ -34,6 +36,11 @@ func ensureSnapshot(ctx context.Context, d *database, cfg *ensureConfig, path, n
 		return Restored{}, cfg.explain(err, msg.CantReadSources)
 	}
 	e := ensurer{db: d, cfg: cfg, path: path, name: name, build: build}
+	if originFile != nil && cfg.maker != nil {
+		if restored := e.takeCopy(ctx); restored != nil {
+			return *restored, nil
+		}
+	}
 	if err := e.inspect(ctx); err != nil {
 		return Restored{}, err
 	}
@@ -62,7 +69,55 @@ func ensureSnapshot(ctx context.Context, d *database, cfg *ensureConfig, path, n
 	}
 	defer f.close()
 	d.files.remember(f)
-	return restoreSnapshot(ctx, d, &restoreConfig{settings: cfg.settings}, f)
+	return restoreSnapshot(ctx, d, &restoreConfig{settings: cfg.settings, maker: cfg.maker}, f)
+}
+
+// takeCopy puts a copy of the database at the snapshot, of a template that another process
+// made, in the place of a database that was not used before. That one is kept: a builder may
+// ask for it. It returns nil where there is no such template, or the file can't be used.
+func (e *ensurer) takeCopy(ctx context.Context) *Restored {
+	began, d, cfg := time.Now(), e.db, &e.cfg.settings
+	if d.root != d || d.baselineFile() != nil || d.keptOrigin() != nil || cfg.scoped() != nil {
+		return nil
+	}
+	f, err := readSnapshotFile(e.path, e.name)
+	if err != nil {
+		return nil // it is told, or built
+	}
+	defer f.close()
+	e.live.fingerprint = f.manifest.Fingerprint // else the template is no match
+	if e.unfit(&f.manifest) != "" {
+		return nil
+	}
+	pool := clonePoolOf(d, e.cfg.maker, f.sum)
+	var proof errgroup.Group
+	proof.Go(func() error { return f.reader.Verify(false) })
+	sought, err := pool.seek(ctx, d, cfg, e.cfg.maker, f)
+	if err := errors.Join(err, proof.Wait()); err != nil || sought == nil {
+		if sought != nil {
+			_ = sought.giveUp()
+		}
+		return nil // whatever is wrong is told by what follows
+	}
+	x := &exchanger{db: d, cfg: &restoreConfig{settings: *cfg, maker: e.cfg.maker}, file: f, maker: e.cfg.maker, pool: pool}
+	awaited := false
+	x.await = func() (*clone, error) {
+		awaited = true
+		return sought.end()
+	}
+	x.keepFormer = func(former *clone) { d.keepOrigin(&originCopy{former, f.manifest.Fingerprint}) }
+	restored, err := x.run(ctx, track.NoBaseline.Because())
+	if err != nil { // it has done nothing
+		if !awaited {
+			if c, err := sought.end(); err == nil {
+				pool.keepReady(c)
+			}
+		}
+		return nil
+	}
+	d.files.remember(f)
+	restored.finish(ctx, d, cfg, f, began)
+	return &restored
 }
 
 // buildAlone builds the snapshot, or waits for another process that builds it and

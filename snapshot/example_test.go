@@ -665,6 +665,16 @@ func ExampleStore_Untrack() {
 	// Output: false
 }
 
+func ExampleStore_DropCopies() {
+	withStore(threeBooks, func(ctx context.Context, db *pgxpool.Pool, store *snapshot.Store) error {
+		if _, err := store.Create(ctx, "baseline"); err != nil {
+			return err
+		}
+		// A role that was granted something by a migration can be dropped after this.
+		return store.DropCopies(ctx)
+	})
+}
+
 func ExampleInfo() {
 	_ = func(ctx context.Context, store *snapshot.Store) error {
 		list, err := store.List(ctx)

@@ -42,21 +42,22 @@ func (s *Store) Locked(ctx context.Context, err error) error {
 // LimitOfClones is how many databases Clone makes at a time.
 var LimitOfClones = limitOfClones
 
+// WithoutCopies keeps the database from being replaced by copies, until WithCopies.
+func (s *Store) WithoutCopies() { clonePoolsOf(s.db).none = true }
+
+// WithCopies has it replaced again.
+func (s *Store) WithCopies() { clonePoolsOf(s.db).none = false }
+
 // EndClones drops the databases that nobody uses.
 func (s *Store) EndClones() error { return s.db.endKept() }
 
 // CloneAhead makes one for the next Clone.
 func (s *Store) CloneAhead(name string) {
-	cfg := s.cloneConfig(nil)
-	f, err := s.db.files.openVerified(&cfg.settings, folder{&cfg.settings}.path(name), name)
-	if err != nil {
-		panic(err)
-	}
-	f.close()
-	p := clonePoolOf(s.db, testdb.MakerOf(s.pool), f.sum)
+	p, f := s.copiesOf(name)
+	p.mu.Lock()
 	p.total++
-	p.ahead.Add(1)
-	p.makeAhead(&cfg.settings, f)
+	p.mu.Unlock()
+	p.makeAhead(&s.settings, f, nil)
 }
 
 // LineDiff compares the texts of changes.

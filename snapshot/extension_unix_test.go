@@ -219,6 +219,7 @@ func TestAKeyToWhatIsOutside(t *testing.T) {
 			ctx := t.Context()
 			_, err := b.store.Create(ctx, "a")
 			require.NoError(t, err)
+			occupied(t, b.pool)
 			fails := func(change, table string) {
 				t.Helper()
 				exec(t, b.pool, prepare)
@@ -399,10 +400,19 @@ func TestAFileFromBefore(t *testing.T) {
 // user's is not known any more.
 func TestATableThatATestTakesFromItsExtension(t *testing.T) {
 	t.Parallel()
-	b := setup(t, fixtures.WithURL(confServer(t)), fixtures.WithSchema(confSchema))
+	b := setupCopied(t, fixtures.WithURL(confServer(t)), fixtures.WithSchema(confSchema))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
-	exec(t, b.pool, `ALTER EXTENSION conf DROP TABLE setting; INSERT INTO setting (name, value) VALUES ('more', 'm')`)
+	before := picture(t, b.pool)
+	take := `ALTER EXTENSION conf DROP TABLE setting; INSERT INTO setting (name, value) VALUES ('more', 'm')`
+	exec(t, b.pool, take)
+	restored, err := b.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	require.Contains(t, waysIn(restored), snapshot.Exchanged)
+	require.Equal(t, before, picture(t, b.pool))
+
+	exec(t, b.pool, take)
+	occupied(t, b.pool)
 	changed := picture(t, b.pool)
 	_, err = b.store.Restore(t.Context(), "a")
 	require.ErrorIs(t, err, snapshot.ErrSchemaMismatch)

@@ -19,7 +19,7 @@ type snapshotFile struct {
 	reader *snapfile.Reader // open, or nil: see open
 }
 
-// newSnapshotFile takes over the reader of a file that was just verified.
+// newSnapshotFile takes over the reader of a file.
 func newSnapshotFile(r *snapfile.Reader, name string) (*snapshotFile, error) {
 	stat, err := r.Stat()
 	if err != nil {
@@ -32,6 +32,15 @@ func newSnapshotFile(r *snapfile.Reader, name string) (*snapshotFile, error) {
 		return nil, err
 	}
 	return &snapshotFile{path: r.Path, name: name, stat: stat, manifest: r.Manifest, info: infoOf(&r.Manifest, r.Path, r.Size), sum: sum, reader: r}, nil
+}
+
+// readSnapshotFile returns the file at path, of which only the manifest is proved.
+func readSnapshotFile(path, name string) (*snapshotFile, error) {
+	r, err := snapfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return newSnapshotFile(r, name)
 }
 
 // verify returns the file at path, of which it proves every byte.

@@ -399,7 +399,7 @@ func TestSettingsOfTheDatabase(t *testing.T) {
 // does goes by its owner's rights.
 func TestPrivilegesThatWereRevoked(t *testing.T) {
 	t.Parallel()
-	b := setup(t)
+	b := setupCopied(t)
 	superuser(t, b.pool)
 	role := "groundhog_plain_" + strings.ToLower(rand.Text()[:8])
 	exec(t, b.pool, `ALTER DEFAULT PRIVILEGES REVOKE ALL ON FUNCTIONS FROM PUBLIC; ALTER DEFAULT PRIVILEGES REVOKE ALL ON TYPES FROM PUBLIC;
@@ -408,6 +408,7 @@ func TestPrivilegesThatWereRevoked(t *testing.T) {
 		CREATE TABLE a (id serial PRIMARY KEY, v text); CREATE TABLE b (a int PRIMARY KEY); INSERT INTO a (v) VALUES ('x'), ('y'); INSERT INTO b VALUES (1);
 		CREATE ROLE `+role+`; GRANT USAGE ON SCHEMA public TO `+role+`; GRANT ALL ON a, b TO `+role+`; GRANT ALL ON SEQUENCE a_id_seq TO `+role)
 	t.Cleanup(func() {
+		require.NoError(t, b.store.DropCopies(context.Background()), "what was granted to the role stands in copies too")
 		_, err := b.pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role, pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err)
 	})

@@ -68,8 +68,9 @@ var (
 			_, err := s.Changes(ctx)
 			return err
 		},
-		"Untrack": func(ctx context.Context, s *snapshot.Store, _ string) error { return s.Untrack(ctx) },
-		"List":    func(ctx context.Context, s *snapshot.Store, _ string) error { _, err := s.List(ctx); return err },
+		"Untrack":    func(ctx context.Context, s *snapshot.Store, _ string) error { return s.Untrack(ctx) },
+		"DropCopies": func(ctx context.Context, s *snapshot.Store, _ string) error { return s.DropCopies(ctx) },
+		"List":       func(ctx context.Context, s *snapshot.Store, _ string) error { _, err := s.List(ctx); return err },
 	}
 	// sillyValues were made by nobody.
 	sillyValues = map[string]func(t *testing.T){
@@ -157,7 +158,7 @@ func TestMisuse(t *testing.T) {
 		for _, name := range sillyNames {
 			fault.Within(t, what, func() {
 				err := call(cancelled, b.store, name)
-				if name != "名前" && what != "Clean" && what != "Untrack" && what != "Changes" && what != "List" {
+				if name != "名前" && what != "Clean" && what != "Untrack" && what != "DropCopies" && what != "Changes" && what != "List" {
 					require.Error(t, err, "%s(%q)", what, name)
 				}
 			})

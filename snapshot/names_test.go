@@ -225,7 +225,7 @@ func TestOneOfTwoNamesThatLookAlike(t *testing.T) {
 // that of a temporary table is none.
 func TestDropOfWhatHasATemporaryName(t *testing.T) {
 	t.Parallel()
-	b := setup(t, fixtures.WithSchema(smallSchema+`; CREATE VIEW "a pg_temp" AS SELECT 1`))
+	b := setupCopied(t, fixtures.WithSchema(smallSchema+`; CREATE VIEW "a pg_temp" AS SELECT 1`))
 	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
@@ -235,6 +235,13 @@ func TestDropOfWhatHasATemporaryName(t *testing.T) {
 	require.NoError(t, err)
 	require.NotContains(t, waysIn(restored), snapshot.Reloaded, "%v", restored.Methods)
 	exec(t, b.pool, `DROP VIEW "a pg_temp"`)
+	restored, err = b.store.Restore(t.Context(), "a")
+	require.NoError(t, err)
+	require.Contains(t, waysIn(restored), snapshot.Exchanged)
+	require.Equal(t, "1", ask(t, b.pool, `SELECT count(*) FROM "a pg_temp"`))
+
+	exec(t, b.pool, `DROP VIEW "a pg_temp"`)
+	occupied(t, b.pool)
 	restored, err = b.store.Restore(t.Context(), "a")
 	require.NoError(t, err)
 	require.Contains(t, waysIn(restored), snapshot.Reloaded)

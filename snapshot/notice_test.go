@@ -239,7 +239,9 @@ func TestTheServersWords(t *testing.T) {
 	require.NoError(t, err)
 	exec(t, b.pool, "TRUNCATE n; ALTER DATABASE "+pgx.Identifier{nameOf(t, b.pool)}.Sanitize()+" SET my.mood = bad;"+
 		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+	occupied(t, b.pool) // else the setting would go
 	_, err = b.store.Restore(ctx, "a")
+	require.Error(t, err)
 	for _, words := range []string{"not 1", "DETAIL: It rains.", "HINT: Wait.", "PL/pgSQL function fine(integer) line 2 at RAISE"} {
 		require.Equal(t, 1, strings.Count(err.Error(), words), "%s: %s", words, err)
 	}

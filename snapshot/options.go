@@ -12,6 +12,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/option"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/testdb"
 )
 
 // The options of the single functions. Each function takes only its own type,
@@ -45,6 +46,7 @@ type createConfig struct {
 	description string
 	replace     bool
 	builder     string
+	maker       testdb.Maker // of a database that fixtures made; else nil
 }
 
 type restoreConfig struct {
@@ -52,6 +54,7 @@ type restoreConfig struct {
 	mismatch    Policy
 	skipMissing bool
 	terminate   bool
+	maker       testdb.Maker // of a database that fixtures made; else nil
 }
 
 type ensureConfig struct {
@@ -224,6 +227,10 @@ func SkipMissing() RestoreOption {
 // database's tables, and roll their prepared transactions back, rather than fail
 // after it has waited for them. They get a tenth of a second to end by themselves. The
 // role must be theirs, or a superuser; other restores are not ended.
+//
+// Where the database is to be replaced by a copy, all sessions in it are ended, those that are
+// idle at once, and all prepared transactions in it are rolled back. Connections that the
+// test itself holds are no exception.
 func TerminateBlockers() RestoreOption {
 	return restoreOption(func(c *restoreConfig) { c.terminate = true })
 }

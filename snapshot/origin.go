@@ -63,15 +63,32 @@ func (o *origin) ownPath() (string, error) {
 	return path, nil
 }
 
+// owner tells whose origin a file is. A database that fixtures made may be replaced by a copy,
+// and no other database's file is where its own is.
+func (o *origin) owner() string {
+	if o.own != nil {
+		return "fixtures"
+	}
+	return o.live.identity.String()
+}
+
 // save saves the rows that are in the database at its first use, which is
 // when the database notes nothing of one: a file may be there from a database that
 // was in the same place.
 func (o *origin) save(ctx context.Context) error {
+	if kept, ok := o.db.keptOrigin().(*originCopy); ok && o.cfg.scoped() == nil {
+		if kept.fingerprint == o.live.fingerprint {
+			return nil // it is there, if not as a file
+		}
+		if err := o.write(ctx); err != nil {
+			return err
+		}
+	}
 	if state, err := o.find(ctx); state == originFits || err != nil {
 		return err
 	}
 	path := o.path
-	cfg := createConfig{settings: *o.cfg, builder: o.live.identity.String()}
+	cfg := createConfig{settings: *o.cfg, builder: o.owner()}
 	cfg.dir, cfg.nested, cfg.noProgress = filepath.Dir(path), true, true
 	unlock, err := folder{&cfg.settings}.lock(ctx, path, originName)
 	if err != nil {
@@ -164,7 +181,7 @@ func (o *origin) mark(ctx context.Context, path string) (mark track.OriginState,
 // open opens the file, which must be that of this very database.
 func (o *origin) open() (*snapshotFile, error) {
 	f, err := verify(o.cfg, o.path, originName)
-	if err == nil && f.manifest.Builder != o.live.identity.String() {
+	if err == nil && f.manifest.Builder != o.owner() {
 		f.close()
 		err = errs.New(ErrCorrupt, msg.OriginDamaged.In(o.cfg.lang, o.path), nil)
 	}
@@ -224,8 +241,54 @@ func refusesRows(err error) bool {
 	return errors.As(err, &pg) && errs.Class(pg) == nil
 }
 
+// originCopy is the database itself as it was at its first use, which a copy at a snapshot
+// took the place of.
+type originCopy struct {
+	clone       *clone
+	fingerprint string // of its schema
+}
+
+// Close drops the database.
+func (o *originCopy) Close() error { return o.clone.source.Drop() }
+
+// write writes the file from the database that is kept, which then goes.
+func (o *origin) write(ctx context.Context) (err error) {
+	kept, ok := o.db.takeOrigin().(*originCopy)
+	if !ok {
+		return nil
+	}
+	c := kept.clone
+	defer func() { err = errors.Join(err, kept.Close()) }()
+	path, err := o.ownPath()
+	if err != nil {
+		return o.cfg.explain(err, msg.FolderUnwritable, os.TempDir())
+	}
+	if err := c.lend(ctx, o.db.root, o.cfg, nil, ""); err != nil {
+		return err
+	}
+	cfg := createConfig{settings: *o.cfg, builder: o.owner(), replace: true}
+	cfg.dir, cfg.nested, cfg.noProgress = filepath.Dir(path), true, true
+	unlock, err := folder{&cfg.settings}.lock(ctx, path, originName)
+	if err == nil {
+		_, err = createSnapshot(ctx, c.db, &cfg, path, originName, true)
+		unlock()
+	}
+	_, ended := c.end(ctx, nil)
+	c.close()
+	if err = errors.Join(err, ended); err == nil {
+		o.path = path
+		o.db.setOrigin(path)
+	}
+	return err
+}
+
 // restore brings the database to where a builder starts.
 func (o *origin) restore(ctx context.Context) error {
+	if o.cfg.scoped() == nil {
+		if err := o.write(ctx); err != nil {
+			return err
+		}
+	}
 	f, err := o.open()
 	if err != nil {
 		return err

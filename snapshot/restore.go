@@ -22,19 +22,51 @@ import (
 // that is certain to be right. This is the one place where it is chosen.
 func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *snapshotFile) (Restored, error) {
 	began := time.Now()
-	var restored Restored
-	op := operation{db: d, cfg: &cfg.settings, what: f.name, terminate: cfg.terminate}
-	err := op.write(ctx, func(se *session) (err error) {
-		r := restorer{db: d, cfg: cfg, se: se, file: f}
-		restored, err = r.restore(ctx)
-		if err == nil {
-			r.tellUnwatched(ctx)
+	x, missed := newExchanger(ctx, d, cfg, f)
+	restored, r, err := restoreRows(ctx, d, cfg, f, x)
+	wish := r.wish
+	if x.isLost(err) {
+		err, wish = nil, track.DatabaseGone.Because()
+	}
+	if err == nil && !wish.IsZero() {
+		op := operation{db: d, cfg: &cfg.settings, what: f.name}
+		failed := op.retry(ctx, func() (err error) {
+			restored, err = x.run(ctx, wish)
+			return err
+		})
+		switch {
+		case failed != nil && ctx.Err() == nil:
+			missed, restored, r, err = x.without(ctx, wish, failed)
+		case failed != nil:
+			err = failed
+		case wish.Reason == track.Crash: // a copy has the schema, but not the rows of unlogged tables
+			restored, r, err = restoreRows(ctx, d, cfg, f, nil)
 		}
-		return err
-	})
+	}
 	if err != nil {
 		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 	}
+	if cfg.maker != nil && (wish.Reason == track.Crash || r.crashed) { // which has emptied the unlogged tables of all copies
+		if err := clonePoolsOf(d).sinceCrash(ctx, cfg.maker); err != nil {
+			return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
+		}
+	}
+	if cfg.maker != nil && r.atBaseline {
+		clonePoolOf(d, cfg.maker, f.sum).keepTemplate(ctx, d, &cfg.settings, cfg.maker, f)
+	}
+	switch {
+	case r.se != nil && !r.se.tracks:
+		missed = msg.NoExchangeUntracked.In(cfg.lang)
+	case x != nil && missed == "":
+		missed = msg.NoExchangeCheaper.In(cfg.lang)
+	}
+	restored.missed(missed)
+	restored.finish(ctx, d, &cfg.settings, f, began)
+	return restored, nil
+}
+
+// finish notes and logs what was done since the restore began.
+func (restored *Restored) finish(ctx context.Context, d *database, cfg *settings, f *snapshotFile, began time.Time) {
 	d.setBaseline(f.closed())
 	restored.Info, restored.Duration = f.info, time.Since(began)
 	restored.count()
@@ -43,15 +75,35 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 		args = append(args, "why", why)
 	}
 	cfg.routine(ctx, slog.LevelInfo, msg.SnapshotRestored, append(args, "took", restored.Duration.Round(10*time.Microsecond))...)
-	return restored, nil
+}
+
+// restoreRows brings the rows back by the journal and the file. It has done nothing if the
+// restorer has a wish. Without an exchanger it has none.
+func restoreRows(ctx context.Context, d *database, cfg *restoreConfig, f *snapshotFile, x *exchanger) (restored Restored, r restorer, err error) {
+	op := operation{db: d, cfg: &cfg.settings, what: f.name, terminate: cfg.terminate}
+	err = op.write(ctx, func(se *session) (err error) {
+		r = restorer{db: d, cfg: cfg, se: se, file: f, exchanger: x}
+		restored, err = r.restore(ctx)
+		if err == nil && r.wish.IsZero() {
+			r.tellUnwatched(ctx)
+		}
+		return err
+	})
+	return restored, r, err
 }
 
 // restorer brings a database back over one session.
 type restorer struct {
-	db   *database
-	cfg  *restoreConfig
-	se   *session
-	file *snapshotFile
+	db        *database
+	cfg       *restoreConfig
+	se        *session
+	file      *snapshotFile
+	exchanger *exchanger // nil where the database can't be replaced
+
+	wish       track.Cause // why to replace the database is better: nothing was done
+	atBaseline bool        // what is in the database is the baseline that the journal knows
+
+	crashed bool // the server, since the database was at the baseline
 
 	renew bool // the journal, which did not do what it should
 }
@@ -73,6 +125,14 @@ func (r *restorer) restore(ctx context.Context) (Restored, error) {
 			return restored, err
 		}
 		why = void
+		if why.Reason == track.NoBaseline && r.exchanger != nil && r.db.knownLikeness() != "" {
+			why = track.Damaged.Because() // the test dropped what this process had there
+		}
+		r.crashed = why.Reason == track.Crash
+		if r.exchanger.prefers(why) {
+			r.wish = why
+			return Restored{}, nil
+		}
 	}
 	return r.reload(ctx, why)
 }
@@ -92,9 +152,12 @@ func unexpected(err error) track.Cause {
 // undo goes back by the journal, as far as that can be done. Otherwise it has done
 // nothing, and says why all tables must be loaded.
 func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why track.Cause, err error) {
-	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.serverID)
+	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.serverID, r.exchanger.alternative())
 	if err != nil {
 		return restored, false, track.Cause{}, err
+	}
+	if r.exchanger != nil && !partly {
+		r.exchanger.pool.heavy.changed(out.Tables, r.db.skippedTables())
 	}
 	if partly {
 		out, err = r.undoPartly(ctx)
@@ -105,6 +168,7 @@ func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why 
 	if out.Unusable != "" {
 		return restored, false, out.Unusable.Because(), nil
 	}
+	r.atBaseline = true
 	return Restored{Methods: r.methodsTaken(out)}, true, track.Cause{}, nil
 }
 
@@ -190,6 +254,14 @@ func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restor
 		}
 		return nil
 	})
+	if err == nil && r.atBaseline && r.cfg.maker != nil {
+		likeness, err := catalog.Likeness(ctx, r.se.conn)
+		if err != nil {
+			return restored, err
+		}
+		r.db.setLikeness(likeness)
+		r.db.setSkipped(nil)
+	}
 	return restored, err
 }
 
@@ -208,6 +280,7 @@ func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cau
 		}
 		return track.SetBaseline(ctx, tx, baseline)
 	})
+	r.atBaseline = err == nil
 	switch {
 	case errors.Is(err, track.ErrWraparound):
 		r.tellUntracked(ctx, track.Wraparound.Because(), nil)

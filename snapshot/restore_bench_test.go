@@ -51,7 +51,7 @@ func BenchmarkRestore(b *testing.B) {
 	}
 	for _, size := range sizes {
 		b.Run("rows="+size.name, func(b *testing.B) {
-			r := newRestoring(b, size.offices, 0)
+			r := newRestoring(b, size.offices, len(benchTables))
 			for _, changed := range []int{0, 10, 1000, -1} {
 				name := fmt.Sprintf("changed=%d", changed)
 				if changed < 0 {
@@ -63,7 +63,7 @@ func BenchmarkRestore(b *testing.B) {
 	}
 	for _, tables := range schemas {
 		b.Run(fmt.Sprintf("tables=%d", tables), func(b *testing.B) {
-			r := newRestoring(b, 100, tables-6)
+			r := newRestoring(b, 100, tables)
 			for _, changed := range []int{0, 10} {
 				b.Run(fmt.Sprintf("changed=%d", changed), func(b *testing.B) { r.run(b, changed) })
 			}
@@ -77,16 +77,12 @@ type restoring struct {
 	ways  map[string]time.Duration
 }
 
-func newRestoring(b *testing.B, offices, more int) *restoring {
-	schema := fixtures.WelfareSchema
-	for i := range more {
-		schema += fmt.Sprintf("; CREATE TABLE more_%d (id serial PRIMARY KEY, staff_id uuid REFERENCES staffs, v text); INSERT INTO more_%[1]d (v) VALUES ('v')", i)
-	}
-	r := &restoring{bundle: setup(b, fixtures.WithSchema(schema)), bytes: map[string]*bytes.Buffer{}, ways: map[string]time.Duration{}}
+func newRestoring(b *testing.B, offices, tables int) *restoring {
+	r := &restoring{bundle: setupCopied(b, fixtures.WithSchema(moreTables(tables, 0))), bytes: map[string]*bytes.Buffer{}, ways: map[string]time.Duration{}}
 	seedWelfare(b, r.pool, offices)
+	r.others(b)
 	_, err := r.store.Create(b.Context(), "bench")
 	require.NoError(b, err)
-	r.others(b)
 	return r
 }
 
@@ -99,7 +95,8 @@ func seedWelfare(b *testing.B, pool *pgxpool.Pool, offices int) {
 	exec(b, pool, "ANALYZE")
 }
 
-// others measures the other ways back, three times each.
+// others measures the other ways back, three times each, on a copy of the database that is
+// not tracked.
 func (r *restoring) others(b *testing.B) {
 	ctx := b.Context()
 	conn, err := r.pool.Acquire(ctx)
@@ -112,46 +109,26 @@ func (r *restoring) others(b *testing.B) {
 	}
 	conn.Release()
 
-	config := r.pool.Config().ConnConfig
-	database := config.Database
-	admin := config.Copy()
-	admin.Database = "postgres"
-	other, err := pgx.ConnectConfig(ctx, admin)
-	require.NoError(b, err)
-	defer other.Close(ctx)
-	do := func(sql string) {
-		_, err := other.Exec(ctx, sql)
-		require.NoError(b, err, sql)
-	}
-	copied := database + "_copy"
-	r.pool.Reset()
-	require.NoError(b, r.store.Untrack(ctx)) // so that the copies are as others have them
-	time.Sleep(1100 * time.Millisecond)      // until our own session is gone, which a template must not have
-	r.pool.Reset()
-	do("CREATE DATABASE " + copied + " TEMPLATE " + database)
+	hand := newByHand(b, r.pool)
+	defer hand.end()
 	var file, containers, load timer
 	for range 3 {
-		do("CHECKPOINT")
+		hand.checkpoint(b)
 		file.time(func() {
-			do("DROP DATABASE " + copied + " WITH (FORCE)")
-			do("CREATE DATABASE " + copied + " TEMPLATE " + database + " STRATEGY FILE_COPY")
+			hand.do(b, "DROP DATABASE %s WITH (FORCE)", hand.name)
+			hand.copy(b, hand.name, hand.templates[0])
 		})
-		do("CHECKPOINT")
+		hand.checkpoint(b)
 		containers.time(func() {
-			do("DROP DATABASE " + copied + " WITH (FORCE)")
-			do("CREATE DATABASE " + copied + " WITH TEMPLATE " + database)
+			hand.do(b, "DROP DATABASE %s WITH (FORCE)", hand.name)
+			hand.do(b, "CREATE DATABASE %s WITH TEMPLATE %s", hand.name, hand.templates[0])
 		})
-		c := config.Copy()
-		c.Database = copied
-		hand, err := pgx.ConnectConfig(ctx, c)
+		conn, err := pgx.ConnectConfig(ctx, hand.config.ConnConfig)
 		require.NoError(b, err)
-		load.time(func() { r.loadByHand(b, hand) })
-		require.NoError(b, hand.Close(ctx))
+		load.time(func() { r.loadByHand(b, conn) })
+		require.NoError(b, conn.Close(ctx))
 	}
-	do("DROP DATABASE " + copied + " WITH (FORCE)")
 	r.ways = map[string]time.Duration{"template": file.median(), "testcontainers": containers.median(), "truncate-copy": load.median()}
-	_, err = r.store.Create(ctx, "bench", snapshot.Replace())
-	require.NoError(b, err)
 }
 
 func (r *restoring) loadByHand(b *testing.B, conn *pgx.Conn) {

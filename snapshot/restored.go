@@ -21,6 +21,8 @@ const (
 	Undone Method = "undone"
 	// Reloaded: emptied and loaded from its part of the file.
 	Reloaded Method = "reloaded"
+	// Exchanged: the database was replaced by a copy of it at the snapshot.
+	Exchanged Method = "exchanged"
 	// Built: filled by the builder of [Ensure], and saved.
 	Built Method = "built"
 )
@@ -32,6 +34,9 @@ type Restored struct {
 	Why         string   // why it was built, if it was
 	Differences []string // between the snapshot's schema and the database's: see [Warn]
 	Duration    time.Duration
+
+	// NotExchanged is why the database was not replaced by a copy, if tables were reloaded.
+	NotExchanged string
 }
 
 // TableMethod is the method that was chosen for one table.
@@ -47,7 +52,7 @@ type TableMethod struct {
 }
 
 // byCost are the methods, the cheapest first.
-var byCost = []string{string(Unchanged), string(Undone), string(Reloaded), string(Built)}
+var byCost = []string{string(Unchanged), string(Undone), string(Exchanged), string(Reloaded), string(Built)}
 
 // builtOf returns what Ensure returns when a builder filled the tables.
 func builtOf(info Info, why string, began time.Time) Restored {
@@ -89,12 +94,13 @@ const (
 	whyLength  = 160 // of one reason, in letters
 )
 
-// why sums up why tables were loaded: each reason with its tables.
+// why sums up why tables were loaded, or the database was exchanged: each reason with its
+// tables.
 func (r Restored) why(lang msg.Lang) string {
 	var reasons []string
 	tables := map[string][]string{}
 	for _, m := range r.Methods {
-		if m.Method != Reloaded {
+		if m.Method != Reloaded && m.Method != Exchanged {
 			continue
 		}
 		if tables[m.Why] == nil {
@@ -117,11 +123,11 @@ func (r Restored) why(lang msg.Lang) string {
 	return strings.Join(parts, "; ")
 }
 
-// reasons counts the tables that were loaded by the reason.
+// reasons counts the tables that were loaded or exchanged by the reason.
 func (r Restored) reasons() map[string]int {
 	count := map[string]int{}
 	for _, m := range r.Methods {
-		if m.Method == Reloaded {
+		if m.Method == Reloaded || m.Method == Exchanged {
 			count[shortened(m.Why)]++
 		}
 	}

@@ -108,30 +108,105 @@ func closeConn(conn *pgx.Conn) {
 	conn.Close(ctx)
 }
 
-// sessionIdle is how long a session is kept for the next call. Connecting takes
-// several times as long as going back does; another session that drops or copies the
-// database should not find ours in the way.
+// sessionIdle is how long a session is kept for the next call, or for longer as the
+// database's tests go on. Connecting takes several times as long as going back does;
+// another session that drops or copies the database should not find ours in the way.
 const sessionIdle = time.Second
+
+// aheadDelay is after how long a session is made ahead: the test's next statement, which
+// makes a connection too, comes first.
+const aheadDelay = 20 * time.Millisecond
 
 // sessions keep one session for the next call.
 type sessions struct {
 	mu      sync.Mutex
+	stay    func() bool // reports whether the database's tests go on; nil: nothing tells
 	idle    *session
 	timer   *time.Timer // closes it
+	opening *opening    // of the one that is made ahead, or nil
 	ended   bool
-	closing sync.WaitGroup // of the timer
+	work    sync.WaitGroup // of the timer, and of what makes one ahead
 }
 
-// take returns the session that is kept, or nil.
-func (s *sessions) take() *session {
+// opening is that of a session that is made ahead.
+type opening struct {
+	now  chan struct{} // closed when a call waits for it
+	once sync.Once     // which does so
+	done chan struct{} // closed when it is there, or could not be made
+}
+
+// keepWhile has the session kept as long as tests go on: nobody but the caller drops or
+// copies the database meanwhile.
+func (s *sessions) keepWhile(stay func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.stay = stay
+}
+
+// take returns the session that is kept, or nil. It waits for one that is being made.
+func (s *sessions) take() *session {
+	for {
+		s.mu.Lock()
+		se, o := s.idle, s.opening
+		if se != nil {
+			s.idle = nil
+			s.timer.Stop()
+		}
+		s.mu.Unlock()
+		if se != nil || o == nil {
+			return se
+		}
+		o.once.Do(func() { close(o.now) })
+		<-o.done
+	}
+}
+
+// await waits for a session that is being made.
+func (s *sessions) await() {
+	if se := s.take(); se != nil {
+		s.put(se)
+	}
+}
+
+// release closes the session that is kept. It does not wait for one that is being made.
+func (s *sessions) release() {
+	s.mu.Lock()
 	se := s.idle
+	s.idle = nil
 	if se != nil {
-		s.idle = nil
 		s.timer.Stop()
 	}
-	return se
+	s.mu.Unlock()
+	if se != nil {
+		se.close()
+	}
+}
+
+// openAhead makes a session for the next call, unless there is one.
+func (s *sessions) openAhead(open func() (*session, error)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.idle != nil || s.opening != nil || s.ended {
+		return
+	}
+	o := &opening{now: make(chan struct{}), done: make(chan struct{})}
+	s.opening = o
+	s.work.Go(func() {
+		delay := time.NewTimer(aheadDelay)
+		defer delay.Stop()
+		select {
+		case <-o.now:
+		case <-delay.C:
+		}
+		se, err := open()
+		s.mu.Lock()
+		s.opening = nil
+		s.mu.Unlock()
+		if err == nil { // else the next call tells
+			s.put(se)
+		}
+		close(o.done)
+	})
 }
 
 // put keeps a session for the next call, unless another one is kept already.
@@ -156,13 +231,17 @@ func (s *sessions) keep(se *session) bool {
 func (s *sessions) expire(se *session) {
 	s.mu.Lock()
 	mine := s.idle == se
+	if mine && s.stay != nil && s.stay() {
+		s.timer.Reset(sessionIdle)
+		mine = false
+	}
 	if mine {
 		s.idle = nil
-		s.closing.Add(1)
+		s.work.Add(1)
 	}
 	s.mu.Unlock()
 	if mine {
-		defer s.closing.Done()
+		defer s.work.Done()
 		se.close()
 	}
 }
@@ -175,5 +254,5 @@ func (s *sessions) close() {
 	if se := s.take(); se != nil {
 		se.close()
 	}
-	s.closing.Wait()
+	s.work.Wait()
 }

@@ -59,6 +59,14 @@ func (c *settings) routine(ctx context.Context, level slog.Level, text msg.Text,
 	}
 }
 
+// quietly returns the settings for work that goes on when the call is over: the test whose
+// log it is may end meanwhile.
+func (c *settings) quietly() *settings {
+	quiet := *c
+	quiet.logger, quiet.noProgress = discard, true
+	return &quiet
+}
+
 // meter shows how far long work is.
 func (c *settings) meter(what string, rows int64) *progress.Meter {
 	return progress.Start(progress.Work{What: what, Total: rows, Lang: c.lang, Logger: c.logger, Off: c.noProgress})

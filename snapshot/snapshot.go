@@ -67,27 +67,65 @@
 //
 // # What a restore costs
 //
-// Triggers note what is written, and a restore undoes it: in some 2 ms for ten rows,
-// in a database of any size, and in 0.3 ms where there is nothing to do. What can't be
-// undone with certainty is loaded from the file, table by table or as a whole.
-// [Restored] tells which way was taken and why; with go test -v the log of the test says
-// why tables were loaded, and the last lines sum it up. Any other reason for which
-// something takes longer, or is left out, is in the log of the first test that it
-// concerns.
+// There are four methods, and a restore chooses the cheapest one that is certain to be
+// right:
+//
+//   - unchanged: nothing was written, 0.3 ms;
+//   - undone: triggers note what is written, and a restore puts it back: in some 2 ms for
+//     ten rows, in a database of any size;
+//   - exchanged: the database is replaced by a copy, in some 10 ms where one is ready,
+//     whatever was changed. After most rows were changed, after TRUNCATE of large
+//     tables or for another snapshot that takes less time than to put rows back; after a
+//     change of the schema nothing else brings all of it back;
+//   - reloaded: what can't be undone with certainty is loaded from the file, table by table
+//     or as a whole, where the database can't be exchanged or is small.
+//
+// [Restored] tells which method was taken and why; with go test -v the log of the test says
+// why tables were loaded or the database exchanged, and the last lines sum it up. Any other
+// reason for which something takes longer, or is left out, is in the log of the first test
+// that it concerns.
 // The journal needs a superuser, or an owner of the tables who may set
 // session_replication_role; for other owners all is loaded. [Store.Restore] has the
 // rest.
 //
+// # The exchange
+//
+// A database that fixtures.Open made, as a role that may create databases, is replaced by a
+// copy of itself at the snapshot, under its name. The copy is made from a template, which is a
+// copy of the database at the moment of [Create], or after a restore. Nothing tells it from
+// the database: schema, rows, sequences, large objects, settings, rights. Tests keep
+// their pool: its idle connections are closed, and it makes new ones by itself, which wait
+// meanwhile. Any other attempt to connect is refused by the server for some milliseconds.
+// [Create] closes the idle connections too.
+//
+// Sessions of others prevent it: a connection that a goroutine holds, a second pool
+// (fixtures.URL), a LISTEN, a background worker; and so do prepared transactions, logical
+// slots and subscriptions. Then rows are brought back by the journal and the file, and
+// [Restored] says who was there. If the schema was changed, the restore fails and names
+// them. [TerminateBlockers] ends them.
+//
+// It brings the database back to where this process last had it at the snapshot, never to an
+// older schema: a file of another schema is [ErrSchemaMismatch]. A snapshot of some rows
+// only is never exchanged, and with [OnSchemaMismatch] the schema stays.
+//
+// Where copying is quick, the next copy is made in the background once one was needed. On a
+// server there are at most 8 templates with rows (of 2 GB in all, but for the newest one)
+// besides those that living processes use, 8 for each database; and of each database
+// GOMAXPROCS + 4 copies, with its clones. They go with the database and the server;
+// [Store.DropCopies] drops them before, as for a role that owns something in them.
+//
 // # What is not brought back
 //
-// Large objects are refused. These stay as they are:
+// Large objects are refused by [Create]. These stay as they are:
 //
-//   - the schema: a test that changes it needs a [Clone], or a database of its own;
+//   - where the database can't be exchanged: the schema, large objects, ALTER DATABASE,
+//     and the physical order of rows. A test that changes the schema then needs a [Clone], or
+//     a database of its own;
 //   - the state of sessions (SET, LISTEN, temporary tables, advisory locks, prepared
-//     statements) of the pool's connections, which the next test uses. A test
-//     that leaves some ends with t.Cleanup(fixtures.DB(t).Reset): the pool makes its
-//     connections anew. A [Clone] has new ones in any case;
-//   - ALTER DATABASE, ALTER ROLE, and the physical order of rows;
+//     statements) of the pool's connections, which the next test uses, unless the
+//     database was exchanged. A test that leaves some ends with
+//     t.Cleanup(fixtures.DB(t).Reset): the pool makes new connections. A [Clone] has new ones in any case;
+//   - roles, and what ALTER ROLE sets for all databases;
 //   - what [Info] lists as outside: tables of extensions but for the rows that these name
 //     as the user's, foreign tables, tables of migration tools. A foreign key to one is
 //     checked: a restore fails rather than leave it pointing nowhere.

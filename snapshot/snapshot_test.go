@@ -27,7 +27,17 @@ type bundle struct {
 	dir   string
 }
 
+// setup opens a database that is not replaced by copies, so that tests meet the other
+// methods; see setupCopied.
 func setup(t testing.TB, opts ...fixtures.Option) bundle {
+	t.Helper()
+	b := setupCopied(t, opts...)
+	b.store.WithoutCopies()
+	return b
+}
+
+// setupCopied opens a database that may be replaced by copies.
+func setupCopied(t testing.TB, opts ...fixtures.Option) bundle {
 	t.Helper()
 	pool := fixtures.Open(t, opts...)
 	dir := filepath.Join(t.TempDir(), "snapshots")
@@ -73,6 +83,15 @@ func several(t testing.TB, pool *pgxpool.Pool) {
 	if text(t, pool, `SELECT FROM pg_roles WHERE rolname = current_user AND (rolsuper OR rolcreatedb)`) == "" {
 		t.Skip("needs more than one database")
 	}
+}
+
+// occupied keeps an idle connection in the database that is none of its pool's, until t
+// ends: then it can't be replaced by a copy.
+func occupied(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), pool.Config().ConnString())
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close(context.Background()) })
 }
 
 // state tells all that a restore has to bring back, by other means than those

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -86,7 +87,10 @@ func soak(server, shared, dir string, long time.Duration, r *rand.Rand) (err err
 		i := r.IntN(len(stores))
 		store, pool, name := stores[i], pools[i], string(rune('a'+r.IntN(3)))
 		op, err := "", error(nil)
-		switch n := r.IntN(20); {
+		switch n := r.IntN(22); {
+		case n >= 20: // most of the database, or its schema: it is exchanged, or loaded
+			op, store, pool = "Restore of much", stores[0], pools[0]
+			err = restoreMuch(ctx, store, pool, name, r)
 		case n < 3:
 			op = "Create"
 			_, err = store.Create(ctx, name, snapshot.Replace())
@@ -129,6 +133,33 @@ func soak(server, shared, dir string, long time.Duration, r *rand.Rand) (err err
 	}
 	fmt.Println("did", count)
 	return own.Close()
+}
+
+// restoreMuch changes what takes long to bring back, and restores. A change of the schema
+// that is not brought back is undone by hand: other processes may have made the snapshot.
+func restoreMuch(ctx context.Context, store *snapshot.Store, pool *pgxpool.Pool, name string, r *rand.Rand) error {
+	way := r.IntN(3)
+	change := []string{`UPDATE two SET v = v + 1`, `TRUNCATE two`, `ALTER TABLE two ADD COLUMN extra int; CREATE TABLE passing (id int)`}[way]
+	if err := script(ctx, pool, change); err != nil {
+		return err
+	}
+	_, err := store.Restore(ctx, name)
+	if err == nil || way < 2 {
+		if err == nil && way == 2 {
+			err = script(ctx, pool, `SELECT; DO $$ BEGIN IF to_regclass('passing') IS NOT NULL THEN RAISE 'the schema was not brought back'; END IF; END $$`)
+		}
+		if err != nil && way < 2 { // torn otherwise
+			err = errors.Join(err, write(ctx, pool, r.IntN(1000)))
+		}
+		return err
+	}
+	if undone := script(ctx, pool, `ALTER TABLE two DROP COLUMN extra; DROP TABLE passing`); undone != nil {
+		return errors.Join(err, undone)
+	}
+	if errors.Is(err, snapshot.ErrSchemaMismatch) {
+		return nil
+	}
+	return err
 }
 
 // refused reports whether a writer was the victim of a deadlock: on a machine with far
@@ -193,4 +224,10 @@ func TestManyProcessesOnTheSameNames(t *testing.T) {
 		require.NoError(t, err)
 	}
 	t.Logf("fault: %d tried", rounds*processes)
+}
+
+// script runs several statements at once.
+func script(ctx context.Context, pool *pgxpool.Pool, sql string) error {
+	_, err := pool.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol)
+	return err
 }

@@ -3,11 +3,13 @@ package snapshot
 import (
 	"cmp"
 	"context"
+	"weak"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/bubble"
 	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/memory"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 	"github.com/groundhogdb/groundhog/internal/testdb"
@@ -40,6 +42,13 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 		return nil, err
 	}
 	s.db = databaseOf(db)
+	if testdb.MakerOf(db) != nil {
+		pool := weak.Make(db)
+		s.db.sessions.keepWhile(func() bool { // a pool that was closed has no connections
+			p := pool.Value()
+			return p != nil && p.Stat().TotalConns() > 0
+		})
+	}
 	return s, nil
 }
 
@@ -58,13 +67,20 @@ func runOutside[T any](ctx context.Context, s *Store, work func(context.Context)
 		var none T
 		return none, err
 	}
-	return bubble.Do(ctx, work)
+	result, err := bubble.Do(ctx, work)
+	if err != nil {
+		memory.Explain(err, s.lang, s.pool.Config().ConnConfig.Host)
+	}
+	return result, err
 }
 
 // Create writes the snapshot called name: all rows of all tables and the state
 // of all sequences, as one transaction sees them, or what a [ScopeOption] names.
 // Writers wait for some milliseconds at most, while it is marked what the snapshot sees,
-// so that the first [Store.Restore] has nothing to load.
+// so that the first [Store.Restore] has nothing to load. A database that package fixtures
+// made is copied then, unless sessions of others are connected: its pool's idle connections
+// are closed, and new ones wait for as long as the copy takes, some hundredths of a second
+// for 30,000 rows.
 //
 // On error the folder is unchanged. A name that differs from that of another snapshot
 // in its case only is [ErrInvalidName], since some file systems know no cases. An
@@ -90,7 +106,7 @@ func runOutside[T any](ctx context.Context, s *Store, work func(context.Context)
 // row level security hides rows.
 func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (Info, error) {
 	return runOutside(ctx, s, func(ctx context.Context) (Info, error) {
-		cfg := createConfig{settings: s.settings}
+		cfg := createConfig{settings: s.settings, maker: testdb.MakerOf(s.pool)}
 		configure(&cfg.settings, opts, func(o CreateOption) { o.applyCreate(&cfg) })
 		path := folder{&cfg.settings}.path(name)
 		if err := cfg.err(); err != nil {
@@ -106,7 +122,9 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // materialised views are refreshed, so that they show the same after each restore.
 // Of a snapshot with a scope, only the rows in it are changed: see [ScopeOption].
 //
-// It is one transaction: on any error the database is exactly as it was. A
+// It is one transaction: on any error the database is exactly as it was, with one
+// exception: where the database is replaced by a copy that is made on demand, and the
+// server fails to make it once the former one is gone, the next restore makes it. A
 // missing file is [ErrNotFound]; a damaged one [ErrCorrupt], found before a row
 // is changed; a database whose schema is not the snapshot's is
 // [ErrSchemaMismatch], difference by difference, unless [OnSchemaMismatch] says
@@ -123,8 +141,11 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // cost of what the file holds.
 //
 // The journal is not trusted blindly: what it can't undo with certainty is loaded
-// again, table by table or as a whole, as after TRUNCATE, a change of the schema or
-// a crash of the server; see [Restored]. A table that can't have a journal, as one of
+// again, table by table or as a whole, as after TRUNCATE or a crash of the server; see
+// [Restored]. In a database that package fixtures made, as a role that may create
+// databases, the database is replaced by a copy where that takes less time, or where the
+// schema, a setting or a right of the database, or a large object was changed: see the
+// exchange in the documentation of this package. A table that can't have a journal, as one of
 // 1,600 columns, is loaded when it was written to; one on which the server refuses
 // triggers, each time. With materialised views, all of them are
 // refreshed once anything was written. Writers in flight are waited for, since
@@ -146,18 +167,19 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // error. Memory does not grow with the
 // data.
 //
-// Not reset is the schema (a test that changes it needs a [Store.Clone]): columns,
-// types, keys, foreign keys and sequences are compared; triggers, checks, defaults,
-// views, functions and other indexes are not looked at. Nor are the session state of
-// pooled connections (SET, LISTEN, temporary tables, advisory locks, numbers taken
-// ahead from a sequence with CACHE), ALTER DATABASE and ALTER ROLE, and the physical
-// order of rows.
+// Where the database can't be replaced, the schema is not reset (a test that changes it
+// needs a [Store.Clone]): columns, types, keys, foreign keys and sequences are compared;
+// triggers, checks, defaults, views, functions and other indexes are not looked at. Nor are
+// ALTER DATABASE and the physical order of rows. Never reset are roles, and the session state
+// of pooled connections (SET, LISTEN, temporary tables, advisory locks, numbers taken ahead
+// from a sequence with CACHE), which ends with the connections when the database is
+// replaced.
 func (s *Store) Restore(ctx context.Context, name string, opts ...RestoreOption) (Restored, error) {
 	return runOutside(ctx, s, func(ctx context.Context) (Restored, error) { return s.restore(ctx, name, s.restoreConfig(opts)) })
 }
 
 func (s *Store) restoreConfig(opts []RestoreOption) *restoreConfig {
-	cfg := &restoreConfig{settings: s.settings}
+	cfg := &restoreConfig{settings: s.settings, maker: testdb.MakerOf(s.pool)}
 	configure(&cfg.settings, opts, func(o RestoreOption) { o.applyRestore(cfg) })
 	if cfg.mismatch != "" && cfg.mismatch != Fail && cfg.mismatch != Warn {
 		cfg.faults.Add(msg.UnknownPolicy, string(cfg.mismatch))
@@ -203,7 +225,7 @@ func (s *Store) Ensure(ctx context.Context, name string, build func(context.Cont
 }
 
 func (s *Store) ensureConfig(opts []EnsureOption) *ensureConfig {
-	cfg := &ensureConfig{createConfig: createConfig{settings: s.settings, replace: true}, maxAge: defaultMaxAge}
+	cfg := &ensureConfig{createConfig: createConfig{settings: s.settings, replace: true, maker: testdb.MakerOf(s.pool)}, maxAge: defaultMaxAge}
 	configure(&cfg.settings, opts, func(o EnsureOption) { o.applyEnsure(cfg) })
 	if cfg.maxAge <= 0 {
 		cfg.faults.Add(msg.BadMaxAge, cfg.maxAge.String())
@@ -249,11 +271,11 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 // schema, as a role that may create databases; another one is [ErrInvalidArgument],
 // and so is a snapshot of some rows only (see [ScopeOption]).
 //
-// The database is a copy of a template, which is made once for each snapshot and
-// server by the schema that fixtures was given and the rows of the file, by one
-// process while others wait. What was made after it in the origin's schema by other
-// means is an [ErrSchemaMismatch]. The first copy costs the template, each further
-// one a CREATE DATABASE; a database that was used before, and whose changes the
+// The database is a copy of a template: the copy of the database that [Store.Create] or a
+// restore made. Where there was none, since the database was in use, the template is made of
+// the schema that fixtures was given and the rows of the file, once for each snapshot and
+// server, by one process while others wait; what was made after it in the origin's schema
+// by other means is an [ErrSchemaMismatch] then. A copy costs a CREATE DATABASE; a database that was used before, and whose changes the
 // journal could undo, costs nothing but that. One is made ahead where copying is
 // quick. There are GOMAXPROCS + 4 at a time: a call for one more waits, and gets it when
 // none became free for 10 s, or when it would wait for itself, as a subtest of a test
@@ -296,7 +318,11 @@ func (s *Store) clone(ctx context.Context, name, test string, cfg *cloneConfig) 
 	if f.manifest.Scope != nil {
 		return nil, nil, errs.New(ErrInvalidArgument, msg.CloneOfScope.In(cfg.lang, name, scopeText(f.manifest.Scope)), nil)
 	}
+	if err := clonePoolsOf(s.db).sinceCrash(ctx, maker); err != nil {
+		return nil, nil, cfg.explain(err, msg.CantClone, name)
+	}
 	p := clonePoolOf(s.db, maker, f.sum)
+	_ = p.seekTemplate(ctx, s.db, &cfg.settings, maker, f) // what is wrong, others tell
 	c, err := p.acquire(ctx, &cfg.settings, f, test)
 	return p, c, cfg.explain(err, msg.CantClone, name)
 }
@@ -325,6 +351,19 @@ func (s *Store) Clean(ctx context.Context, opts ...CleanOption) error {
 func (s *Store) Untrack(ctx context.Context) error {
 	_, err := runOutside(ctx, s, func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, untrackDatabase(ctx, s.db, &s.settings)
+	})
+	return err
+}
+
+// DropCopies drops what was copied of the store's database so that it, or a [Clone], can be
+// brought to a snapshot by a copy: databases that are ready, and the templates of which they
+// are copies. A role that owns something in a copy, or was granted something, can't be
+// dropped before. Clones that are in use stay until they are given back. The next
+// [Store.Create] or [Store.Restore] makes a template again. Without any it does nothing.
+// The database as it was at its first use, which [Ensure] may need for a builder, stays.
+func (s *Store) DropCopies(ctx context.Context) error {
+	_, err := runOutside(ctx, s, func(context.Context) (struct{}, error) {
+		return struct{}{}, errs.Tell(clonePoolsOf(s.db).dropAll())
 	})
 	return err
 }

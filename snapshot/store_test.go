@@ -171,6 +171,7 @@ func TestAnotherSchemaIsExplained(t *testing.T) {
 	b := setupSmall(t)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
+	occupied(t, b.pool) // else the schema is brought back
 	exec(t, b.pool, `CREATE INDEX ON book (title); COMMENT ON TABLE book IS 'x'; ALTER TABLE book ALTER title SET DEFAULT 'x'`)
 	_, err = b.store.Restore(t.Context(), "a")
 	require.NoError(t, err, "no difference for a snapshot")
@@ -322,6 +323,7 @@ func TestAFailedRestoreChangesNothing(t *testing.T) {
 	b := setupSmall(t)
 	_, err := b.store.Create(ctx, "a")
 	require.NoError(t, err)
+	occupied(t, b.pool) // else the constraint goes
 	exec(t, b.pool, `INSERT INTO author (name) VALUES ('later'); INSERT INTO book (author) VALUES (2);
 		ALTER TABLE author ADD CONSTRAINT late CHECK (name <> 'made by the schema') NOT VALID`)
 	before := state(t, b.pool)

@@ -70,7 +70,7 @@ func server(t *testing.T) (address string, databases func() []string) {
 	u.User = url.UserPassword(u.User.Username(), "secret")
 	return u.String(), func() []string {
 		// Templates stay for as long as s is there to use them.
-		const names = "SELECT datname::text FROM pg_database WHERE datname ~ 'test' AND datname !~ '^groundhog_test_t_' ORDER BY 1"
+		const names = "SELECT datname::text FROM pg_database WHERE datname ~ 'test' AND datname !~ '^groundhog_test_[tc]_' ORDER BY 1"
 		rows, err := connect(t, s.URL()).Query(t.Context(), names)
 		require.NoError(t, err)
 		list, err := pgx.CollectRows(rows, pgx.RowTo[string])

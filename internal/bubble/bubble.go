@@ -125,6 +125,12 @@ func Inside(ctx context.Context, f func(context.Context)) {
 	f(ctx)
 }
 
+// Calls reports whether the context came, by [Outside], from a caller in a bubble.
+func Calls(ctx context.Context) bool {
+	_, ok := ctx.Value(key{}).(*job)
+	return ok
+}
+
 type key struct{}
 
 // outerContext ends with what the context of the caller ended with.

@@ -24,6 +24,17 @@ func HoldProcess(ctx context.Context, q Querier, process int64) error {
 		process, presenceClass, presenceObject).Scan(nil, nil, nil)
 }
 
+// HoldTemplate takes the lock of a template that the session's process uses, until the
+// session ends.
+func HoldTemplate(ctx context.Context, q Querier, key int64) error {
+	return q.QueryRow(ctx, `SELECT pg_catalog.pg_advisory_lock_shared($1)`, key).Scan(nil)
+}
+
+// LeaveTemplate gives the lock of HoldTemplate back.
+func LeaveTemplate(ctx context.Context, q Querier, key int64) error {
+	return q.QueryRow(ctx, `SELECT pg_catalog.pg_advisory_unlock_shared($1)`, key).Scan(nil)
+}
+
 // Alone reports whether no process but that of the session pid uses the server.
 func Alone(ctx context.Context, q Querier, pid uint32) (alone bool, err error) {
 	err = q.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_catalog.pg_locks
@@ -54,12 +65,13 @@ type Database struct {
 	Name  string
 	Own   bool // the role of this session owns it
 	InUse bool // a session is connected to it
+	Torn  bool // a DROP of it was interrupted: it can only be dropped
 }
 
 // Databases lists the databases whose names begin with the prefix, newest first.
 func Databases(ctx context.Context, q Querier, prefix string) ([]Database, error) {
 	rows, err := q.Query(ctx, `
-		SELECT datname, pg_catalog.pg_get_userbyid(datdba) = current_user, EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid)
+		SELECT datname, pg_catalog.pg_get_userbyid(datdba) = current_user, EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid), datconnlimit = -2
 		FROM pg_catalog.pg_database d WHERE pg_catalog.starts_with(datname::text, $1) ORDER BY oid DESC`, prefix)
 	if err != nil {
 		return nil, err
@@ -75,9 +87,9 @@ func names(ctx context.Context, q Querier, sql string, args ...any) ([]string, e
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// DatabaseExists reports whether there is a database of that name.
+// DatabaseExists reports whether there is a database of that name that can be used.
 func DatabaseExists(ctx context.Context, q Querier, name string) (exists bool, err error) {
-	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1)`, name).Scan(&exists)
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_catalog.pg_database WHERE datname = $1 AND datconnlimit <> -2)`, name).Scan(&exists)
 	return exists, err
 }
 

@@ -9,7 +9,7 @@ import "context"
 // leaves.
 func IsPristine(ctx context.Context, q Querier, likeness string) (ok bool, err error) {
 	err = q.QueryRow(ctx, `
-		SELECT CASE WHEN $1 <> '' THEN `+likenessOf+` = $1
+		SELECT CASE WHEN $1 <> '' THEN `+LikenessOf+` = $1
 			ELSE d.datacl IS NULL AND d.datconnlimit = -1 AND d.datallowconn AND NOT d.datistemplate AND pg_catalog.pg_get_userbyid(d.datdba) = current_user
 				AND NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = d.oid)
 				AND pg_catalog.shobj_description(d.oid, 'pg_database') IS NULL
@@ -20,9 +20,17 @@ func IsPristine(ctx context.Context, q Querier, likeness string) (ok bool, err e
 	return ok, err
 }
 
-// likenessOf is a hash of what IsPristine compares of the database d.
-const likenessOf = `pg_catalog.md5(ROW(d.datdba, d.datacl::text, d.datconnlimit, d.datallowconn, d.datistemplate, d.dattablespace,
-	pg_catalog.shobj_description(d.oid, 'pg_database'),
-	(SELECT pg_catalog.array_agg(ROW(s.setrole, s.setconfig)::text ORDER BY s.setrole) FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = d.oid),
-	(SELECT pg_catalog.array_agg(ROW(l.provider, l.label)::text ORDER BY l.provider) FROM pg_catalog.pg_shseclabel l
-		WHERE l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND l.objoid = d.oid))::text)`
+// Likeness returns the hash of what [IsPristine] compares of the database that q is
+// connected to: its row, settings, grants, owner, comment and security labels.
+func Likeness(ctx context.Context, q Querier) (likeness string, err error) {
+	err = q.QueryRow(ctx, "SELECT "+LikenessOf+" FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()").Scan(&likeness)
+	return likeness, err
+}
+
+// LikenessOf is the likeness of the database d as an expression, which means the same
+// under any search_path.
+const LikenessOf = `pg_catalog.md5(ROW(d.datdba, d.datacl::pg_catalog.text, d.datconnlimit, d.datallowconn, d.datistemplate, d.dattablespace,
+	(SELECT comments.description FROM pg_catalog.pg_shdescription comments WHERE comments.objoid OPERATOR(pg_catalog.=) d.oid AND comments.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_database'::pg_catalog.regclass),
+	(SELECT pg_catalog.array_agg(ROW(settings.setrole, settings.setconfig)::pg_catalog.text ORDER BY settings.setrole) FROM pg_catalog.pg_db_role_setting settings WHERE settings.setdatabase OPERATOR(pg_catalog.=) d.oid),
+	(SELECT pg_catalog.array_agg(ROW(labels.provider, labels.label)::pg_catalog.text ORDER BY labels.provider) FROM pg_catalog.pg_shseclabel labels
+		WHERE labels.classoid OPERATOR(pg_catalog.=) 'pg_catalog.pg_database'::pg_catalog.regclass AND labels.objoid OPERATOR(pg_catalog.=) d.oid))::pg_catalog.text)`

@@ -125,7 +125,7 @@ var quotedLists = []string{"local_preload_libraries", "search_path", "session_pr
 // GiveTraits gives the traits to a database, in one round trip, and returns its
 // [IsPristine] likeness. Those that the server refuses are left out, and told.
 func GiveTraits(ctx context.Context, conn *pgx.Conn, database string, traits []Trait) (likeness string, refused []Refusal, err error) {
-	tell := "SELECT " + likenessOf + " FROM pg_catalog.pg_database d WHERE d.datname = " + Literal(database)
+	tell := "SELECT " + LikenessOf + " FROM pg_catalog.pg_database d WHERE d.datname = " + Literal(database)
 	run := func(statements ...string) (last string, err error) {
 		// The simple protocol runs all of them in one transaction.
 		results, err := conn.PgConn().Exec(ctx, strings.Join(statements, ";\n")).ReadAll()

@@ -69,8 +69,8 @@ func NoGoroutines(t testing.TB) {
 }
 
 // NoLeftovers makes t fail when, at its end, the folder has an entry that it
-// had not before, or a process is alive that has the folder in its command
-// line or as its working folder. Leftovers get a moment to go away. Call it
+// had not before, or the data of a server in it still lies in memory, or a process
+// is alive that has the folder in its command line or as its working folder. Leftovers get a moment to go away. Call it
 // first, so that it looks last; the folder should be t's own, such as one that
 // stands for TMPDIR in a [Child].
 func NoLeftovers(t testing.TB, dir string) {
@@ -84,7 +84,7 @@ func noLeftovers(t testing.TB, dir string, patience time.Duration) {
 	t.Cleanup(func() {
 		var left []string
 		for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-			left = Processes(dir)
+			left = append(Processes(dir), dataInMemory(dir)...)
 			for _, entry := range entries(t, dir) {
 				if !slices.Contains(before, entry) {
 					left = append(left, filepath.Join(dir, entry))
@@ -99,6 +99,18 @@ func noLeftovers(t testing.TB, dir string, patience time.Duration) {
 		}
 		t.Errorf("fault: left behind in %s:\n%s", dir, strings.Join(left, "\n"))
 	})
+}
+
+// dataInMemory lists the folders in memory that have the data of servers in dir. A link in
+// each tells whose it is.
+func dataInMemory(dir string) (out []string) {
+	links, _ := filepath.Glob("/dev/shm/groundhog-memory-*/server")
+	for _, link := range links {
+		if server, err := os.Readlink(link); err == nil && strings.HasPrefix(server, dir+"/") {
+			out = append(out, filepath.Dir(link))
+		}
+	}
+	return out
 }
 
 func entries(t testing.TB, dir string) []string {

@@ -56,21 +56,21 @@ func run(ctx context.Context, p plan, out string, told func(string, ...any)) (er
 		return err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	res := &results{plan: p, Runs: p.runs, Machine: machine(), Date: began.Format(time.DateOnly), restores: map[int]*grid{}, creates: map[int]*grid{}}
+	res := &results{plan: p, Runs: p.runs, Machine: machine(), Date: began.Format(time.DateOnly), restores: map[int]*grid{}, deeds: map[int]*grid{}, creates: map[int]*grid{}}
 	if err := r.admin.QueryRow(ctx, "SELECT 'PostgreSQL ' || split_part(current_setting('server_version'), ' ', 1)").Scan(&res.Server); err != nil {
 		return err
 	}
 	if res.starts, err = p.started(ctx); err != nil {
 		return err
 	}
-	if res.suite, err = p.suited(ctx, r); err != nil {
+	if res.suite, res.first, err = p.suited(ctx, r); err != nil {
 		return err
 	}
 	if res.writes, err = p.written(ctx, r); err != nil {
 		return err
 	}
 	for _, offices := range p.restores {
-		if res.restores[offices], res.creates[offices], err = p.restored(ctx, r, offices); err != nil {
+		if res.restores[offices], res.deeds[offices], res.creates[offices], err = p.restored(ctx, r, offices); err != nil {
 			return err
 		}
 	}

@@ -19,10 +19,11 @@ type results struct {
 	Runs                  int
 	Took                  time.Duration
 
-	plan                         plan
-	restores                     map[int]*grid // by offices
-	creates                      map[int]*grid
-	seeds, suite, starts, writes *grid
+	plan                                plan
+	restores                            map[int]*grid // by offices
+	deeds                               map[int]*grid
+	creates                             map[int]*grid
+	seeds, suite, first, starts, writes *grid
 }
 
 // shown writes a time with as many digits as it deserves.
@@ -118,6 +119,17 @@ func (r *results) Restores() string {
 	return strings.TrimSpace(out.String())
 }
 
+// Deeds is a table for each size at which they were measured.
+func (r *results) Deeds() string {
+	var out strings.Builder
+	for _, offices := range r.plan.deeds {
+		fmt.Fprintf(&out, "%s rows in the database:\n\n%s\n", number(rowsOf(offices)), r.deeds[offices].times("way back", us))
+	}
+	return strings.TrimSpace(out.String())
+}
+
+func (r *results) First() string { return r.first.times("way", us) }
+
 func (r *results) Creates() string {
 	return joined(r.plan.restores, r.creates).times("the state is written down by", us)
 }
@@ -147,29 +159,35 @@ func (r *results) Peers() string {
 	return strings.TrimSpace(out.String())
 }
 
-func (r *results) Tests() int { return 4 * r.plan.tests }
+func (r *results) Tests() int    { return 4 * r.plan.tests }
+func (r *results) AllTests() int { return 4 * ((r.plan.tests + 1) / 2) }
 
-// at is what a way back took.
-func (r *results) at(offices int, way, changed string) time.Duration {
-	return r.restores[offices].cell(way, changed).median()
-}
-
-// Losing tells where others are quicker, as measured.
+// Losing tells where others are quicker, as measured. A transaction is left out.
 func (r *results) Losing() string {
 	var lines []string
-	for _, offices := range r.plan.restores {
-		for _, column := range r.restores[offices].columns {
-			mine := r.at(offices, us, column)
+	look := func(g *grid, what func(column string) string) {
+		for _, column := range g.columns {
+			mine := g.cell(us, column).median()
 			var quicker []string
-			for _, way := range r.restores[offices].ways {
-				if took := r.at(offices, way, column); way != us && way != inTx && took > 0 && took < mine {
+			for _, way := range g.ways {
+				if took := g.cell(way, column).median(); way != us && way != inTx && took > 0 && took < mine {
 					quicker = append(quicker, fmt.Sprintf("%s %s", way, shown(took)))
 				}
 			}
 			if len(quicker) > 0 {
-				lines = append(lines, fmt.Sprintf("- %s rows, %s changed: groundhog %s; %s.", number(rowsOf(offices)), column, shown(mine), strings.Join(quicker, ", ")))
+				lines = append(lines, fmt.Sprintf("- %s: groundhog %s; %s.", what(column), shown(mine), strings.Join(quicker, ", ")))
 			}
 		}
+	}
+	for _, offices := range r.plan.restores {
+		rows := number(rowsOf(offices)) + " rows, "
+		look(r.restores[offices], func(column string) string { return rows + column + " changed" })
+		look(r.deeds[offices], func(column string) string { return rows + column })
+	}
+	look(r.first, func(string) string { return "a new process" })
+	look(r.suite, func(column string) string { return "the suite, " + column })
+	for _, offices := range r.plan.restores {
+		look(r.creates[offices], func(column string) string { return column + " rows written down" })
 	}
 	return strings.Join(lines, "\n")
 }
@@ -185,11 +203,16 @@ Absolute times are the machine's; the ratios are what counts.
 ## Back to the baseline
 
 The time of the whole call, until the database answers again. Where a way makes a new database, that includes a new pool, which the code
-under test has to be given; groundhog and those that delete and load keep the database and its connections. Each way comes back three times in a
-row before the next one has its turn. (groundhog's own session ends after a second without work; the first restore after that takes some 7 ms
-more, in a database of any size.)
+under test has to be given. groundhog keeps the pool: where it replaces the database by a copy, under the same name, the pool connects again; else
+connections stay, as they do for those that delete and load. Each way comes back three times in a row before the next one has its turn, for which
+what the former left to the background is waited for, and a checkpoint made.
 
 {{.Restores}}
+
+Beyond changed rows: TRUNCATE of a table and all that refer to it; a test that wants another snapshot than the one before it; and changes of the
+schema, which rows alone don't bring back.
+
+{{.Deeds}}
 
 Each way was proved right after its last run: every table has as many rows as before, with the same hash of their content.
 
@@ -199,11 +222,19 @@ Each way was proved right after its last run: every table has as many rows as be
 
 {{.Tests}} tests in 4 packages, run as ` + "`go test`" + ` runs packages: as many processes at once as there are cores. Each test begins at the baseline of
 32,101 rows, changes 10 of them and reads 10,000. The time is that of the whole suite divided by its tests; templates and snapshots were there
-already. One after the other groundhog restores; with t.Parallel each test has a ` + "`snapshot.Clone`" + `.
+already. One after the other groundhog restores; with t.Parallel each test has a ` + "`snapshot.Clone`" + `. In the last column {{.AllTests}} tests change every row
+first, so most of the time is that of their own writes, which groundhog's journal notes.
 
 ![Time per test of the suite](benchmarks/suite.svg)
 
 {{.Suite}}
+
+## A new process
+
+Until the first test of a process has an answer of a database at the baseline of 32,101 rows, where the server runs and has the template. Of groundhog
+that is ` + "`fixtures.Open` and `snapshot.Ensure`" + ` with a file that is valid; of the others a copy of the template and a new pool.
+
+{{.First}}
 
 ## Seeding
 
@@ -226,11 +257,13 @@ groundhog writes a file that outlives the server, and begins to track changes; t
 
 **A transaction that is rolled back** is the quickest of all, where the code under test needs no commit and no second connection.
 
-**A test that changes most of the database** is better served by a copy of it: to undo is work for each row.
+{{with .Losing}}**Here another way was quicker** in this run:
 
-{{.Losing}}
+{{.}}
 
-**Writing the state down** costs more than a copy of the files, since each row is read, put in order, packed and checked.
+{{else}}No other way was quicker in this run, after anything that was measured above.
+
+{{end}}**Writing the state down** reads each row, puts it in order, packs and checks it, which a copy of the files does not.
 
 **What tests write** costs more in a database that is tracked, since triggers keep the journal:
 

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/peterldowns/pgtestdb"
 
+	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -26,6 +27,7 @@ type peer struct {
 	name string
 	note string // how it stands for what it is called after
 	most int    // rows, beyond which it takes minutes; 0: any number
+	rows bool   // it brings back rows only
 	open func(ctx context.Context, r *rig, source string) (way, error)
 }
 
@@ -38,6 +40,12 @@ type way interface {
 	close(ctx context.Context) error
 }
 
+// keeper is a way that goes back to any one of several states.
+type keeper interface {
+	createOther(ctx context.Context) error
+	restoreOther(ctx context.Context) error
+}
+
 const (
 	us       = "groundhog"
 	fileCopy = "template, FILE_COPY"
@@ -46,17 +54,17 @@ const (
 )
 
 var peers = []peer{
-	{name: us, open: openGroundhog},
+	{name: us, note: "a database that `fixtures` made. With more than some thousand changed rows, or another schema, it is replaced by a copy, which is made in the background where there is time", open: openGroundhog},
 	{name: fileCopy, note: "DROP DATABASE, CREATE DATABASE … STRATEGY FILE_COPY, a new pool", open: byTemplate("STRATEGY FILE_COPY")},
 	{name: "template, WAL_LOG", note: "the same with STRATEGY WAL_LOG", most: 200_000, open: byTemplate("STRATEGY WAL_LOG")},
 	{name: "testcontainers-go", note: "the statements of its Restore on the same server; in a container it starts a psql for each of them", open: byTemplate("")},
 	{name: "testcontainers-go, in a container", note: "v0.45.0's own Snapshot and Restore; server and disk are others than those of the other ways", most: 200_000, open: openContainer},
 	{name: testdb, note: "v0.1.1, a new database for each test", open: openPgtestdb},
 	{name: inTx, note: "BEGIN and ROLLBACK by hand on one connection, which the code under test must use and never commit", open: openTx},
-	{name: "truncate and COPY", note: "by hand, with session_replication_role = replica", most: 200_000, open: openCopy},
+	{name: "truncate and COPY", note: "by hand, with session_replication_role = replica", most: 200_000, rows: true, open: openCopy},
 	{name: "pg_dump, pg_restore", note: "custom format, into a new database", most: 40_000, open: openDump},
-	{name: "testfixtures", note: "v3.19.0, files named public.T.yml, else it loads everything each time", most: 40_000, open: openTestfixtures},
-	{name: "delete and INSERT", note: "the system that groundhog replaces: 500 rows a statement, foreign keys checked", most: 40_000, open: openInserts},
+	{name: "testfixtures", note: "v3.19.0, files named public.T.yml, else it loads everything each time", most: 40_000, rows: true, open: openTestfixtures},
+	{name: "delete and INSERT", note: "the system that groundhog replaces: 500 rows a statement, foreign keys checked", most: 40_000, rows: true, open: openInserts},
 }
 
 // plain is a database with a pool, as most ways have.
@@ -91,57 +99,95 @@ func (p *plain) close(ctx context.Context) error {
 
 type groundhog struct {
 	*plain
+	db    *fixtures.Database
 	store *snapshot.Store
 }
 
+// openGroundhog loads the rows into a database that fixtures made, which alone may be
+// replaced by a copy.
 func openGroundhog(ctx context.Context, r *rig, source string) (way, error) {
-	p, err := copied(ctx, r, source)
+	db, err := r.server.CreateDatabase(ctx)
 	if err != nil {
 		return nil, err
 	}
-	store, err := snapshot.NewStore(p.Pool, snapshot.WithDir(filepath.Join(r.dir, p.name)), snapshot.WithProgress(false))
-	return &groundhog{p, store}, err
+	from, err := r.open(ctx, source)
+	if err != nil {
+		return nil, err
+	}
+	defer from.Close()
+	rows, err := copyOut(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	err = db.Pool.AcquireFunc(ctx, func(conn *pgxpool.Conn) error {
+		if err := rows.copyIn(ctx, conn.Conn(), "BEGIN; SET LOCAL session_replication_role = replica"); err != nil {
+			return err
+		}
+		_, err := conn.Exec(ctx, "VACUUM ANALYZE")
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	store, err := snapshot.NewStore(db.Pool, snapshot.WithDir(filepath.Join(r.dir, db.Name)), snapshot.WithProgress(false))
+	return &groundhog{&plain{db.Pool, r, db.Name}, db, store}, err
 }
 
-func (g *groundhog) create(ctx context.Context) error {
-	_, err := g.store.Create(ctx, "lab", snapshot.Replace())
+func (g *groundhog) close(context.Context) error { return g.db.Close() }
+
+func (g *groundhog) create(ctx context.Context) error      { return g.createAs(ctx, "lab") }
+func (g *groundhog) createOther(ctx context.Context) error { return g.createAs(ctx, "other") }
+
+func (g *groundhog) createAs(ctx context.Context, name string) error {
+	_, err := g.store.Create(ctx, name, snapshot.Replace())
 	return err
 }
 
-func (g *groundhog) restore(ctx context.Context) error {
-	_, err := g.store.Restore(ctx, "lab")
-	return err
+func (g *groundhog) restore(ctx context.Context) error      { return g.restoreTo(ctx, "lab") }
+func (g *groundhog) restoreOther(ctx context.Context) error { return g.restoreTo(ctx, "other") }
+
+func (g *groundhog) restoreTo(ctx context.Context, name string) error {
+	if _, err := g.store.Restore(ctx, name); err != nil {
+		return err
+	}
+	return g.Ping(ctx)
 }
 
 // Templates by hand, and as testcontainers-go has them.
 
 type templated struct {
 	*plain
-	strategy string
-	kept     string
+	strategy    string
+	kept, other string
 }
 
 func byTemplate(strategy string) func(context.Context, *rig, string) (way, error) {
 	return func(ctx context.Context, r *rig, source string) (way, error) {
 		p, err := copied(ctx, r, source)
-		return &templated{p, strategy, r.name("kept")}, err
+		return &templated{p, strategy, r.name("kept"), r.name("other")}, err
 	}
 }
 
-func (t *templated) create(ctx context.Context) error {
+func (t *templated) create(ctx context.Context) error      { return t.createAs(ctx, t.kept) }
+func (t *templated) createOther(ctx context.Context) error { return t.createAs(ctx, t.other) }
+
+func (t *templated) createAs(ctx context.Context, name string) error {
 	t.Pool.Close()
-	err := errors.Join(t.rig.do(ctx, "DROP DATABASE IF EXISTS %s", t.kept),
-		t.rig.do(ctx, "CREATE DATABASE %s TEMPLATE %s "+t.strategy, t.kept, t.name))
+	err := errors.Join(t.rig.do(ctx, "DROP DATABASE IF EXISTS %s", name),
+		t.rig.do(ctx, "CREATE DATABASE %s TEMPLATE %s "+t.strategy, name, t.name))
 	if err == nil {
 		t.Pool, err = t.rig.open(ctx, t.name)
 	}
 	return err
 }
 
-func (t *templated) restore(ctx context.Context) (err error) {
+func (t *templated) restore(ctx context.Context) error      { return t.restoreTo(ctx, t.kept) }
+func (t *templated) restoreOther(ctx context.Context) error { return t.restoreTo(ctx, t.other) }
+
+func (t *templated) restoreTo(ctx context.Context, name string) (err error) {
 	t.Pool.Close()
 	if err = t.rig.do(ctx, "DROP DATABASE %s WITH (FORCE)", t.name); err == nil {
-		err = t.rig.do(ctx, "CREATE DATABASE %s TEMPLATE %s "+t.strategy, t.name, t.kept)
+		err = t.rig.do(ctx, "CREATE DATABASE %s TEMPLATE %s "+t.strategy, t.name, name)
 	}
 	if err == nil {
 		t.Pool, err = t.rig.open(ctx, t.name)
@@ -150,7 +196,7 @@ func (t *templated) restore(ctx context.Context) (err error) {
 }
 
 func (t *templated) close(ctx context.Context) error {
-	return errors.Join(t.plain.close(ctx), t.rig.do(ctx, "DROP DATABASE IF EXISTS %s", t.kept))
+	return errors.Join(t.plain.close(ctx), t.rig.do(ctx, "DROP DATABASE IF EXISTS %s", t.kept), t.rig.do(ctx, "DROP DATABASE IF EXISTS %s", t.other))
 }
 
 // pgtestdb.

@@ -123,7 +123,7 @@ func plotSuite(path string, g *grid) error {
 		}
 		return ticks
 	})
-	width := vg.Points(28)
+	width := vg.Points(22)
 	for i, column := range g.columns {
 		values := make(plotter.Values, len(g.ways))
 		for j, way := range g.ways {
@@ -133,7 +133,7 @@ func plotSuite(path string, g *grid) error {
 		if err != nil {
 			return err
 		}
-		bars.Color, bars.LineStyle.Width, bars.Offset = colours[i], 0, width*vg.Length(2*i-1)/2
+		bars.Color, bars.LineStyle.Width, bars.Offset = colours[i], 0, width*vg.Length(2*i+1-len(g.columns))/2
 		p.Add(bars)
 		p.Legend.Add(column, bars)
 	}

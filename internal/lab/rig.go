@@ -55,6 +55,27 @@ func (r *rig) do(ctx context.Context, sql string, names ...string) error {
 	return err
 }
 
+// settle waits until nothing is done on the server that a way left to be done in the
+// background, and leaves no dirty pages to the next way.
+func (r *rig) settle(ctx context.Context) error {
+	const quiet = 3 // looks in a row that see nothing: there are gaps between statements
+	for seen := 0; seen < quiet; seen++ {
+		var busy bool
+		if err := r.admin.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND state = 'active' AND pid <> pg_backend_pid())`).Scan(&busy); err != nil {
+			return err
+		}
+		if busy {
+			seen = -1
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return r.do(ctx, "CHECKPOINT")
+}
+
 // config leads to a database of the server.
 func (r *rig) config(database string) *pgxpool.Config {
 	config := r.admin.Config()

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,6 +25,7 @@ func schemaSQL() string { return fixtures.WelfareSchema }
 // plan says how much is measured.
 type plan struct {
 	restores []int // offices
+	deeds    []int // offices, of these, where tests do more than change rows
 	changes  []int // rows; below 0: all
 	seeds    []int // offices
 	runs     int
@@ -34,8 +35,8 @@ type plan struct {
 }
 
 var (
-	full  = plan{restores: []int{100, 500, 3200}, changes: []int{0, 10, 1000, -1}, seeds: []int{10, 100, 500, 3200}, runs: 9, patience: 10 * time.Second, tests: 50, writes: 300}
-	short = plan{restores: []int{2, 4}, changes: []int{0, 10, -1}, seeds: []int{2}, runs: 2, patience: time.Second, tests: 3, writes: 5}
+	full  = plan{restores: []int{100, 500, 3200}, deeds: []int{100, 500}, changes: []int{0, 10, 1000, -1}, seeds: []int{10, 100, 500, 3200}, runs: 9, patience: 10 * time.Second, tests: 50, writes: 300}
+	short = plan{restores: []int{2, 4}, deeds: []int{2}, changes: []int{0, 10, -1}, seeds: []int{2}, runs: 2, patience: time.Second, tests: 3, writes: 5}
 )
 
 // outcome is what one way took, or why it did not.
@@ -88,27 +89,51 @@ func changedText(n int) string {
 // one after the other.
 const inARow = 3
 
-// restored measures ways back after some rows were changed, and ways to write the
-// state down, for one size of the database.
-func (p plan) restored(ctx context.Context, r *rig, offices int) (restores, creates *grid, err error) {
+// worker is a way at work.
+type worker struct {
+	peer
+	way
+}
+
+// deed is what a test does beyond changing rows.
+type deed struct {
+	name   string
+	sql    string
+	schema bool // it changes the schema
+	other  bool // the next test wants another state
+}
+
+var deeds = []deed{
+	{name: "TRUNCATE … CASCADE", sql: "TRUNCATE offices CASCADE"},
+	{name: "another snapshot", sql: change(10), other: true},
+	{name: "a new column", sql: "ALTER TABLE offices ADD COLUMN more text", schema: true},
+	{name: "the schema dropped", sql: "DROP SCHEMA public CASCADE", schema: true},
+}
+
+// restored measures ways back after some rows were changed, and after other deeds, and
+// ways to write the state down, for one size of the database.
+func (p plan) restored(ctx context.Context, r *rig, offices int) (restores, after, creates *grid, err error) {
 	source, truth, err := r.source(ctx, offices)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	rows := rowsOf(offices)
-	restores, creates = newGrid(), newGrid(number(rows))
+	restores, after, creates = newGrid(), newGrid(), newGrid(number(rows))
 	for _, n := range p.changes {
 		restores.columns = append(restores.columns, changedText(n))
 	}
-	type worker struct {
-		peer
-		way
+	if slices.Contains(p.deeds, offices) {
+		for _, d := range deeds {
+			after.columns = append(after.columns, d.name)
+		}
 	}
 	var at []worker
 	for _, peer := range peers {
 		excuse := func(why string) {
-			for _, column := range restores.columns {
-				restores.cell(peer.name, column).why = why
+			for _, g := range []*grid{restores, after} {
+				for _, column := range g.columns {
+					g.cell(peer.name, column).why = why
+				}
 			}
 		}
 		if peer.most > 0 && rows > peer.most {
@@ -123,59 +148,126 @@ func (p plan) restored(ctx context.Context, r *rig, offices int) (restores, crea
 		}
 		var create series
 		for range max(p.runs/3, 1) {
-			if err = create.time(func() error { return w.create(ctx) }); err != nil || create.sum() > p.patience {
+			if err = r.settle(ctx); err == nil {
+				err = create.time(func() error { return w.create(ctx) })
+			}
+			if err != nil || create.sum() > p.patience {
 				break
 			}
 		}
 		if !errors.Is(err, errNotMeant) {
 			if err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", peer.name, err)
+				return nil, nil, nil, fmt.Errorf("%s: %w", peer.name, err)
 			}
 			creates.cell(peer.name, creates.columns[0]).series = create
 		}
 		if err := w.restore(ctx); err != nil { // what is done once is done
-			return nil, nil, fmt.Errorf("%s: %w", peer.name, err)
+			return nil, nil, nil, fmt.Errorf("%s: %w", peer.name, err)
 		}
 		at = append(at, worker{peer, w})
 	}
 	for i, n := range p.changes {
-		spent := map[string]time.Duration{}
-		for range (p.runs + inARow - 1) / inARow {
-			for _, w := range at {
-				cell := restores.cell(w.name, restores.columns[i])
-				for range inARow {
-					if spent[w.name] > p.patience {
-						break
-					}
-					began := time.Now()
-					if n != 0 {
-						if err := w.exec(ctx, change(n)); err != nil {
-							return nil, nil, fmt.Errorf("%s: %w", w.name, err)
-						}
-					}
-					if err := cell.time(func() error { return w.restore(ctx) }); err != nil {
-						return nil, nil, fmt.Errorf("%s: %w", w.name, err)
-					}
-					spent[w.name] += time.Since(began)
-				}
-			}
+		sql := change(n)
+		if n == 0 {
+			sql = ""
 		}
-		for _, w := range at {
-			r.told("%s rows, %s changed: %s in %s", number(rows), changedText(n), w.name, restores.cell(w.name, restores.columns[i]).median().Round(10*time.Microsecond))
-			now, err := factsOf(ctx, w, true)
-			if err == nil && now != truth {
-				err = fmt.Errorf("it did not bring the rows back:\n%s\ninstead of\n%s", now, truth)
-			}
-			if err != nil {
-				return nil, nil, fmt.Errorf("%s: %w", w.name, err)
-			}
+		if err := p.turns(ctx, r, at, truth, restores, restores.columns[i], deed{name: changedText(n) + " changed", sql: sql}, rows); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	for i := range after.columns {
+		if err := p.turns(ctx, r, at, truth, after, after.columns[i], deeds[i], rows); err != nil {
+			return nil, nil, nil, err
 		}
 	}
 	var failed []error
 	for _, w := range at {
 		failed = append(failed, w.close(ctx))
 	}
-	return restores, creates, errors.Join(failed...)
+	return restores, after, creates, errors.Join(failed...)
+}
+
+// turns has the ways come back after a deed, in turns.
+func (p plan) turns(ctx context.Context, r *rig, at []worker, truth facts, g *grid, column string, d deed, rows int) error {
+	able := slices.DeleteFunc(slices.Clone(at), func(w worker) bool {
+		_, several := w.way.(keeper)
+		switch {
+		case d.schema && w.rows:
+			g.cell(w.name, column).why = "rows only"
+		case d.other && !several:
+			g.cell(w.name, column).why = "not tried"
+		default:
+			return false
+		}
+		return true
+	})
+	for _, w := range able {
+		if d.other {
+			if err := w.makeOther(ctx); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+		}
+	}
+	spent := map[string]time.Duration{}
+	for range (p.runs + inARow - 1) / inARow {
+		for _, w := range able {
+			if err := r.settle(ctx); err != nil {
+				return err
+			}
+			for range inARow {
+				if spent[w.name] > p.patience {
+					break
+				}
+				began := time.Now()
+				if err := w.goes(ctx, g.cell(w.name, column), d); err != nil {
+					return fmt.Errorf("%s, %s: %w", w.name, d.name, err)
+				}
+				spent[w.name] += time.Since(began)
+			}
+		}
+	}
+	for _, w := range able {
+		r.told("%s rows, %s: %s in %s", number(rows), d.name, w.name, g.cell(w.name, column).median().Round(10*time.Microsecond))
+		now, err := factsOf(ctx, w, true)
+		if err == nil && now != truth {
+			err = fmt.Errorf("it did not bring the rows back:\n%s\ninstead of\n%s", now, truth)
+		}
+		if err != nil {
+			return fmt.Errorf("%s, %s: %w", w.name, d.name, err)
+		}
+	}
+	return nil
+}
+
+// makeOther writes another state down, and goes back to the first one.
+func (w worker) makeOther(ctx context.Context) error {
+	if err := w.exec(ctx, "UPDATE offices SET name = name || ' 2'"); err != nil {
+		return err
+	}
+	if err := w.way.(keeper).createOther(ctx); err != nil {
+		return err
+	}
+	return w.restore(ctx)
+}
+
+// goes does the deed, and times the way back. Where the next test wants another state, the
+// one after it wants the first one again, and both ways are timed.
+func (w worker) goes(ctx context.Context, cell *outcome, d deed) error {
+	back := []func(context.Context) error{w.restore}
+	if d.other {
+		back = []func(context.Context) error{w.way.(keeper).restoreOther, w.restore}
+	}
+	for _, restore := range back {
+		if d.sql != "" {
+			if err := w.exec(ctx, d.sql); err != nil {
+				return err
+			}
+		}
+		if err := cell.time(func() error { return restore(ctx) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Ways to seed.
@@ -453,37 +545,46 @@ func byHand(ctx context.Context, cell *outcome, ask func(string) error) error {
 	return errors.Join(err, run("pg_ctl", "-D", data, "-m", "immediate", "stop"), os.RemoveAll(dir))
 }
 
+// What a test of the suite does.
+const (
+	serially   = "one after the other"
+	inParallel = "t.Parallel"
+	allChanged = "one after the other, all rows changed"
+)
+
 // suited measures a suite: packages that run as processes, as go test runs them, whose
-// tests begin at the baseline, change 10 rows and look at them.
-func (p plan) suited(ctx context.Context, r *rig) (*grid, error) {
+// tests begin at the baseline, change 10 rows, or all of them, and look at them. It also
+// measures what a process takes that is new until it has a database at the baseline.
+func (p plan) suited(ctx context.Context, r *rig) (suite, first *grid, err error) {
 	const packages = 4
-	g := newGrid("one after the other", "t.Parallel")
+	suite, first = newGrid(serially, inParallel, allChanged), newGrid("to the first answer at the baseline")
 	binary := filepath.Join(r.dir, "suite.test")
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./suite").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("%w: %s", err, out)
+		return nil, nil, fmt.Errorf("%w: %s", err, out)
 	}
 	source, _, err := r.source(ctx, 100)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	run := func(way string, parallel bool, tests int) error {
+	process := func(way string, i int, env ...string) error {
+		cmd := exec.CommandContext(ctx, binary, "-test.count=1")
+		cmd.Dir = r.dir
+		cmd.Env = append(append(os.Environ(), "LAB_WAY="+way, "LAB_SOURCE="+source, "LAB_URL="+r.server.URL(), fmt.Sprint("LAB_PACKAGE=", i),
+			"GROUNDHOG_DATABASE_URL="+r.server.URL(), "GROUNDHOG_DIR="+filepath.Join(r.dir, "suite")), env...)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%s: %w: %s", way, err, strings.TrimSpace(string(out)))
+		}
+		return err
+	}
+	run := func(way, column string, tests int) error {
 		limit := make(chan struct{}, runtime.GOMAXPROCS(0)) // as go test -p
 		results := make(chan error, packages)
 		for i := range packages {
 			go func() {
 				limit <- struct{}{}
 				defer func() { <-limit }()
-				cmd := exec.CommandContext(ctx, binary, "-test.count=1")
-				cmd.Dir = r.dir
-				cmd.Env = append(os.Environ(), "LAB_WAY="+way, "LAB_SOURCE="+source, "LAB_URL="+r.server.URL(), fmt.Sprint("LAB_TESTS=", tests),
-					fmt.Sprint("LAB_PARALLEL=", parallel), fmt.Sprint("LAB_PACKAGE=", i), "GROUNDHOG_DATABASE_URL="+r.server.URL(), "GROUNDHOG_DIR="+filepath.Join(r.dir, "suite"))
-				var out bytes.Buffer
-				cmd.Stdout, cmd.Stderr = &out, &out
-				err := cmd.Run()
-				if err != nil {
-					err = fmt.Errorf("%s: %w: %s", way, err, strings.TrimSpace(out.String()))
-				}
-				results <- err
+				results <- process(way, i, fmt.Sprint("LAB_TESTS=", tests), fmt.Sprint("LAB_PARALLEL=", column == inParallel), fmt.Sprint("LAB_ALL=", column == allChanged))
 			}()
 		}
 		var failed []error
@@ -492,29 +593,60 @@ func (p plan) suited(ctx context.Context, r *rig) (*grid, error) {
 		}
 		return errors.Join(failed...)
 	}
+	ways := []string{us, testdb, fileCopy, inTx}
 	for turn := range min(3, 1+p.runs) {
-		tests := p.tests
-		if turn == 0 { // makes templates and files
-			tests = 1
-		}
-		for _, way := range []string{us, testdb, fileCopy, inTx} {
-			for i, column := range g.columns {
-				cell := g.cell(way, column)
-				if way == inTx && i == 1 {
+		for _, way := range ways {
+			for _, column := range suite.columns {
+				tests := p.tests
+				switch {
+				case turn == 0: // makes templates and files
+					tests = 1
+				case column == allChanged:
+					tests = (tests + 1) / 2
+				}
+				cell := suite.cell(way, column)
+				if way == inTx && column == inParallel {
 					cell.why = "not tried"
 					continue
 				}
+				if err := r.settle(ctx); err != nil {
+					return nil, nil, err
+				}
 				began := time.Now()
-				if err := run(way, i == 1, tests); err != nil {
-					return nil, err
+				if err := run(way, column, tests); err != nil {
+					return nil, nil, err
 				}
 				took := time.Since(began)
 				if turn > 0 {
-					cell.series = append(cell.series, took/time.Duration(packages*p.tests))
+					cell.series = append(cell.series, took/time.Duration(packages*tests))
 				}
 				r.told("suite of %d tests: %s, %s: %s", packages*tests, way, column, took.Round(time.Millisecond))
 			}
 		}
 	}
-	return g, nil
+	took := filepath.Join(r.dir, "took")
+	for range p.runs {
+		for _, way := range ways[:3] {
+			if err := r.settle(ctx); err != nil {
+				return nil, nil, err
+			}
+			if err := process(way, 0, "LAB_TESTS=0", "LAB_TOOK="+took); err != nil {
+				return nil, nil, err
+			}
+			said, err := os.ReadFile(took)
+			if err != nil {
+				return nil, nil, err
+			}
+			d, err := time.ParseDuration(string(said))
+			if err != nil {
+				return nil, nil, err
+			}
+			cell := first.cell(way, first.columns[0])
+			cell.series = append(cell.series, d)
+		}
+	}
+	for _, way := range ways[:3] {
+		r.told("a new process: %s in %s", way, first.cell(way, first.columns[0]).median().Round(10*time.Microsecond))
+	}
+	return suite, first, nil
 }

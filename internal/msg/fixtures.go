@@ -225,7 +225,7 @@ var (
 	MainPanicked = Define("the set-up of fixtures.Main panicked: %v\n\n%s", "fixtures.Main の準備で panic が起きました: %v\n\n%s")
 	Restores     = Define("tables by the way in which restores brought them back: %s", "復元方法ごとのテーブル数: %s")
 	RestoresBy   = Define("%s: %d (by restores: %d, %s)", "%s: %d (復元 %d 回、%s)")
-	Reloads      = Define("why tables were loaded: %s", "テーブルを読み込み直した理由: %s")
+	Reloads      = Define("why tables were loaded, or exchanged with the database: %s", "テーブルを読み込み直した、またはデータベースごと入れ替えた理由: %s")
 	ClonesLent   = Define("databases of snapshot.Clone: %d made, %d used again, %d not used again afterwards", "snapshot.Clone のデータベース: 作成 %d、再利用 %d、再利用されなかったもの %d")
 	TidyFailed   = Define("tidying up after the tests failed", "テスト後の後片付けに失敗しました")
 	TidyPanicked = Define("a cleanup of fixtures.Main panicked: %v\n\n%s", "fixtures.Main の後片付けで panic が起きました: %v\n\n%s")

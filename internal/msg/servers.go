@@ -92,3 +92,26 @@ var (
 		"WithMigrate: there is no file of a migration; check the folder, and the pattern of go:embed",
 		"WithMigrate: マイグレーションのファイルがありません。フォルダーと go:embed のパターンを確かめてください")
 )
+
+// Texts of fixtures: a server whose data lies in memory.
+var (
+	MemoryMissing   = Define("there is no folder %s", "フォルダー %s がありません")
+	MemoryIsNone    = Define("%s is no file system in memory", "%s はメモリー上のファイルシステムではありません")
+	MemoryUnsafe    = Define("%s is not safe from other users of this machine", "%s は他のユーザーが操作できます")
+	MemoryClosed    = Define("user %[2]s can't make a folder in %[1]s", "ユーザー %[2]s は %[1]s にフォルダーを作れません")
+	MemoryRoomSmall = Define("%s has %s MB free, and %s MB are needed", "%s の空きは %s MB です。%s MB 必要です")
+	MemoryFilesFew  = Define("%s has room for %d files, and %d are needed", "%s に作れるファイルは %d 個です。%d 個必要です")
+	MemoryScarce    = Define("%s MB of memory are available, and %s MB are needed", "使えるメモリーは %s MB です。%s MB 必要です")
+	MemoryFilled    = Define("%s became full meanwhile", "途中で %s の空きがなくなりました")
+
+	DescribeMemory    = Define("its data lies in memory, in %s", "データはメモリー上の %s にあります")
+	DescribeDisk      = Define("its data lies in that folder", "データはそのフォルダーにあります")
+	DescribeDiskSince = Define("its data lies in that folder, not in memory: %s", "データはメモリー上ではなくそのフォルダーにあります（%s）")
+
+	DescribeTmpfs     = Define("its data lies in memory", "データはメモリー上にあります")
+	MemoryOfContainer = Define("a tmpfs of its container", "コンテナの tmpfs")
+
+	BadMemory   = Define("%s is %q, but must be 1, for a server whose data lies in memory, or 0", "%s の値 %q が正しくありません。サーバーのデータをメモリー上に置く場合は 1、置かない場合は 0 にしてください")
+	MemoryFull  = Define("the data of the server lies in memory, in %s, which is used up: set %s=0 to have it on disk", "サーバーのデータはメモリー上の %s にあり、空きがなくなりました。ディスクに置くには %s=0 を設定してください")
+	MemoryEnded = Define("the data of the server lies in memory, in %s, and the system may have ended the server since memory is used up: set %s=0 to have it on disk", "サーバーのデータはメモリー上の %s にあり、メモリー不足のためシステムがサーバーを終了させた可能性があります。ディスクに置くには %s=0 を設定してください")
+)

@@ -70,7 +70,7 @@ func Methods() []Method {
 	return slices.DeleteFunc(slices.Clone(methods), func(w Method) bool { return w.Tables == 0 })
 }
 
-// Reasons returns why tables were loaded, the most frequent first.
+// Reasons returns why tables were loaded or exchanged, the most frequent first.
 func Reasons() []Reason { return sorted(reasons) }
 
 // LendClone counts a database that a test got, that was used before or not.

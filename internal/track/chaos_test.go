@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
@@ -76,6 +77,7 @@ func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []str
 	random := rand.New(rand.NewPCG(seed, 99))
 	count := ways{why: map[track.Reason]int{}}
 	restores, repeats, told, quiet := 0, 0, 0, false
+	likeness := w.likeness()
 	for done := false; !done; {
 		done = atomic.LoadInt64(&c.left) <= 0
 		time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond) // the next moment is a random one
@@ -88,6 +90,14 @@ func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []str
 				found = append(found, wrong...)
 				t.Logf("after %d restores: %s\nthe last statements:\n%s", restores, strings.Join(wrong, "\n"), c.recent())
 			}
+		}
+		if random.IntN(3) == 0 {
+			w.alternative = &track.Alternative{Likeness: likeness, Most: int64(random.IntN(400)) - 20}
+		} else {
+			w.alternative = nil
+		}
+		if random.IntN(4) == 0 {
+			w.skipSome(random)
 		}
 		for {
 			var wrong []string
@@ -134,9 +144,26 @@ func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []str
 		}
 	}
 	workers.Wait()
-	t.Logf("%d statements, %d of them refused; changes of %d tables told; %d restores, %d repeated; nothing %d, void %d, tables undone %d, reloaded %d: %v",
-		c.done.Load(), c.failed.Load(), told, restores, repeats, count.nothing, count.void, count.undone, count.reloaded, count.why)
+	t.Logf("%d statements, %d of them refused; changes of %d tables told; %d restores, %d repeated; costly %d, nothing %d, void %d, tables undone %d, reloaded %d: %v",
+		c.done.Load(), c.failed.Load(), told, restores, repeats, count.costly, count.nothing, count.void, count.undone, count.reloaded, count.why)
 	return found
+}
+
+// skipSome has the writes to some tables, or to none, not journaled from now on.
+func (w *world) skipSome(r *rand.Rand) {
+	w.Helper()
+	var names []schema.Name
+	for _, t := range w.cat.Schema.Tables {
+		if r.IntN(6) == 0 {
+			names = append(names, t.Name)
+		}
+	}
+	if r.IntN(2) == 0 {
+		names = nil
+	}
+	if err := track.Skip(w.Context(), w.conn, names); !refused(err) { // others may hold the tables
+		require.NoError(w, err)
+	}
 }
 
 // refused reports whether a deadlock or a lock that others hold too long ended a

@@ -33,6 +33,8 @@ type world struct {
 
 	extension bool // setup is one's table
 	rowwise   bool // triggers for statements are not relied on
+
+	alternative *track.Alternative // where it is better, it is asked for and not taken
 }
 
 const token = "the baseline"
@@ -200,8 +202,8 @@ func (w *world) load(ctx context.Context, tx pgx.Tx, t catalog.Table) error {
 
 // ways counts what was done to tables.
 type ways struct {
-	nothing, undone, reloaded, void int
-	why                             map[track.Reason]int
+	nothing, undone, reloaded, void, costly int
+	why                                     map[track.Reason]int
 }
 
 // back goes back to the baseline as package snapshot does it, then calls check
@@ -214,7 +216,11 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 		return err
 	}
 	defer func() { tx.Rollback(ctx) }()
-	out, partly, err := track.Restore(ctx, w.conn, token, w.home)
+	out, partly, err := track.Restore(ctx, w.conn, token, w.home, w.alternative)
+	if out.Unusable == track.Costly {
+		count.costly++
+		out, partly, err = track.Restore(ctx, w.conn, token, w.home, nil)
+	}
 	if partly {
 		tx.Rollback(ctx)
 		if tx, err = w.conn.Begin(ctx); err != nil {

@@ -12,11 +12,27 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
+// Alternative is what the caller can do in place of an undo: replace the database by a
+// copy of its baseline.
+type Alternative struct {
+	// Likeness is what catalog.Likeness returned of the database at its baseline. Where
+	// it is not that any more, nothing is undone: the outcome is DatabaseAltered, whatever
+	// else is the case, but for a journal that a crash or another version left. Empty:
+	// it is not compared.
+	Likeness string
+	// Most is how many rows may be undone. A row of the journal is one, a row to be loaded
+	// is two. Where there are more, nothing is undone: the outcome is Costly, and lists
+	// the tables with their rows in the journal, or in the baseline where they must be
+	// loaded. Below 0 there is no limit.
+	Most int64
+}
+
 // Restore goes back to the baseline of the snapshot called token, in a transaction
 // of its own and one round trip. It is all or nothing: with partly, nothing was done
 // since tables must be loaded, the first of which is in the outcome; see Undo.
-func Restore(ctx context.Context, conn *pgx.Conn, token, serverID string) (out Outcome, partly bool, err error) {
-	out, err = restore(ctx, conn, token, serverID, false)
+// A caller without an alternative gives nil.
+func Restore(ctx context.Context, conn *pgx.Conn, token, serverID string, alt *Alternative) (out Outcome, partly bool, err error) {
+	out, err = restore(ctx, conn, token, serverID, false, alt)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "GH001" {
 		return Outcome{Tables: []Table{{Name: schema.Name{Schema: pg.SchemaName, Name: pg.TableName}, Reload: causeOf(pg.Detail)}}}, true, nil
@@ -32,7 +48,12 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 	var pg *pgconn.PgError
 	switch {
 	case !errors.As(err, &pg):
-	case pg.Code == "3F000" || pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore("): // invalid_schema_name, undefined_function
+	case pg.Code == "3F000": // invalid_schema_name
+		return NoBaseline
+	case pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore("): // undefined_function
+		if v, err := versionOf(ctx, q); err == nil && v != version {
+			return OtherVersion // which has it with other parameters
+		}
 		return NoBaseline
 	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
 		if v, err := versionOf(ctx, q); err == nil && v != version {
@@ -46,11 +67,19 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 // Undo is Restore within the caller's transaction, but for the tables that must be
 // loaded. When these are, FinishUndo ends it.
 func Undo(ctx context.Context, tx pgx.Tx, token, serverID string) (Outcome, error) {
-	return restore(ctx, tx, token, serverID, true)
+	return restore(ctx, tx, token, serverID, true, nil)
 }
 
-func restore(ctx context.Context, q catalog.Querier, token, serverID string, partly bool) (out Outcome, err error) {
-	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4)`, token, serverID, partly, version)
+func restore(ctx context.Context, q catalog.Querier, token, serverID string, partly bool, alt *Alternative) (out Outcome, err error) {
+	var likeness *string
+	var most *int64
+	if alt != nil {
+		most = &alt.Most
+		if alt.Likeness != "" {
+			likeness = &alt.Likeness
+		}
+	}
+	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4, $5, $6)`, token, serverID, partly, version, likeness, most)
 	if err != nil {
 		return out, err
 	}

@@ -110,6 +110,15 @@ var rules = []rule{
 		},
 	},
 	{
+		name:    "what is skipped is noted",
+		without: replace("^enter$", `INSERT INTO groundhog\.touched VALUES \(x\.root, 'too_many_changes'\);`, ""),
+		history: func(w *world) error {
+			w.skip("t")
+			w.sql(connect(w.T, w.url), `UPDATE t SET v = 'x' WHERE id = 1; INSERT INTO t VALUES (20, 'n')`)
+			return w.goBack()
+		},
+	},
+	{
 		name:    "keys that change",
 		without: onTriggers("zzz_groundhog_key", ""),
 		history: func(w *world) error {

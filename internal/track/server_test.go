@@ -32,7 +32,7 @@ func TestWhatTheServerDoes(t *testing.T) {
 	w.session()
 	w.mark()
 	restore := func(w *world) track.Outcome {
-		out, partly, err := track.Restore(ctx, w.conn, token, w.home)
+		out, partly, err := track.Restore(ctx, w.conn, token, w.home, nil)
 		require.NoError(t, err)
 		require.False(t, partly)
 		return out
@@ -69,7 +69,7 @@ func TestWhatTheServerDoes(t *testing.T) {
 	require.Len(t, restore(w).Tables, 1, "the copies' way back was not this one's")
 
 	// A dump that was loaded elsewhere has another server's transaction ids.
-	out, _, err := track.Restore(ctx, w.conn, token, "another server")
+	out, _, err := track.Restore(ctx, w.conn, token, "another server", nil)
 	require.NoError(t, err)
 	require.Equal(t, track.ForeignServer, out.Unusable)
 

@@ -18,8 +18,10 @@ var sqlFiles embed.FS
 // templates parses the files, once and when they are needed.
 var templates = sync.OnceValue(func() *template.Template {
 	return template.Must(template.New("").Option("missingkey=error").Funcs(template.FuncMap{
-		"ident":    catalog.Ident,
-		"literal":  catalog.Literal,
+		"ident":        catalog.Ident,
+		"literal":      catalog.Literal,
+		"likeness":     func() string { return catalog.LikenessOf },
+		"watchedFacts": catalog.WatchedFacts, "unwatchedFacts": catalog.UnwatchedFacts,
 		"body":     func() string { return bodyMark },
 		"undoFrom": func() int { return undoFrom }, "undoShare": func() float64 { return undoShare },
 	}).ParseFS(sqlFiles, "sql/*.sql"))
@@ -61,6 +63,7 @@ type constants struct {
 	WriterLock  int64
 	LockTimeout int64 // in milliseconds
 	Wraparound  int64
+	LoadedRow   int // what it costs to load a row: see Alternative
 }
 
 // kinds are the kinds of entries in a journal.
@@ -79,11 +82,12 @@ var shared = &constants{
 	WriterLock:  WriterLock,
 	LockTimeout: LockTimeout.Milliseconds(),
 	Wraparound:  wraparound,
+	LoadedRow:   2,
 }
 
 // The version of what is kept in the database. A later one replaces an earlier one, and
 // an earlier one leaves a later one alone.
-const version = 4
+const version = 5
 
 // Ids of transactions from here on are not compared: xmin has only half their bits.
 const wraparound = 1<<31 - 1<<20

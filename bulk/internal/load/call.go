@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
+	"github.com/groundhogdb/groundhog/internal/memory"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/progress"
 )
@@ -39,6 +40,9 @@ func Run(ctx context.Context, db DB, config Config, spec Spec, work Work) error 
 		var r *refusal
 		if errors.As(err, &r) {
 			return c.explain(ctx, tx.jobs, r)
+		}
+		if err != nil {
+			memory.Explain(err, config.Lang, c.source.host())
 		}
 		return err
 	}))

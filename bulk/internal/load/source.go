@@ -32,6 +32,25 @@ func (s source) again() bool {
 	return ok
 }
 
+// host is where the server is; empty where that is not known.
+func (s source) host() string {
+	var conn *pgx.Conn
+	switch db := s.db.(type) {
+	case *pgxpool.Pool:
+		return db.Config().ConnConfig.Host
+	case *pgx.Conn:
+		conn = db
+	case *pgxpool.Conn:
+		conn = connOf(db)
+	case pgx.Tx:
+		conn = db.Conn()
+	}
+	if conn == nil {
+		return ""
+	}
+	return conn.Config().Host
+}
+
 // begin begins the transaction of an attempt.
 func (s source) begin(ctx context.Context) (pgx.Tx, error) {
 	var conn *pgx.Conn

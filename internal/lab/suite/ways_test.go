@@ -16,6 +16,9 @@ import (
 
 type commandTag = pgconn.CommandTag
 
+// tables are those of the welfare schema, parents first.
+var tables = []string{"staffs", "offices", "office_staffs", "welfare_recipients", "office_welfare_recipients", "support_plan_cycles"}
+
 type pool struct{ *pgxpool.Pool }
 
 type transaction struct{ pgx.Tx }
@@ -43,7 +46,7 @@ func (seeded) Migrate(ctx context.Context, db *sql.DB, _ pgtestdb.Config) error 
 		if _, err := to.Exec(ctx, fixtures.WelfareSchema, pgx.QueryExecModeSimpleProtocol); err != nil {
 			return err
 		}
-		for _, table := range []string{"staffs", "offices", "office_staffs", "welfare_recipients", "office_welfare_recipients", "support_plan_cycles"} {
+		for _, table := range tables {
 			var rows bytes.Buffer
 			if _, err := from.PgConn().CopyTo(ctx, &rows, "COPY "+table+" TO STDOUT"); err != nil {
 				return err

@@ -3,10 +3,10 @@ What a baseline has besides what the journal watches: see RecordFingerprint. The
 tables of migration tools, and tables of extensions of which no row is the user's. xmin
 tells of each row that was written, at no cost of its width. No command on an event
 trigger fires one. A role that may make no event triggers sees no command at all: there
-the privileges and what groundhog.fingerprint leaves out are compared too.
+the privileges and what groundhog.schema_fingerprint leaves out are compared too.
 */}}
 {{define "fingerprint" -}}
-CREATE FUNCTION groundhog.unwatched_fingerprint() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $groundhog$
+CREATE OR REPLACE FUNCTION groundhog.unwatched_fingerprint() RETURNS text LANGUAGE plpgsql STABLE SET search_path = pg_catalog AS $groundhog$
 DECLARE
 	found text;
 	more text;
@@ -31,24 +31,12 @@ BEGIN
 	END LOOP;
 	IF EXISTS (SELECT FROM groundhog.state s WHERE NOT s.event_triggers) THEN
 		SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) INTO more FROM (
-			SELECT concat_ws(' ', 'class', oid, relacl) FROM pg_class WHERE oid >= 16384 AND relpersistence <> 't'
-			UNION ALL SELECT concat_ws(' ', 'schema', oid, xmin) FROM pg_namespace WHERE nspname !~ '^pg_(toast_)?temp'
-			UNION ALL SELECT concat_ws(' ', 'default', oid, xmin) FROM pg_default_acl
-			UNION ALL SELECT concat_ws(' ', 'comment', objoid, classoid, objsubid, xmin) FROM pg_description WHERE objoid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'statistics', oid, xmin) FROM pg_statistic_ext
-			UNION ALL SELECT concat_ws(' ', 'extension', oid, xmin) FROM pg_extension
-			UNION ALL SELECT concat_ws(' ', 'type', oid, typacl) FROM pg_type WHERE oid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'cast', oid, xmin) FROM pg_cast WHERE oid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'collation', oid, xmin) FROM pg_collation WHERE oid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'operator', oid, xmin) FROM pg_operator WHERE oid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'class', oid, xmin) FROM pg_opclass WHERE oid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'conversion', oid, xmin) FROM pg_conversion WHERE oid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'search', oid, xmin) FROM pg_ts_config WHERE oid >= 16384
-			UNION ALL SELECT concat_ws(' ', 'dictionary', oid, xmin) FROM pg_ts_dict WHERE oid >= 16384
+			{{unwatchedFacts}}
 		) facts(f);
 		found := concat_ws(',', found, more);
 	END IF;
 	RETURN coalesce(found, '');
 END $groundhog$;
+DROP TABLE IF EXISTS groundhog.unwatched; -- the database may be a copy of one that was noted
 CREATE UNLOGGED TABLE groundhog.unwatched AS SELECT groundhog.unwatched_fingerprint() AS fingerprint;
 {{end}}

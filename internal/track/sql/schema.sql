@@ -38,6 +38,8 @@ CREATE UNLOGGED TABLE groundhog.journals (
 	always text,               -- why it is never undone
 	unnoticed boolean NOT NULL -- nothing notes that it is written to
 );
+-- The tables whose writes are not journaled: see skip.
+CREATE UNLOGGED TABLE groundhog.skipped (root oid NOT NULL);
 -- Of a table that a statement names, the roots whose journals may tell of it.
 CREATE UNLOGGED TABLE groundhog.journals_of (rel oid NOT NULL, root oid NOT NULL);
 -- The columns of the tables, where no event trigger sees them change.
@@ -67,12 +69,14 @@ CREATE FUNCTION groundhog.event_trigger_states() RETURNS text LANGUAGE sql STABL
 $$;
 
 -- Before the first statement of a transaction on a table: waits while a restore
--- runs, and notes the table.
+-- runs, and notes the table. What is skipped is noted as a table with too many changes.
 CREATE FUNCTION groundhog.enter() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
 	baseline bigint;
 	own bigint;
 	why text;
+	skips boolean;
+	x record;
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock_shared({{.WriterLock}});
 	IF NOT {{.EventTriggers}} AND EXISTS (SELECT FROM groundhog.shapes h WHERE h.rel OPERATOR(pg_catalog.=) TG_RELID
@@ -83,7 +87,7 @@ BEGIN
 		RETURN NULL;
 	END IF;
 	own := pg_catalog.pg_current_xact_id_if_assigned()::text;
-	SELECT s.baseline_xid INTO baseline FROM groundhog.state s;
+	SELECT s.baseline_xid, EXISTS (SELECT FROM groundhog.skipped) INTO baseline, skips FROM groundhog.state s;
 	IF baseline IS NULL AND coalesce((SELECT h.last_value FROM groundhog.newest_baseline_xid h), 0) OPERATOR(pg_catalog.=) 0 THEN
 		-- After a crash all is loaded, whatever is written. The tables may have changed
 		-- while nothing told which functions speak of their columns.
@@ -103,6 +107,14 @@ BEGIN
 	PERFORM pg_catalog.set_config('groundhog.baseline_xid', coalesce(baseline::text, ''), true),
 		pg_catalog.set_config('groundhog.touched', pg_catalog.concat(pg_catalog.current_setting('groundhog.touched', true), ',', TG_RELID, ','), true);
 	INSERT INTO groundhog.touched VALUES (TG_RELID, why);
+	IF skips THEN
+		FOR x IN SELECT DISTINCT t.root FROM groundhog.journals_of t JOIN groundhog.skipped k ON k.root OPERATOR(pg_catalog.=) t.root
+				WHERE t.rel OPERATOR(pg_catalog.=) TG_RELID LOOP
+			-- From here to the end of the transaction the journal does not tell of it.
+			INSERT INTO groundhog.touched VALUES (x.root, '{{.Reason.TooManyChanges}}');
+			PERFORM pg_catalog.set_config('groundhog.skipped', pg_catalog.concat(pg_catalog.current_setting('groundhog.skipped', true), ',', x.root, ','), true);
+		END LOOP;
+	END IF;
 	RETURN NULL;
 END $$;
 
@@ -159,34 +171,14 @@ BEGIN
 	END IF;
 END $$;
 
--- What the schema is made of, for roles that may not watch it. Oids and xmin tell
--- of most changes; what TRUNCATE, VACUUM, REINDEX, ANALYZE and RESTART change is
--- left out.
+-- What the schema is made of, for roles that may not watch it: see catalog.WatchedFacts.
 CREATE FUNCTION groundhog.schema_fingerprint() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
 	WITH spaces AS (
 		SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'groundhog')
 	), rels AS (
-		SELECT c.* FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
+		SELECT c.oid FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
 	), facts AS (
-		SELECT concat_ws(' ', 'class', oid, relname, relnamespace, reltype, relowner, relam, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers,
-			relrowsecurity, relforcerowsecurity, relispopulated, relispartition, relreplident, reloptions) AS f FROM rels
-		UNION ALL SELECT concat_ws(' ', 'column', a.attrelid, a.attnum, a.xmin) FROM pg_attribute a JOIN rels ON rels.oid = a.attrelid WHERE a.attnum > 0
-		UNION ALL SELECT concat_ws(' ', 'default', d.oid, d.xmin) FROM pg_attrdef d JOIN rels ON rels.oid = d.adrelid
-		UNION ALL SELECT concat_ws(' ', 'trigger', t.oid, t.xmin) FROM pg_trigger t JOIN rels ON rels.oid = t.tgrelid
-		UNION ALL SELECT concat_ws(' ', 'constraint', k.oid, k.xmin) FROM pg_constraint k JOIN spaces ON spaces.oid = k.connamespace
-		UNION ALL SELECT concat_ws(' ', 'inherits', i.inhrelid, i.xmin) FROM pg_inherits i JOIN rels ON rels.oid = i.inhrelid
-		UNION ALL SELECT concat_ws(' ', 'index', i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary, i.indisreplident) FROM pg_index i JOIN rels ON rels.oid = i.indrelid
-		UNION ALL SELECT concat_ws(' ', 'rule', w.oid, w.xmin) FROM pg_rewrite w JOIN rels ON rels.oid = w.ev_class
-		UNION ALL SELECT concat_ws(' ', 'policy', p.oid, p.xmin) FROM pg_policy p JOIN rels ON rels.oid = p.polrelid
-		UNION ALL SELECT concat_ws(' ', 'sequence', q.seqrelid, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
-			FROM pg_sequence q JOIN rels ON rels.oid = q.seqrelid
-		UNION ALL SELECT concat_ws(' ', 'function', p.oid, p.xmin) FROM pg_proc p JOIN spaces ON spaces.oid = p.pronamespace
-		UNION ALL SELECT concat_ws(' ', 'type', t.oid, t.typname, t.typnotnull, t.typdefault) FROM pg_type t JOIN spaces ON spaces.oid = t.typnamespace WHERE t.typtype <> 'c'
-		UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
-		UNION ALL SELECT concat_ws(' ', 'schema', oid) FROM spaces
-		UNION ALL SELECT concat_ws(' ', 'publication', oid, xmin) FROM pg_publication
-		UNION ALL SELECT concat_ws(' ', 'publication of table', oid, xmin) FROM pg_publication_rel
-		UNION ALL SELECT concat_ws(' ', 'publication of schema', oid, xmin) FROM pg_publication_namespace
+		{{watchedFacts}}
 	)
 	SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) FROM facts
 $$;
@@ -230,9 +222,13 @@ CREATE FUNCTION groundhog.unseen_writes(baseline_xid xid, own xid) RETURNS SETOF
 CREATE FUNCTION groundhog.count_native() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$;
 
 -- The tables whose journal tells of what was written, and why it tells not all. Those
--- that were written to unseen are among them.
-CREATE FUNCTION groundhog.written() RETURNS TABLE (root oid, space text, name text, rows bigint, why text) LANGUAGE sql STABLE
+-- that were written to unseen are among them. It is no function of SQL, which would be
+-- planned at each call.
+CREATE FUNCTION groundhog.written() RETURNS TABLE (root oid, space text, name text, rows bigint, why text) LANGUAGE plpgsql STABLE
 	SET enable_hashjoin = on SET enable_seqscan = on AS $$ -- there may be thousands of tables, and there is no index
+#variable_conflict use_column
+BEGIN
+	RETURN QUERY
 	SELECT o.root, o.space, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
 	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
 		JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.journals o ON o.root OPERATOR(pg_catalog.=) t.root
@@ -241,34 +237,110 @@ CREATE FUNCTION groundhog.written() RETURNS TABLE (root oid, space text, name te
 	SELECT o.root, o.space, o.name, o.rows, '{{.Reason.UnseenWrite}}' FROM groundhog.unseen_writes((SELECT st.baseline_xid::text::pg_catalog.xid FROM groundhog.state st), NULL) u(root)
 		JOIN groundhog.journals o ON o.root OPERATOR(pg_catalog.=) u.root
 		WHERE NOT EXISTS (SELECT FROM groundhog.touched q JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel WHERE t.root OPERATOR(pg_catalog.=) o.root)
-	ORDER BY 1
-$$;
+	ORDER BY 1;
+END $$;
+
+-- What it costs to bring each of these tables back, of which always says why they are loaded: a row that the journal tells of is one,
+-- a row that is loaded is {{.LoadedRow}}. A table with too many changes costs what is less. changed is
+-- the number of rows in the journal, or in the baseline where that is loaded, and why says
+-- why it is.
+CREATE FUNCTION groundhog.costs(tables groundhog.journals[]) RETURNS TABLE (space text, name text, why text, changed bigint, cost bigint) LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	w record;
+BEGIN
+	FOREACH w IN ARRAY tables LOOP
+		space := w.space;
+		name := w.name;
+		why := w.always;
+		changed := w.rows;
+		cost := {{.LoadedRow}} OPERATOR(pg_catalog.*) w.rows;
+		IF why IS NULL THEN
+			EXECUTE pg_catalog.concat('SELECT pg_catalog.count(*) FROM groundhog.journal_', w.root) INTO changed;
+			IF changed OPERATOR(pg_catalog.>) ({{undoFrom}} OPERATOR(pg_catalog.+) (w.rows OPERATOR(pg_catalog.*) {{undoShare}})) THEN
+				why := '{{.Reason.TooManyChanges}}';
+				cost := least(changed, cost);
+				changed := w.rows;
+			ELSE
+				cost := changed;
+			END IF;
+		END IF;
+		RETURN NEXT;
+	END LOOP;
+END $$;
 
 -- Brings the database back to the baseline that want names, or tells why not. A
 -- table that can't be undone is an error of code GH001 and nothing is changed,
 -- unless partly is given: then the caller reloads those that are told to be
 -- reloaded and calls finish_undo, in the same transaction.
-CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer)
+--
+-- A caller that can replace the database by a copy gives what the database itself was
+-- like, and how many rows a copy is worth at most: likeness and most. Where another
+-- database is there, or more rows would have to be written, nothing is changed. The
+-- costs are then told table by table.
+CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer, likeness text DEFAULT NULL, most bigint DEFAULT NULL)
 RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	s record;
 	x record;
+	tables groundhog.journals[]; -- that were written to, with why as always
+	room bigint := 0;
 BEGIN
 	PERFORM pg_catalog.pg_advisory_xact_lock({{.WriterLock}});
 	PERFORM pg_catalog.set_config('lock_timeout', '{{.LockTimeout}}', true);
 	SELECT * INTO s FROM groundhog.verdict(want, here, library);
-	IF NOT FOUND OR s.void IS NOT NULL THEN
-		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, coalesce(s.void, '{{.Reason.Crash}}'), 0::bigint;
+	IF NOT FOUND THEN
+		s.void := '{{.Reason.Crash}}';
+	ELSIF likeness IS NOT NULL AND s.void IS DISTINCT FROM '{{.Reason.OtherVersion}}' THEN
+		-- As a part of the verdict's query it would have that planned each time.
+		IF likeness OPERATOR(pg_catalog.<>) (SELECT {{likeness}} FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
+			s.void := '{{.Reason.DatabaseAltered}}';
+		END IF;
+	END IF;
+	IF s.void OPERATOR(pg_catalog.=) '{{.Reason.OtherBaseline}}' AND most IS NOT NULL THEN
+		-- Rows can be loaded. What only a copy brings back decides.
+		IF EXISTS (SELECT FROM groundhog.schema_changes)
+			OR EXISTS (SELECT FROM groundhog.state st WHERE NOT st.event_triggers AND st.schema_fingerprint IS DISTINCT FROM groundhog.schema_fingerprint()) THEN
+			s.void := '{{.Reason.SchemaChanged}}';
+		ELSIF EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN
+			s.void := '{{.Reason.LargeObjects}}';
+		END IF;
+	END IF;
+	IF s.void IS NOT NULL THEN
+		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, s.void, 0::bigint;
 		RETURN;
 	END IF;
 	IF NOT s.touched THEN
 		s.touched := EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, NULL));
 	END IF;
 	IF s.touched THEN
-		-- What this writes is undone with the rest.
-		PERFORM groundhog.reset_caches(false);
-		FOR x IN SELECT * FROM groundhog.written() LOOP
-			why := x.why;
+		tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false)::groundhog.journals FROM groundhog.written() o);
+		IF most OPERATOR(pg_catalog.>=) 0 THEN
+			-- No entry takes less than 36 bytes of its journal: mostly there is nothing to count. A
+			-- loop of simple expressions takes a tenth of a query's time.
+			FOREACH x IN ARRAY tables LOOP
+				IF x.always IS NULL THEN
+					room := room OPERATOR(pg_catalog.+) (pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', x.root)::pg_catalog.regclass) OPERATOR(pg_catalog./) 36);
+				ELSE
+					room := room OPERATOR(pg_catalog.+) ({{.LoadedRow}} OPERATOR(pg_catalog.*) x.rows);
+				END IF;
+			END LOOP;
+			IF room OPERATOR(pg_catalog.>) most THEN
+				RETURN QUERY WITH c AS MATERIALIZED (SELECT * FROM groundhog.costs(tables)),
+					v AS MATERIALIZED (SELECT FROM c HAVING pg_catalog.sum(c.cost) OPERATOR(pg_catalog.>) most)
+					SELECT ''::text, ''::text, 'void'::text, '{{.Reason.Costly}}'::text, 0::bigint FROM v
+					UNION ALL SELECT c.space, c.name, CASE WHEN c.why IS NULL THEN 'undone' ELSE 'reload' END, c.why, c.changed FROM v CROSS JOIN c;
+				IF FOUND THEN
+					RETURN;
+				END IF;
+			END IF;
+		END IF;
+		IF EXISTS (SELECT FROM groundhog.cache_resets) THEN
+			-- What this writes is undone with the rest.
+			PERFORM groundhog.reset_caches(false);
+			tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false)::groundhog.journals FROM groundhog.written() o);
+		END IF;
+		FOREACH x IN ARRAY tables LOOP
+			why := x.always;
 			IF why IS NULL THEN
 				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.root) INTO why, changed USING s.baseline_xid, x.rows;
 				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) x.root)
@@ -400,11 +472,23 @@ BEGIN
 		INSERT INTO groundhog.touched VALUES (0, NULL);
 	END IF;
 	PERFORM groundhog.empty_journal('groundhog.schema_changes');
+	PERFORM groundhog.empty_journal('groundhog.skipped');
 	PERFORM groundhog.set_row_counts(spaces, names, rows);
 	PERFORM groundhog.count_native();
 	UPDATE groundhog.state s SET token = set_baseline.token, server_id = here, baseline_xid = now,
 		schema_fingerprint = CASE WHEN NOT s.event_triggers THEN groundhog.schema_fingerprint() END, event_trigger_states = CASE WHEN s.event_triggers THEN groundhog.event_trigger_states() END;
 	PERFORM pg_catalog.setval('groundhog.newest_baseline_xid', now);
+END $$;
+
+-- Names the tables whose writes are not journaled from the next transactions on, in place
+-- of those that were. A partition counts by its root.
+CREATE FUNCTION groundhog.skip(spaces text[], names text[]) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+BEGIN
+	PERFORM pg_advisory_xact_lock_shared({{.WriterLock}});
+	DELETE FROM groundhog.skipped;
+	INSERT INTO groundhog.skipped SELECT DISTINCT o.root
+	FROM unnest(skip.spaces, skip.names) t(space, name) JOIN pg_namespace n ON n.nspname = t.space JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = t.name
+		JOIN groundhog.journals o ON o.root = coalesce(pg_partition_root(c.oid)::oid, c.oid);
 END $$;
 
 -- Notes how many rows the tables have in the baseline.

@@ -28,6 +28,9 @@ CREATE UNLOGGED TABLE {{.Journal}} (kind "char"{{if .Journaled}}{{.All.Definitio
 {{- /* While triggers of ours are not disabled. */}}
 {{define "enabled"}}pg_catalog.current_setting('groundhog.disabled', true) IS DISTINCT FROM 'on'{{end}}
 
+{{- /* While the transaction's writes to the table are journaled: groundhog.enter lists those that are skipped in the setting groundhog.skipped. */}}
+{{define "not skipped"}}coalesce(pg_catalog.strpos(pg_catalog.current_setting('groundhog.skipped', true), ',{{.Root}},'), 0) OPERATOR(pg_catalog.=) 0{{end}}
+
 {{- /* Notes once per transaction that the table is written to: groundhog.enter lists it in the setting groundhog.touched. */}}
 {{define "enter" -}}
 CREATE TRIGGER {{.Trigger "000_groundhog_enter"}} BEFORE INSERT OR UPDATE OR DELETE ON {{.Ident}} FOR EACH STATEMENT
@@ -69,7 +72,7 @@ BEGIN
 	RETURN NULL;
 END {{body}};
 CREATE TRIGGER {{.Trigger "zzz_groundhog_old"}} AFTER UPDATE{{if not .Decides}} OR DELETE{{end}} ON {{.Ident}} FOR EACH ROW
-	WHEN ((pg_catalog.age(OLD.xmin) OPERATOR(pg_catalog.>=) pg_catalog.age(nullif(pg_catalog.current_setting('groundhog.baseline_xid', true), '')::pg_catalog.xid)) IS NOT FALSE AND {{template "enabled"}})
+	WHEN ({{template "not skipped" .}} AND (pg_catalog.age(OLD.xmin) OPERATOR(pg_catalog.>=) pg_catalog.age(nullif(pg_catalog.current_setting('groundhog.baseline_xid', true), '')::pg_catalog.xid)) IS NOT FALSE AND {{template "enabled"}})
 	EXECUTE FUNCTION groundhog.old_{{.OID}}();
 {{end}}
 
@@ -105,11 +108,11 @@ CREATE FUNCTION groundhog.rekeyed_{{.OID}}(old anyelement, new anyelement) RETUR
 {{body}};
 GRANT EXECUTE ON FUNCTION groundhog.rekeyed_{{.OID}}(anyelement, anyelement) TO PUBLIC;
 CREATE TRIGGER {{.Trigger "zzz_groundhog_key"}} AFTER UPDATE ON {{.Ident}} FOR EACH ROW
-	WHEN (groundhog.rekeyed_{{.OID}}(OLD.*, NEW.*) AND {{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
+	WHEN (groundhog.rekeyed_{{.OID}}(OLD.*, NEW.*) AND {{template "not skipped" .}} AND {{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
 CREATE TRIGGER {{.Trigger "zzz_groundhog_new"}} AFTER INSERT ON {{.Ident}}{{if not .InsertByRow}} REFERENCING NEW TABLE AS groundhog_new{{end}} FOR EACH {{if .InsertByRow}}ROW{{else}}STATEMENT{{end}}
-	WHEN ({{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
+	WHEN ({{template "not skipped" .}} AND {{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
 {{if .Decides -}}
 CREATE TRIGGER {{.Trigger "zzz_groundhog_gone"}} AFTER DELETE ON {{.Ident}} REFERENCING OLD TABLE AS groundhog_old FOR EACH STATEMENT
-	WHEN ({{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
+	WHEN ({{template "not skipped" .}} AND {{template "enabled"}}) EXECUTE FUNCTION groundhog.note_{{.OID}}();
 {{end}}
 {{- end}}

@@ -1,0 +1,4 @@
+package track
+
+// Version is that of what is kept in the database.
+const Version = version

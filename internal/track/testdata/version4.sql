@@ -1,0 +1,547 @@
+-- What version 4 of the journal made in a database with the table t (id int PRIMARY KEY,
+-- v text), whose oid stands as @oid@. It is for tests and never changes.
+DO $groundhog$
+DECLARE
+	d text;
+BEGIN
+	FOR d IN SELECT pg_catalog.format('DROP FUNCTION %s CASCADE', p.oid::pg_catalog.regprocedure) FROM pg_catalog.pg_proc p
+			WHERE p.pronamespace = pg_catalog.to_regnamespace('groundhog')
+		UNION ALL SELECT pg_catalog.format('DROP %s %s CASCADE', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::pg_catalog.regclass) FROM pg_catalog.pg_class c
+			WHERE c.relnamespace = pg_catalog.to_regnamespace('groundhog') AND c.relkind IN ('r', 'S') AND c.relname <> 'origin' LOOP
+		EXECUTE d;
+	END LOOP;
+END $groundhog$;
+-- What tracking needs in a database, whatever its tables are. Every name is qualified,
+-- since the functions run in sessions of others, under any search_path.
+
+CREATE SCHEMA IF NOT EXISTS groundhog;
+
+-- All tables are unlogged: no publication has them, not one FOR ALL TABLES either,
+-- whose subscribers would look for groundhog.state and who would refuse to change a
+-- table without a key. A crash empties all of them at once. None has an index: in a copy
+-- that CREATE DATABASE … STRATEGY WAL_LOG makes where wal_level is minimal, a crash leaves
+-- one that can't be read, and a sequence without a row.
+
+-- One row: what the baseline is, and where. None: the server crashed.
+CREATE UNLOGGED TABLE groundhog.state (
+	version integer NOT NULL,        -- of the library that made this; all versions read and keep this column
+	baseline_xid bigint NOT NULL,    -- row versions up to this transaction are the baseline's
+	token text,                      -- of the snapshot that the baseline is; null: of none
+	server_id text NOT NULL,         -- the server, whose transaction ids xmin speaks of
+	self oid NOT NULL,               -- of this table: another one in a database that was dumped and loaded
+	event_triggers boolean NOT NULL, -- event triggers see changes of the schema
+	schema_fingerprint text,         -- else: what the schema was made of
+	event_trigger_states text        -- the event triggers, as they were when the baseline was set
+);
+-- baseline_xid once more, where a transaction with an old snapshot sees the newest.
+-- 0: no baseline is set, or the server crashed.
+CREATE UNLOGGED SEQUENCE groundhog.newest_baseline_xid MINVALUE 0 START 0;
+-- The changes of the schema since the baseline was set.
+CREATE UNLOGGED TABLE groundhog.schema_changes (tag text);
+-- The tables that were written to since the last restore, once per transaction, and why
+-- they can't be undone, if they can't.
+CREATE UNLOGGED TABLE groundhog.touched (rel oid, why text);
+-- The tables that have a journal: partitions have that of their root.
+CREATE UNLOGGED TABLE groundhog.journals (
+	root oid NOT NULL,
+	space text NOT NULL,       -- its schema
+	name text NOT NULL,
+	rows bigint NOT NULL,      -- in the baseline
+	always text,               -- why it is never undone
+	unnoticed boolean NOT NULL -- nothing notes that it is written to
+);
+-- Of a table that a statement names, the roots whose journals may tell of it.
+CREATE UNLOGGED TABLE groundhog.journals_of (rel oid NOT NULL, root oid NOT NULL);
+-- The columns of the tables, where no event trigger sees them change.
+CREATE UNLOGGED TABLE groundhog.shapes (rel oid NOT NULL, shape text);
+-- The materialised views, in the order in which they are refreshed.
+CREATE UNLOGGED TABLE groundhog.views (place integer NOT NULL, view oid NOT NULL, name text NOT NULL);
+-- What makes the extension of a table drop what it keeps in memory, before and after
+-- the table is put back.
+CREATE UNLOGGED TABLE groundhog.cache_resets (root oid NOT NULL, before text NOT NULL, after text NOT NULL);
+-- The tables that functions in C may write to past all triggers, with the number of their
+-- rows in the baseline.
+CREATE UNLOGGED TABLE groundhog.native (root oid NOT NULL, total bigint);
+-- The sequences of extensions that are part of the baseline.
+CREATE UNLOGGED TABLE groundhog.extension_sequences (seq oid NOT NULL);
+
+-- The columns of a table.
+CREATE FUNCTION groundhog.shape(rel oid) RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', pg_catalog.quote_ident(a.attname), a.atttypid, a.attisdropped), ',' ORDER BY a.attnum)
+	FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) rel AND a.attnum OPERATOR(pg_catalog.>) 0
+$$;
+
+-- The event triggers, whatever they are called. Nothing tells when they are altered or
+-- dropped, but their rows.
+CREATE FUNCTION groundhog.event_trigger_states() RETURNS text LANGUAGE sql STABLE AS $$
+	SELECT pg_catalog.string_agg(pg_catalog.concat_ws(' ', e.evtname, e.evtenabled, e.xmin), ',' ORDER BY e.evtname)
+	FROM pg_catalog.pg_event_trigger e WHERE e.evtfoid OPERATOR(pg_catalog.=) pg_catalog.to_regprocedure('groundhog.note_schema_change()')
+$$;
+
+-- Before the first statement of a transaction on a table: waits while a restore
+-- runs, and notes the table.
+CREATE FUNCTION groundhog.enter() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+	baseline bigint;
+	own bigint;
+	why text;
+BEGIN
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared(7454142883405523055);
+	IF NOT true AND EXISTS (SELECT FROM groundhog.shapes h WHERE h.rel OPERATOR(pg_catalog.=) TG_RELID
+			AND h.shape IS DISTINCT FROM groundhog.shape(h.rel)) THEN
+		-- The functions that note rows speak of columns that may be gone.
+		INSERT INTO groundhog.schema_changes VALUES ('ALTER TABLE');
+		PERFORM pg_catalog.set_config('groundhog.disabled', 'on', true);
+		RETURN NULL;
+	END IF;
+	own := pg_catalog.pg_current_xact_id_if_assigned()::text;
+	SELECT s.baseline_xid INTO baseline FROM groundhog.state s;
+	IF baseline IS NULL AND coalesce((SELECT h.last_value FROM groundhog.newest_baseline_xid h), 0) OPERATOR(pg_catalog.=) 0 THEN
+		-- After a crash all is loaded, whatever is written. The tables may have changed
+		-- while nothing told which functions speak of their columns.
+		PERFORM pg_catalog.set_config('groundhog.disabled', 'on', true);
+		RETURN NULL;
+	END IF;
+	IF TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE' THEN
+		why := 'truncated';
+	ELSIF own OPERATOR(pg_catalog.<=) baseline THEN
+		-- Its rows would pass for the baseline's: it began before the restore.
+		why := 'overlapping_tx';
+	ELSIF pg_catalog.current_setting('transaction_isolation') OPERATOR(pg_catalog.<>) 'read committed'
+		AND baseline IS DISTINCT FROM (SELECT h.last_value FROM groundhog.newest_baseline_xid h) THEN
+		-- Its snapshot is older than the restore.
+		why := 'overlapping_tx';
+	END IF;
+	PERFORM pg_catalog.set_config('groundhog.baseline_xid', coalesce(baseline::text, ''), true),
+		pg_catalog.set_config('groundhog.touched', pg_catalog.concat(pg_catalog.current_setting('groundhog.touched', true), ',', TG_RELID, ','), true);
+	INSERT INTO groundhog.touched VALUES (TG_RELID, why);
+	RETURN NULL;
+END $$;
+
+-- A row was changed where the baseline's transaction is not known.
+CREATE FUNCTION groundhog.note_untracked_write(rel oid) RETURNS void LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared(7454142883405523055);
+	INSERT INTO groundhog.touched VALUES (rel, 'untracked_write');
+END $$;
+
+-- After a change of the schema. Refreshing a materialised view is none, but
+-- makes it one to refresh again.
+CREATE FUNCTION groundhog.note_schema_change() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+	f record;
+BEGIN
+	IF pg_catalog.current_setting('groundhog.disabled', true) OPERATOR(pg_catalog.=) 'on' THEN
+		RETURN;
+	END IF;
+	IF TG_EVENT OPERATOR(pg_catalog.=) 'sql_drop' THEN
+		IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_dropped_objects() d WHERE NOT d.is_temporary
+				AND d.schema_name IS DISTINCT FROM 'pg_temp' AND d.address_names[1] IS DISTINCT FROM 'pg_temp') THEN
+			RETURN;
+		END IF;
+	ELSIF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c WHERE c.schema_name IS DISTINCT FROM 'pg_temp') THEN
+		RETURN;
+	END IF;
+	PERFORM pg_catalog.pg_advisory_xact_lock_shared(7454142883405523055);
+	IF TG_TAG OPERATOR(pg_catalog.=) 'REFRESH MATERIALIZED VIEW' THEN
+		-- One that was or is now without data is a change all the same.
+		IF NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger_ddl_commands() c JOIN pg_catalog.pg_class k ON k.oid OPERATOR(pg_catalog.=) c.objid
+				LEFT JOIN groundhog.views v ON v.view OPERATOR(pg_catalog.=) c.objid
+				WHERE NOT k.relispopulated OR v.view IS NULL) THEN
+			INSERT INTO groundhog.touched VALUES (0, NULL);
+			RETURN;
+		END IF;
+	END IF;
+	INSERT INTO groundhog.schema_changes SELECT TG_TAG WHERE NOT EXISTS (SELECT FROM groundhog.schema_changes);
+	IF TG_EVENT OPERATOR(pg_catalog.=) 'ddl_command_end' THEN
+		-- The functions that note rows of these tables speak of columns that may be
+		-- gone, and have nothing more to tell.
+		PERFORM pg_catalog.set_config('groundhog.disabled', 'on', true);
+		FOR f IN SELECT DISTINCT p.proname, p.pronargs FROM pg_catalog.pg_event_trigger_ddl_commands() c
+				JOIN groundhog.journals_of a ON a.rel OPERATOR(pg_catalog.=) c.objid JOIN groundhog.journals_of b ON b.root OPERATOR(pg_catalog.=) a.root
+				JOIN pg_catalog.pg_proc p ON p.proname OPERATOR(pg_catalog.=) ANY (ARRAY[pg_catalog.concat('old_', b.rel), pg_catalog.concat('note_', b.rel), pg_catalog.concat('rekeyed_', b.rel)])
+				JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) p.pronamespace AND n.nspname OPERATOR(pg_catalog.=) 'groundhog' LOOP
+			IF f.pronargs OPERATOR(pg_catalog.=) 2 THEN
+				EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION groundhog.%s(old anyelement, new anyelement) RETURNS boolean LANGUAGE sql IMMUTABLE AS %L', f.proname, 'SELECT false');
+			ELSE
+				EXECUTE pg_catalog.format('CREATE OR REPLACE FUNCTION groundhog.%s() RETURNS trigger LANGUAGE plpgsql AS %L', f.proname, 'BEGIN RETURN NULL; END');
+			END IF;
+		END LOOP;
+		PERFORM pg_catalog.set_config('groundhog.disabled', '', true);
+	END IF;
+END $$;
+
+-- What the schema is made of, for roles that may not watch it. Oids and xmin tell
+-- of most changes; what TRUNCATE, VACUUM, REINDEX, ANALYZE and RESTART change is
+-- left out.
+CREATE FUNCTION groundhog.schema_fingerprint() RETURNS text LANGUAGE sql STABLE SET search_path = pg_catalog AS $$
+	WITH spaces AS (
+		SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'groundhog')
+	), rels AS (
+		SELECT c.* FROM pg_class c JOIN spaces s ON s.oid = c.relnamespace
+	), facts AS (
+		SELECT concat_ws(' ', 'class', oid, relname, relnamespace, reltype, relowner, relam, relpersistence, relkind, relnatts, relchecks, relhasrules, relhastriggers,
+			relrowsecurity, relforcerowsecurity, relispopulated, relispartition, relreplident, reloptions) AS f FROM rels
+		UNION ALL SELECT concat_ws(' ', 'column', a.attrelid, a.attnum, a.xmin) FROM pg_attribute a JOIN rels ON rels.oid = a.attrelid WHERE a.attnum > 0
+		UNION ALL SELECT concat_ws(' ', 'default', d.oid, d.xmin) FROM pg_attrdef d JOIN rels ON rels.oid = d.adrelid
+		UNION ALL SELECT concat_ws(' ', 'trigger', t.oid, t.xmin) FROM pg_trigger t JOIN rels ON rels.oid = t.tgrelid
+		UNION ALL SELECT concat_ws(' ', 'constraint', k.oid, k.xmin) FROM pg_constraint k JOIN spaces ON spaces.oid = k.connamespace
+		UNION ALL SELECT concat_ws(' ', 'inherits', i.inhrelid, i.xmin) FROM pg_inherits i JOIN rels ON rels.oid = i.inhrelid
+		UNION ALL SELECT concat_ws(' ', 'index', i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary, i.indisreplident) FROM pg_index i JOIN rels ON rels.oid = i.indrelid
+		UNION ALL SELECT concat_ws(' ', 'rule', w.oid, w.xmin) FROM pg_rewrite w JOIN rels ON rels.oid = w.ev_class
+		UNION ALL SELECT concat_ws(' ', 'policy', p.oid, p.xmin) FROM pg_policy p JOIN rels ON rels.oid = p.polrelid
+		UNION ALL SELECT concat_ws(' ', 'sequence', q.seqrelid, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle)
+			FROM pg_sequence q JOIN rels ON rels.oid = q.seqrelid
+		UNION ALL SELECT concat_ws(' ', 'function', p.oid, p.xmin) FROM pg_proc p JOIN spaces ON spaces.oid = p.pronamespace
+		UNION ALL SELECT concat_ws(' ', 'type', t.oid, t.typname, t.typnotnull, t.typdefault) FROM pg_type t JOIN spaces ON spaces.oid = t.typnamespace WHERE t.typtype <> 'c'
+		UNION ALL SELECT concat_ws(' ', 'label', e.oid, e.xmin) FROM pg_enum e
+		UNION ALL SELECT concat_ws(' ', 'schema', oid) FROM spaces
+		UNION ALL SELECT concat_ws(' ', 'publication', oid, xmin) FROM pg_publication
+		UNION ALL SELECT concat_ws(' ', 'publication of table', oid, xmin) FROM pg_publication_rel
+		UNION ALL SELECT concat_ws(' ', 'publication of schema', oid, xmin) FROM pg_publication_namespace
+	)
+	SELECT concat(count(*), ' ', sum(hashtextextended(f, 0))) FROM facts
+$$;
+
+-- Empties a journal. What DELETE leaves is walked over by each later restore, until
+-- it is worth a new file.
+CREATE FUNCTION groundhog.empty_journal(journal regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	bytes bigint := pg_catalog.pg_relation_size(journal);
+BEGIN
+	IF bytes OPERATOR(pg_catalog.>) 131072 THEN
+		EXECUTE pg_catalog.format('TRUNCATE %s', journal);
+	ELSIF bytes OPERATOR(pg_catalog.>) 0 THEN
+		EXECUTE pg_catalog.format('DELETE FROM %s', journal);
+	END IF;
+END $$;
+
+-- What is known of the baseline, and why it can't be undone as a whole (void), if it
+-- can't. No row: nothing is known, since the server crashed. library is the version of
+-- the one that asks.
+CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS TABLE (baseline_xid xid, touched boolean, void text) LANGUAGE sql STABLE AS $$
+	SELECT st.baseline_xid::text::pg_catalog.xid, EXISTS (SELECT FROM groundhog.touched), CASE
+			WHEN st.version OPERATOR(pg_catalog.<>) library THEN 'version'
+			WHEN st.token IS NULL THEN 'no_baseline'
+			WHEN st.token OPERATOR(pg_catalog.<>) want THEN 'other_baseline'
+			WHEN st.server_id OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN 'foreign_server'
+			WHEN st.event_triggers AND NOT coalesce(st.event_trigger_states OPERATOR(pg_catalog.=) groundhog.event_trigger_states(), false) THEN 'damaged'
+			WHEN EXISTS (SELECT FROM groundhog.schema_changes) THEN 'schema_changed'
+			WHEN st.event_triggers AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN 'untracked_write'
+			WHEN EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) THEN 'large_objects'
+			WHEN EXISTS (SELECT FROM pg_catalog.pg_subscription p WHERE p.subdbid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN 'subscription'
+			WHEN pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::bigint OPERATOR(pg_catalog.>=) 2146435072 THEN 'wraparound'
+			WHEN NOT st.event_triggers AND NOT coalesce(st.schema_fingerprint OPERATOR(pg_catalog.=) groundhog.schema_fingerprint(), false) THEN 'schema_changed'
+		END
+	FROM groundhog.state st
+$$;
+
+-- The tables that functions in C may write to and that are not as in the baseline, and
+-- what counts their rows there: install puts them in its place where there are any.
+CREATE FUNCTION groundhog.unseen_writes(baseline_xid xid, own xid) RETURNS SETOF oid LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE FUNCTION groundhog.count_native() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$;
+
+-- The tables whose journal tells of what was written, and why it tells not all. Those
+-- that were written to unseen are among them.
+CREATE FUNCTION groundhog.written() RETURNS TABLE (root oid, space text, name text, rows bigint, why text) LANGUAGE sql STABLE
+	SET enable_hashjoin = on SET enable_seqscan = on AS $$ -- there may be thousands of tables, and there is no index
+	SELECT o.root, o.space, o.name, o.rows, coalesce(pg_catalog.max(q.why), o.always)
+	FROM (SELECT q.rel, pg_catalog.max(q.why) AS why FROM groundhog.touched q GROUP BY q.rel) q
+		JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel JOIN groundhog.journals o ON o.root OPERATOR(pg_catalog.=) t.root
+	GROUP BY o.root, o.space, o.name, o.rows, o.always
+	UNION ALL
+	SELECT o.root, o.space, o.name, o.rows, 'unseen_write' FROM groundhog.unseen_writes((SELECT st.baseline_xid::text::pg_catalog.xid FROM groundhog.state st), NULL) u(root)
+		JOIN groundhog.journals o ON o.root OPERATOR(pg_catalog.=) u.root
+		WHERE NOT EXISTS (SELECT FROM groundhog.touched q JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel WHERE t.root OPERATOR(pg_catalog.=) o.root)
+	ORDER BY 1
+$$;
+
+-- Brings the database back to the baseline that want names, or tells why not. A
+-- table that can't be undone is an error of code GH001 and nothing is changed,
+-- unless partly is given: then the caller reloads those that are told to be
+-- reloaded and calls finish_undo, in the same transaction.
+CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer)
+RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
+DECLARE
+	s record;
+	x record;
+BEGIN
+	PERFORM pg_catalog.pg_advisory_xact_lock(7454142883405523055);
+	PERFORM pg_catalog.set_config('lock_timeout', '400', true);
+	SELECT * INTO s FROM groundhog.verdict(want, here, library);
+	IF NOT FOUND OR s.void IS NOT NULL THEN
+		RETURN QUERY SELECT ''::text, ''::text, 'void'::text, coalesce(s.void, 'crash'), 0::bigint;
+		RETURN;
+	END IF;
+	IF NOT s.touched THEN
+		s.touched := EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, NULL));
+	END IF;
+	IF s.touched THEN
+		-- What this writes is undone with the rest.
+		PERFORM groundhog.reset_caches(false);
+		FOR x IN SELECT * FROM groundhog.written() LOOP
+			why := x.why;
+			IF why IS NULL THEN
+				EXECUTE pg_catalog.format('SELECT * FROM groundhog.undo_%s($1, $2)', x.root) INTO why, changed USING s.baseline_xid, x.rows;
+				IF why IS NULL AND EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) x.root)
+					AND EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(root) WHERE u.root OPERATOR(pg_catalog.=) x.root) THEN
+					why := 'unseen_write'; -- it is not as it was
+				END IF;
+			END IF;
+			IF why IS NOT NULL THEN
+				IF NOT partly THEN
+					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(x.name, ': ', why), SCHEMA = x.space, TABLE = x.name, DETAIL = why;
+				END IF;
+				PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', x.root)::regclass);
+				changed := 0;
+			END IF;
+			space := x.space;
+			name := x.name;
+			way := CASE WHEN why IS NULL THEN 'undone' ELSE 'reload' END;
+			RETURN NEXT;
+		END LOOP;
+	END IF;
+	IF NOT partly THEN
+		IF s.touched THEN
+			PERFORM groundhog.finish_undo();
+		ELSE
+			PERFORM groundhog.rewind_sequences();
+		END IF;
+	END IF;
+END $$;
+
+-- Notes that no table was written to, as far as that can be known.
+CREATE FUNCTION groundhog.reset_touched() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM groundhog.empty_journal('groundhog.touched');
+	INSERT INTO groundhog.touched SELECT o.root, NULL FROM groundhog.journals o WHERE o.unnoticed;
+END $$;
+
+-- Makes extensions whose tables were written to drop what they keep in memory: their
+-- triggers for statements fire, with no row. One that fails has changed nothing. What a trigger writes into the
+-- baseline must not stay: where it was put back already, that is taken back.
+CREATE FUNCTION groundhog.reset_caches(afterwards boolean) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	w record;
+	was numeric;
+BEGIN
+	FOR w IN SELECT DISTINCT k.root, k.before, k.after FROM groundhog.touched q JOIN groundhog.journals_of t ON t.rel OPERATOR(pg_catalog.=) q.rel
+			JOIN groundhog.cache_resets k ON k.root OPERATOR(pg_catalog.=) t.root ORDER BY k.root LOOP
+		IF afterwards AND NOT pg_catalog.current_setting('track_counts')::boolean THEN
+			RETURN; -- nothing would tell
+		END IF;
+		BEGIN
+			was := CASE WHEN afterwards THEN groundhog.rows_written() END;
+			EXECUTE CASE WHEN afterwards THEN w.after ELSE w.before END;
+			IF afterwards AND groundhog.rows_written() OPERATOR(pg_catalog.<>) was THEN
+				RAISE EXCEPTION USING ERRCODE = 'GH002';
+			END IF;
+		EXCEPTION
+			WHEN deadlock_detected OR lock_not_available OR serialization_failure THEN
+				RAISE;
+			WHEN OTHERS THEN
+				NULL;
+		END;
+	END LOOP;
+END $$;
+
+-- How many rows this transaction wrote.
+CREATE FUNCTION groundhog.rows_written() RETURNS numeric LANGUAGE sql VOLATILE AS $$
+	SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(t.rel) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(t.rel)
+		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM (SELECT DISTINCT rel FROM groundhog.journals_of) t
+$$;
+
+-- Sets the sequences that are not as in the baseline. This outlives a rollback, so
+-- it comes last.
+CREATE FUNCTION groundhog.rewind_sequences() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	q record;
+BEGIN
+	FOR q IN SELECT m.seq, m.value, m.called FROM groundhog.sequences_moved() m LOOP
+		PERFORM pg_catalog.setval(q.seq::pg_catalog.regclass, q.value, q.called);
+	END LOOP;
+END $$;
+
+-- Makes what is there now the baseline, whose rows the caller put back.
+CREATE FUNCTION groundhog.finish_undo() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+	v record;
+	e record;
+	enable text[] := '{}'; -- gives event triggers their states again
+	again text;
+	now bigint := pg_catalog.pg_current_xact_id()::text;
+BEGIN
+	PERFORM groundhog.reset_caches(true);
+	IF EXISTS (SELECT FROM groundhog.views) THEN
+		FOR e IN SELECT g.evtname, g.evtenabled FROM pg_catalog.pg_event_trigger g JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) g.evtfoid
+				WHERE g.evtenabled OPERATOR(pg_catalog.=) ANY (ARRAY['A', 'R']::"char"[]) AND p.pronamespace OPERATOR(pg_catalog.<>) 'groundhog'::regnamespace LOOP
+			IF pg_catalog.current_setting('is_superuser') OPERATOR(pg_catalog.<>) 'on' THEN
+				RAISE EXCEPTION 'the event trigger "%" fires in replica role, and only a superuser may disable it', e.evtname;
+			END IF;
+			EXECUTE pg_catalog.format('ALTER EVENT TRIGGER %I DISABLE', e.evtname);
+			enable := pg_catalog.array_append(enable, pg_catalog.format('ALTER EVENT TRIGGER %I ENABLE %s', e.evtname,
+				CASE WHEN e.evtenabled OPERATOR(pg_catalog.=) 'A' THEN 'ALWAYS' ELSE 'REPLICA' END));
+		END LOOP;
+		FOR v IN SELECT w.name FROM groundhog.views w ORDER BY w.place LOOP
+			EXECUTE pg_catalog.concat('REFRESH MATERIALIZED VIEW ', v.name);
+		END LOOP;
+		FOREACH again IN ARRAY enable LOOP
+			EXECUTE again;
+		END LOOP;
+	END IF;
+	PERFORM groundhog.reset_touched();
+	UPDATE groundhog.state SET baseline_xid = now;
+	PERFORM pg_catalog.setval('groundhog.newest_baseline_xid', now);
+	PERFORM groundhog.rewind_sequences();
+END $$;
+
+-- Makes what is there now the baseline called token. Where the materialised views were
+-- not refreshed, the next restore does that, even with nothing written: all restores
+-- leave the same.
+CREATE FUNCTION groundhog.set_baseline(token text, here text, spaces text[], names text[], rows bigint[], stale boolean) RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	j record;
+	now bigint := pg_catalog.pg_current_xact_id()::text;
+BEGIN
+	FOR j IN SELECT o.root FROM groundhog.journals o LOOP
+		PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', j.root)::regclass);
+	END LOOP;
+	PERFORM groundhog.reset_touched();
+	IF stale AND EXISTS (SELECT FROM groundhog.views) THEN
+		INSERT INTO groundhog.touched VALUES (0, NULL);
+	END IF;
+	PERFORM groundhog.empty_journal('groundhog.schema_changes');
+	PERFORM groundhog.set_row_counts(spaces, names, rows);
+	PERFORM groundhog.count_native();
+	UPDATE groundhog.state s SET token = set_baseline.token, server_id = here, baseline_xid = now,
+		schema_fingerprint = CASE WHEN NOT s.event_triggers THEN groundhog.schema_fingerprint() END, event_trigger_states = CASE WHEN s.event_triggers THEN groundhog.event_trigger_states() END;
+	PERFORM pg_catalog.setval('groundhog.newest_baseline_xid', now);
+END $$;
+
+-- Notes how many rows the tables have in the baseline.
+CREATE FUNCTION groundhog.set_row_counts(spaces text[], names text[], rows bigint[]) RETURNS void LANGUAGE sql AS $$
+	UPDATE groundhog.journals o SET rows = coalesce((SELECT n.rows FROM unnest(set_row_counts.spaces, set_row_counts.names, set_row_counts.rows) n(space, name, rows) WHERE n.space = o.space AND n.name = o.name), 0)
+$$;
+
+-- Gives the baseline its name.
+CREATE FUNCTION groundhog.rename_baseline(token text, named text, spaces text[], names text[], rows bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+BEGIN
+	UPDATE groundhog.state s SET token = named WHERE s.token = rename_baseline.token;
+	IF FOUND THEN
+		PERFORM groundhog.set_row_counts(spaces, names, rows);
+	END IF;
+END $$;
+INSERT INTO groundhog.journals VALUES (@oid@, 'public', 't', 0, NULL, false);
+CREATE UNLOGGED TABLE groundhog.journal_@oid@ (kind "char", c1 integer, c2 text);
+CREATE FUNCTION groundhog.undo_@oid@(baseline_xid xid, rows bigint, OUT why text, OUT changed bigint) LANGUAGE plpgsql AS $groundhog$
+#variable_conflict use_column
+DECLARE
+	put bigint;
+BEGIN
+	IF pg_catalog.pg_relation_size('groundhog.journal_@oid@') > 65536 THEN
+		SELECT pg_catalog.count(*) INTO changed FROM groundhog.journal_@oid@;
+		IF changed > 1000 + undo_@oid@.rows * 0.7 THEN
+			why := 'too_many_changes';
+			RETURN;
+		END IF;
+	END IF;
+	IF EXISTS (SELECT FROM groundhog.journal_@oid@ WHERE kind = 'd') THEN
+		UPDATE groundhog.journal_@oid@ j SET kind = CASE WHEN f.one THEN 'v' ELSE '?' END
+		FROM (
+			SELECT f.at, f.deleted = 1 AND f.had = 1 AS one
+			FROM (
+				SELECT j.at, j.deleted, j.net + t.now AS had
+				FROM (
+					SELECT j.c1,
+						pg_catalog.count(*) FILTER (WHERE j.kind = 'd') AS deleted,
+						pg_catalog.sum(CASE j.kind WHEN 'k' THEN -1 ELSE 1 END) AS net,
+						pg_catalog.min(j.at) FILTER (WHERE j.kind = 'd') AS at
+					FROM (SELECT j.kind, j.ctid AS at, j.c1 AS c1 FROM groundhog.journal_@oid@ j) j
+					GROUP BY j.c1
+					HAVING pg_catalog.count(*) FILTER (WHERE j.kind = 'd') > 0 AND NOT pg_catalog.bool_or(j.kind = 'v')
+				) j CROSS JOIN LATERAL (
+					SELECT pg_catalog.count(*) AS now, pg_catalog.bool_and(pg_catalog.age(t.xmin) OPERATOR(pg_catalog.<) pg_catalog.age(undo_@oid@.baseline_xid)) AS newer
+					FROM ONLY "public"."t" t WHERE t."id" OPERATOR(pg_catalog.=) j.c1
+				) t
+				WHERE t.newer IS NOT FALSE
+			) f
+			WHERE f.had <> 0
+		) f
+		WHERE j.ctid = f.at;
+		IF EXISTS (SELECT FROM groundhog.journal_@oid@ WHERE kind = '?') THEN
+			why := 'undecided';
+			RETURN;
+		END IF;
+	END IF;
+	DELETE FROM ONLY "public"."t" t
+	USING (SELECT j.c1 AS c1 FROM groundhog.journal_@oid@ j WHERE j.kind IN ('v', 'k')) j
+	WHERE t."id" OPERATOR(pg_catalog.=) j.c1 AND pg_catalog.age(t.xmin) OPERATOR(pg_catalog.<) pg_catalog.age(undo_@oid@.baseline_xid);
+	GET DIAGNOSTICS changed = ROW_COUNT;
+	INSERT INTO "public"."t" ("id", "v") OVERRIDING SYSTEM VALUE
+	SELECT j.c1, (j.c2) COLLATE pg_catalog."default" FROM groundhog.journal_@oid@ j WHERE j.kind = 'v';
+	GET DIAGNOSTICS put = ROW_COUNT;
+	changed := changed + put;
+	PERFORM groundhog.empty_journal('groundhog.journal_@oid@');
+END $groundhog$;
+CREATE TRIGGER "000_groundhog_enter" BEFORE INSERT OR UPDATE OR DELETE ON "public"."t" FOR EACH STATEMENT
+	WHEN (pg_catalog.current_setting('groundhog.disabled', true) IS DISTINCT FROM 'on' AND coalesce(pg_catalog.strpos(pg_catalog.current_setting('groundhog.touched', true), ',@oid@,'), 0) OPERATOR(pg_catalog.=) 0)
+	EXECUTE FUNCTION groundhog.enter();
+CREATE TRIGGER "000_groundhog_truncate" BEFORE TRUNCATE ON "public"."t" FOR EACH STATEMENT
+	WHEN (pg_catalog.current_setting('groundhog.disabled', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION groundhog.enter();
+CREATE FUNCTION groundhog.old_@oid@() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $groundhog$
+#variable_conflict use_column
+BEGIN
+	INSERT INTO groundhog.journal_@oid@ (kind, c1, c2) VALUES ('v', OLD."id", OLD."v");
+	IF coalesce(pg_catalog.current_setting('groundhog.baseline_xid', true), '') OPERATOR(pg_catalog.=) '' THEN
+		PERFORM groundhog.note_untracked_write(@oid@);
+	END IF;
+	RETURN NULL;
+END $groundhog$;
+CREATE TRIGGER "zzz_groundhog_old" AFTER UPDATE ON "public"."t" FOR EACH ROW
+	WHEN ((pg_catalog.age(OLD.xmin) OPERATOR(pg_catalog.>=) pg_catalog.age(nullif(pg_catalog.current_setting('groundhog.baseline_xid', true), '')::pg_catalog.xid)) IS NOT FALSE AND pg_catalog.current_setting('groundhog.disabled', true) IS DISTINCT FROM 'on')
+	EXECUTE FUNCTION groundhog.old_@oid@();
+CREATE FUNCTION groundhog.note_@oid@() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $groundhog$
+#variable_conflict use_column
+BEGIN
+	IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN
+		INSERT INTO groundhog.journal_@oid@ (kind, c1) SELECT 'k', "id" FROM groundhog_new;
+	ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+		INSERT INTO groundhog.journal_@oid@ (kind, c1, c2) SELECT 'd', "id", "v" FROM groundhog_old;
+	ELSE
+		INSERT INTO groundhog.journal_@oid@ (kind, c1) VALUES ('k', NEW."id"), ('g', OLD."id");
+	END IF;
+	RETURN NULL;
+END $groundhog$;
+CREATE FUNCTION groundhog.rekeyed_@oid@(old anyelement, new anyelement) RETURNS boolean LANGUAGE sql IMMUTABLE AS $groundhog$
+	SELECT NOT (($1)."id" OPERATOR(pg_catalog.=) ($2)."id")
+$groundhog$;
+GRANT EXECUTE ON FUNCTION groundhog.rekeyed_@oid@(anyelement, anyelement) TO PUBLIC;
+CREATE TRIGGER "zzz_groundhog_key" AFTER UPDATE ON "public"."t" FOR EACH ROW
+	WHEN (groundhog.rekeyed_@oid@(OLD.*, NEW.*) AND pg_catalog.current_setting('groundhog.disabled', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION groundhog.note_@oid@();
+CREATE TRIGGER "zzz_groundhog_new" AFTER INSERT ON "public"."t" REFERENCING NEW TABLE AS groundhog_new FOR EACH STATEMENT
+	WHEN (pg_catalog.current_setting('groundhog.disabled', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION groundhog.note_@oid@();
+CREATE TRIGGER "zzz_groundhog_gone" AFTER DELETE ON "public"."t" REFERENCING OLD TABLE AS groundhog_old FOR EACH STATEMENT
+	WHEN (pg_catalog.current_setting('groundhog.disabled', true) IS DISTINCT FROM 'on') EXECUTE FUNCTION groundhog.note_@oid@();
+ALTER TABLE ONLY "public"."t" ENABLE ALWAYS TRIGGER "000_groundhog_enter", ENABLE ALWAYS TRIGGER "000_groundhog_truncate", ENABLE ALWAYS TRIGGER "zzz_groundhog_old", ENABLE ALWAYS TRIGGER "zzz_groundhog_key", ENABLE ALWAYS TRIGGER "zzz_groundhog_new", ENABLE ALWAYS TRIGGER "zzz_groundhog_gone";
+INSERT INTO groundhog.journals_of VALUES (@oid@, @oid@);
+DO $$
+DECLARE
+	w record;
+	name text;
+BEGIN
+	FOR w IN SELECT * FROM (VALUES ('groundhog_changed', 'ddl_command_end'), ('groundhog_dropped', 'sql_drop')) w(name, event) LOOP
+		name := w.name;
+		WHILE EXISTS (SELECT FROM pg_catalog.pg_event_trigger e WHERE e.evtname = name) LOOP
+			name := pg_catalog.concat(name, '_');
+		END LOOP;
+		EXECUTE pg_catalog.format('CREATE EVENT TRIGGER %I ON %s EXECUTE FUNCTION groundhog.note_schema_change()', name, w.event);
+		EXECUTE pg_catalog.format('ALTER EVENT TRIGGER %I ENABLE ALWAYS', name);
+	END LOOP;
+END $$;
+INSERT INTO groundhog.state SELECT 4, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, true;
+CREATE OR REPLACE FUNCTION groundhog.sequences_moved() RETURNS TABLE (seq oid, value bigint, called boolean) LANGUAGE plpgsql AS $groundhog$
+#variable_conflict use_column
+BEGIN
+END $groundhog$;

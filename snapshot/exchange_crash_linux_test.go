@@ -1,0 +1,75 @@
+package snapshot_test
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// TestServerCrashesDuringExchanges: after it came up again, the next restores are right,
+// also of what a crash empties in every database, templates too.
+func TestServerCrashesDuringExchanges(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	server := ownServer(t)
+	w, db := newSwapper(t, server)
+	checkpointer := func() (pid int) {
+		admin, err := pgx.Connect(ctx, server.URL())
+		if err != nil {
+			return 0
+		}
+		defer admin.Close(ctx)
+		_ = admin.QueryRow(ctx, `SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`).Scan(&pid)
+		return pid
+	}
+	usual := 100 * time.Millisecond
+	n, failed := times(6, 50), 0
+	clone := func(i int) {
+		c, err := w.store.Clone(ctx, "b")
+		require.NoError(t, err, "%d: clone after a crash", i)
+		require.NoError(t, w.check(ctx, c.Pool, "b", fmt.Sprintf("%d: clone after a crash", i)))
+		require.NoError(t, c.Close())
+	}
+	for i := range n {
+		for name := range w.hashes {
+			w.requireTemplate(t, name)
+		}
+		name := []string{"a", "b"}[w.random.IntN(2)]
+		// A clone that comes first drops the copies, of which one would bring a schema back.
+		clonesFirst := i%2 == 0
+		change := swapChanges[w.random.IntN(cond(clonesFirst, 4, len(swapChanges)))]
+		require.NoError(t, script(ctx, w.db, change))
+		pid := checkpointer()
+		require.NotZero(t, pid)
+		done := make(chan error, 1)
+		began := time.Now()
+		go func() { _, err := w.store.Restore(ctx, name); done <- err }()
+		time.Sleep(time.Duration(w.random.Float64() * float64(usual))) // the moment is a random one
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		if err := <-done; err != nil {
+			failed++
+			require.ErrorIs(t, err, snapshot.ErrConnection, "%d: %s after %s", i, name, change)
+		} else {
+			usual = (usual + time.Since(began)) / 2
+		}
+		require.Eventually(t, func() bool { now := checkpointer(); return now != 0 && now != pid }, time.Minute, 10*time.Millisecond)
+		if clonesFirst {
+			clone(i)
+		}
+		for _, name := range []string{"a", "b", "a"} {
+			restored, err := w.store.Restore(ctx, name)
+			require.NoError(t, err, "%d: %s after %s", i, name, change)
+			w.db.Reset() // the crash has ended its connections, of which a pool hears when it uses one
+			require.NoError(t, w.check(ctx, w.db, name, fmt.Sprintf("%d: restored after a crash during %s: %v", i, change, restored.Methods)))
+		}
+		clone(i)
+	}
+	require.NoError(t, db.Close())
+	t.Logf("fault: %d tried, %d restores failed", n, failed)
+}
