@@ -431,12 +431,11 @@ func (p *clonePool) inBackground(work func()) bool {
 func (p *clonePool) takeReady() *clone {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.idle)
-	if n == 0 {
+	if len(p.idle) == 0 {
 		return nil
 	}
-	c := p.idle[n-1]
-	p.idle = p.idle[:n-1]
+	c := p.idle[0]
+	p.idle = p.idle[1:]
 	p.total--
 	return c
 }
@@ -553,12 +552,17 @@ func (p *clonePool) skipJournals(ctx context.Context, c *clone, cfg *settings, f
 	return err
 }
 
-// put keeps a clone for the next test, unless there will be none.
+// put keeps a clone for the next test, unless there will be none. The one that a test had
+// last is taken first, which has a session.
 func (p *clonePool) put(c *clone) (kept bool) {
 	p.mu.Lock()
 	kept = !p.ended
 	if kept {
-		p.idle = append(p.idle, c)
+		at := len(p.idle)
+		if !c.used {
+			at = 0
+		}
+		p.idle = slices.Insert(p.idle, at, c)
 		p.signal()
 	}
 	p.mu.Unlock()

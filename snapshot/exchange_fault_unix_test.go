@@ -233,6 +233,7 @@ func newSwapStage(t *testing.T, server *fixtures.Server) *swapStage {
 		_, s.hashes[v+1], err = swapState(t.Context(), s.reference.Pool)
 		require.NoError(t, err)
 	}
+	store.AwaitCopies() // so that all sessions of this process are known
 	return s
 }
 
