@@ -14,6 +14,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/testdb"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // database is what this process knows of one database. Pools lead to it: it is found
@@ -270,7 +271,14 @@ func (d *database) openAhead(cfg *settings) {
 		if err != nil {
 			return nil, err
 		}
-		return newSession(ctx, quiet, conn)
+		se, err := newSession(ctx, quiet, conn)
+		if err == nil && se.tracks {
+			err = track.Warm(ctx, conn)
+			if err != nil {
+				closeConn(conn)
+			}
+		}
+		return se, err
 	})
 }
 

@@ -28,6 +28,7 @@ type TrackedTable struct {
 	AlwaysTrigger bool     // it has a trigger or a rule that fires in replica role
 	Secured       bool     // row level security hides rows from the current role
 	Triggers      []string // of the user's, with names like those of ours
+	Long          bool     // a row or a key may be longer than a page: values are stored apart, or could be
 	Columns       []TrackedColumn
 }
 
@@ -59,6 +60,20 @@ const keyOperator = `SELECT pg_catalog.format('OPERATOR(%I.%s)', opn.nspname, op
 	WHERE i.indrelid = c.oid AND i.indisprimary AND k.num = a.attnum AND k.pos <= i.indnkeyatts
 		AND CASE am.amname WHEN 'gist' THEN op.oprname = '=' ELSE ao.amopstrategy = 3 END`
 
+// longColumn is the condition that pg_attribute a, of the pg_type at without domains and the
+// modifier mod, may make a row longer than a page has room for while the server has nothing
+// of the table stored apart, or that it may make a key as long, or a text that is longer
+// than the value. Of the others, a row that is not stored apart has at most some 2 kB.
+const longColumn = `CASE
+		WHEN a.attgenerated = 'v' THEN false
+		WHEN at.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace OR e.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace THEN at.typtype <> 'e'
+		WHEN a.attlen > 0 OR at.typname IN ('inet', 'cidr') OR at.typname = 'numeric' AND m.mod >= 0 OR at.typname IN ('varchar', 'bpchar') AND m.mod BETWEEN 0 AND 259 THEN false
+		ELSE a.attstorage NOT IN ('x', 'e') OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey::int2[]))
+	END`
+
+// mostLabels is how many columns of enums a short row has, of which a text is up to 64 bytes.
+const mostLabels = "16"
+
 // trackedTablesSQL has a row for each table of $1 and $2, its columns in arrays. base are
 // the domains, with the types beneath them.
 const trackedTablesSQL = `
@@ -77,12 +92,15 @@ const trackedTablesSQL = `
 		c.relrowsecurity AND pg_catalog.row_security_active(c.oid),
 		ARRAY(SELECT t.tgname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 			WHERE t.tgrelid = c.oid AND t.tgname ~ '^(000|zzz)_` + OwnSchema + `_' AND ` + foreignFunction + `),
+		a.long OR EXISTS (SELECT FROM unnest(c.reloptions) o WHERE o LIKE 'toast_tuple_target=%')
+			OR CASE WHEN c.reltoastrelid <> 0 THEN pg_catalog.pg_relation_size(c.reltoastrelid) > 0 ELSE false END,
 		a.name, a.type, a.own, a.enum, a.coll, a.generated, a.equal
 	FROM unnest($1::text[], $2::text[]) AS u(s, t)
 		JOIN pg_catalog.pg_namespace n ON n.nspname = u.s
 		JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.t
 		CROSS JOIN LATERAL (
-			SELECT coalesce(pg_catalog.array_agg(a.attname::text ORDER BY a.attnum), '{}') AS name,
+			SELECT coalesce(pg_catalog.bool_or(` + longColumn + `) OR pg_catalog.count(*) FILTER (WHERE e.typtype = 'e') > ` + mostLabels + `, false) AS long,
+				coalesce(pg_catalog.array_agg(a.attname::text ORDER BY a.attnum), '{}') AS name,
 				coalesce(pg_catalog.array_agg(coalesce(
 					(SELECT pg_catalog.format_type(b.type, CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE b.mod END)
 						FROM base b JOIN pg_catalog.pg_type bt ON bt.oid = b.type AND bt.typtype <> 'd' WHERE b.oid = a.atttypid),
@@ -99,6 +117,8 @@ const trackedTablesSQL = `
 				JOIN pg_catalog.pg_type at ON at.oid = coalesce(
 					(SELECT b.type FROM base b JOIN pg_catalog.pg_type bt ON bt.oid = b.type AND bt.typtype <> 'd' WHERE b.oid = a.atttypid), a.atttypid)
 				JOIN pg_catalog.pg_type e ON e.oid = CASE WHEN at.typcategory = 'A' AND at.typelem <> 0 THEN at.typelem ELSE at.oid END
+				CROSS JOIN LATERAL (SELECT CASE WHEN a.atttypmod >= 0 OR at.oid = a.atttypid THEN a.atttypmod
+					ELSE (SELECT b.mod FROM base b WHERE b.oid = a.atttypid AND b.type = at.oid) END AS mod) m
 			WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 		) a
 	ORDER BY c.relispartition, c.oid`
@@ -117,7 +137,7 @@ func TrackedTables(ctx context.Context, q Querier, names []schema.Name) ([]Track
 		columns, types, collations, generated, key []string
 		own, enum                                  []bool
 	)
-	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.AlwaysTrigger, &r.Secured, &r.Triggers,
+	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.AlwaysTrigger, &r.Secured, &r.Triggers, &r.Long,
 		&columns, &types, &own, &enum, &collations, &generated, &key}, func() error {
 		one := r
 		one.Parents, one.Triggers = slices.Clone(r.Parents), slices.Clone(r.Triggers)

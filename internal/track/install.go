@@ -29,6 +29,13 @@ type family struct {
 	why     Cause // why it is not journaled
 }
 
+// short reports whether what is noted of the family fits on pages.
+func (f *family) short() bool {
+	long := func(t *catalog.TrackedTable) bool { return t.Long }
+	n := len(columnsOf(f.root))
+	return f.level == journaled && n > 0 && n < wideFrom && !slices.ContainsFunc(f.members, long)
+}
+
 // always says why a table is never undone, as SQL.
 func (f *family) always() string {
 	why := f.why
@@ -178,7 +185,7 @@ func (in *installer) body(families []*family) string {
 // member returns what templates see of a table of the family.
 func (in *installer) member(f *family, t *catalog.TrackedTable) *table {
 	out := newTable(t, f.root, in.b.RowTriggersOnly)
-	out.Journaled, out.Noticed = f.level == journaled, f.level != unnoticed
+	out.Journaled, out.Noticed, out.Short = f.level == journaled, f.level != unnoticed, f.short()
 	out.EventTriggers, out.Unkeyed, out.Owners = in.b.EventTriggers, f.unkeyed, in.owners(t)
 	if t == f.root {
 		out.Outside = outsideKeysOf(t, in.b.OutsideKeys, in.roots)

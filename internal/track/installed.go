@@ -47,7 +47,7 @@ func HasEventTriggers(ctx context.Context, q catalog.Querier) (has bool, err err
 }
 
 // Ready reports whether what is there tracks the tables as they are now, so that writers
-// take the WriterLock.
+// take the WriterLock, and has room for their rows.
 func Ready(ctx context.Context, tx pgx.Tx, serverID string) (ok bool, err error) {
 	return isReady(ctx, tx, serverID, 0)
 }
@@ -62,6 +62,8 @@ func isReady(ctx context.Context, tx pgx.Tx, serverID string, tables int) (ok bo
 				AND CASE WHEN s.event_triggers THEN s.event_trigger_states = groundhog.event_trigger_states() ELSE s.schema_fingerprint = groundhog.schema_fingerprint() END), false)
 			AND NOT EXISTS (SELECT FROM groundhog.schema_changes)
 			AND (SELECT pg_catalog.count(DISTINCT rel) FROM groundhog.journals_of) >= $2
+			AND NOT EXISTS (SELECT FROM groundhog.short k JOIN pg_catalog.pg_class c ON c.oid = k.rel
+				WHERE CASE WHEN c.reltoastrelid <> 0 THEN pg_catalog.pg_relation_size(c.reltoastrelid) > 0 ELSE false END)
 		FROM groundhog.state s`, serverID, tables).Scan(&ok)
 	return ok, err
 }

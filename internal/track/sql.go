@@ -57,13 +57,16 @@ func dollars(sql string) string {
 
 // constants are what all templates may name.
 type constants struct {
-	Reason      map[string]Reason // by their names in Go
-	Kind        kinds
-	Version     int
-	WriterLock  int64
-	LockTimeout int64 // in milliseconds
-	Wraparound  int64
-	LoadedRow   int // what it costs to load a row: see Alternative
+	Reason          map[string]Reason // by their names in Go
+	Kind            kinds
+	Version         int
+	WriterLock      int64
+	LockTimeout     int64 // in milliseconds
+	Wraparound      int64
+	LoadedRow       int // what it costs to load a row: see Alternative
+	PagesCounted    int // of a journal, to tell how many entries there are
+	UsualEntry      int // bytes
+	CertainlyCostly int // times as many entries as may be undone would fit into the journals: some may be, but they are long
 }
 
 // kinds are the kinds of entries in a journal.
@@ -76,13 +79,16 @@ type kinds struct {
 }
 
 var shared = &constants{
-	Reason:      names,
-	Kind:        kinds{Old: "v", New: "k", Gone: "g", Deleted: "d", Undecided: "?"},
-	Version:     version,
-	WriterLock:  WriterLock,
-	LockTimeout: LockTimeout.Milliseconds(),
-	Wraparound:  wraparound,
-	LoadedRow:   2,
+	Reason:          names,
+	Kind:            kinds{Old: "v", New: "k", Gone: "g", Deleted: "d", Undecided: "?"},
+	Version:         version,
+	WriterLock:      WriterLock,
+	LockTimeout:     LockTimeout.Milliseconds(),
+	Wraparound:      wraparound,
+	LoadedRow:       2,
+	PagesCounted:    64,
+	UsualEntry:      128,
+	CertainlyCostly: 10,
 }
 
 // The version of what is kept in the database. A later one replaces an earlier one, and

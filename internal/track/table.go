@@ -27,6 +27,7 @@ type table struct {
 
 	Partitioned bool // its rows are those of its partitions
 	Wide        bool // an entry may not fit on a page where its row does
+	Short       bool // the baseline's rows and all keys fit on a page: the journal stores no values apart
 	KeepsText   bool // the journal keeps text that depends on settings
 	InsertByRow bool // new rows are noted one by one
 	Decides     bool // deleted rows are noted by statement, whether they were the baseline's or not
@@ -173,6 +174,13 @@ func (cs columns) rest(one func(column) string) string {
 // Definitions is the rest of the columns of CREATE TABLE, for a journal.
 func (cs columns) Definitions() string {
 	return cs.rest(func(c column) string { return c.Entry + " " + c.kept() })
+}
+
+// ShortDefinitions is the rest of ALTER TABLE, for a journal that has no TOAST table.
+func (cs columns) ShortDefinitions() string {
+	return cs.each(", ", func(c column) string {
+		return "ADD COLUMN " + c.Entry + " " + c.kept() + ", ALTER COLUMN " + c.Entry + " SET STORAGE PLAIN"
+	})
 }
 
 // Entries is the rest of a list of columns of the journal.

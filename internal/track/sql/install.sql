@@ -9,6 +9,8 @@ INSERT INTO groundhog.journals VALUES ({{.Root.OID}}, {{literal .Root.Schema}}, 
 {{end}}
 	{{- if not .EventTriggers}}INSERT INTO groundhog.shapes VALUES ({{.OID}}, groundhog.shape({{.OID}}));
 {{end}}
+	{{- if .Short}}INSERT INTO groundhog.short VALUES ({{.OID}});
+{{end}}
 	{{- $oid := .OID}}{{range .Owners}}INSERT INTO groundhog.journals_of VALUES ({{$oid}}, {{.}});
 {{end}}
 {{- end}}

@@ -25,10 +25,10 @@ CREATE UNLOGGED TABLE groundhog.state (
 -- 0: no baseline is set, or the server crashed.
 CREATE UNLOGGED SEQUENCE groundhog.newest_baseline_xid MINVALUE 0 START 0;
 -- The changes of the schema since the baseline was set.
-CREATE UNLOGGED TABLE groundhog.schema_changes (tag text);
+CREATE UNLOGGED TABLE groundhog.schema_changes (tag varchar(63));
 -- The tables that were written to since the last restore, once per transaction, and why
 -- they can't be undone, if they can't.
-CREATE UNLOGGED TABLE groundhog.touched (rel oid, why text);
+CREATE UNLOGGED TABLE groundhog.touched (rel oid, why varchar(63));
 -- The tables that have a journal: partitions have that of their root.
 CREATE UNLOGGED TABLE groundhog.journals (
 	root oid NOT NULL,
@@ -40,6 +40,8 @@ CREATE UNLOGGED TABLE groundhog.journals (
 );
 -- The tables whose writes are not journaled: see skip.
 CREATE UNLOGGED TABLE groundhog.skipped (root oid NOT NULL);
+-- The tables whose rows were all so short that their journal has no room for long ones.
+CREATE UNLOGGED TABLE groundhog.short (rel oid NOT NULL);
 -- Of a table that a statement names, the roots whose journals may tell of it.
 CREATE UNLOGGED TABLE groundhog.journals_of (rel oid NOT NULL, root oid NOT NULL);
 -- The columns of the tables, where no event trigger sees them change.
@@ -243,10 +245,12 @@ END $$;
 -- What it costs to bring each of these tables back, of which always says why they are loaded: a row that the journal tells of is one,
 -- a row that is loaded is {{.LoadedRow}}. A table with too many changes costs what is less. changed is
 -- the number of rows in the journal, or in the baseline where that is loaded, and why says
--- why it is.
-CREATE FUNCTION groundhog.costs(tables groundhog.journals[]) RETURNS TABLE (space text, name text, why text, changed bigint, cost bigint) LANGUAGE plpgsql STABLE AS $$
+-- why it is. Of a large journal some pages are counted, or none: that near is enough.
+CREATE FUNCTION groundhog.costs(tables groundhog.journals[], counted boolean) RETURNS TABLE (space text, name text, why text, changed bigint, cost bigint) LANGUAGE plpgsql STABLE AS $$
 DECLARE
 	w record;
+	journal text;
+	pages bigint;
 BEGIN
 	FOREACH w IN ARRAY tables LOOP
 		space := w.space;
@@ -255,7 +259,16 @@ BEGIN
 		changed := w.rows;
 		cost := {{.LoadedRow}} OPERATOR(pg_catalog.*) w.rows;
 		IF why IS NULL THEN
-			EXECUTE pg_catalog.concat('SELECT pg_catalog.count(*) FROM groundhog.journal_', w.root) INTO changed;
+			journal := pg_catalog.concat('groundhog.journal_', w.root);
+			pages := pg_catalog.pg_relation_size(journal::pg_catalog.regclass) OPERATOR(pg_catalog./) pg_catalog.current_setting('block_size')::bigint;
+			IF NOT counted THEN
+				changed := pg_catalog.pg_relation_size(journal::pg_catalog.regclass) OPERATOR(pg_catalog./) {{.UsualEntry}};
+			ELSIF pages OPERATOR(pg_catalog.<=) {{.PagesCounted}} THEN
+				EXECUTE pg_catalog.concat('SELECT pg_catalog.count(*) FROM ', journal) INTO changed;
+			ELSE
+				EXECUTE pg_catalog.format('SELECT pg_catalog.count(*) OPERATOR(pg_catalog.*) $1 OPERATOR(pg_catalog./) {{.PagesCounted}} FROM %s TABLESAMPLE pg_catalog.system (100.0 OPERATOR(pg_catalog.*) {{.PagesCounted}} OPERATOR(pg_catalog./) $1) REPEATABLE (0)', journal)
+					INTO changed USING pages;
+			END IF;
 			IF changed OPERATOR(pg_catalog.>) ({{undoFrom}} OPERATOR(pg_catalog.+) (w.rows OPERATOR(pg_catalog.*) {{undoShare}})) THEN
 				why := '{{.Reason.TooManyChanges}}';
 				cost := least(changed, cost);
@@ -276,7 +289,10 @@ END $$;
 -- A caller that can replace the database by a copy gives what the database itself was
 -- like, and how many rows a copy is worth at most: likeness and most. Where another
 -- database is there, or more rows would have to be written, nothing is changed. The
--- costs are then told table by table.
+-- costs are then told table by table. Many bytes count as many rows.
+--
+-- Where want is null nothing is done, and nothing is locked that others wait for: a
+-- session that is new then has plans and a cache for the next call.
 CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer, likeness text DEFAULT NULL, most bigint DEFAULT NULL)
 RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
 DECLARE
@@ -284,9 +300,12 @@ DECLARE
 	x record;
 	tables groundhog.journals[]; -- that were written to, with why as always
 	room bigint := 0;
+	certain boolean;
 BEGIN
-	PERFORM pg_catalog.pg_advisory_xact_lock({{.WriterLock}});
-	PERFORM pg_catalog.set_config('lock_timeout', '{{.LockTimeout}}', true);
+	IF want IS NOT NULL THEN
+		PERFORM pg_catalog.pg_advisory_xact_lock({{.WriterLock}});
+		PERFORM pg_catalog.set_config('lock_timeout', '{{.LockTimeout}}', true);
+	END IF;
 	SELECT * INTO s FROM groundhog.verdict(want, here, library);
 	IF NOT FOUND THEN
 		s.void := '{{.Reason.Crash}}';
@@ -295,6 +314,10 @@ BEGIN
 		IF likeness OPERATOR(pg_catalog.<>) (SELECT {{likeness}} FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
 			s.void := '{{.Reason.DatabaseAltered}}';
 		END IF;
+	END IF;
+	IF want IS NULL THEN
+		PERFORM FROM groundhog.written();
+		RETURN;
 	END IF;
 	IF s.void OPERATOR(pg_catalog.=) '{{.Reason.OtherBaseline}}' AND most IS NOT NULL THEN
 		-- Rows can be loaded. What only a copy brings back decides.
@@ -325,8 +348,9 @@ BEGIN
 				END IF;
 			END LOOP;
 			IF room OPERATOR(pg_catalog.>) most THEN
-				RETURN QUERY WITH c AS MATERIALIZED (SELECT * FROM groundhog.costs(tables)),
-					v AS MATERIALIZED (SELECT FROM c HAVING pg_catalog.sum(c.cost) OPERATOR(pg_catalog.>) most)
+				certain := room OPERATOR(pg_catalog.>) ({{.CertainlyCostly}} OPERATOR(pg_catalog.*) greatest(most, {{undoFrom}}));
+				RETURN QUERY WITH c AS MATERIALIZED (SELECT * FROM groundhog.costs(tables, NOT certain)),
+					v AS MATERIALIZED (SELECT FROM c HAVING certain OR pg_catalog.sum(c.cost) OPERATOR(pg_catalog.>) most)
 					SELECT ''::text, ''::text, 'void'::text, '{{.Reason.Costly}}'::text, 0::bigint FROM v
 					UNION ALL SELECT c.space, c.name, CASE WHEN c.why IS NULL THEN 'undone' ELSE 'reload' END, c.why, c.changed FROM v CROSS JOIN c;
 				IF FOUND THEN
