@@ -47,7 +47,7 @@ type clonePool struct {
 	ended bool
 	ahead sync.WaitGroup
 
-	making    bool      // one is made for the next exchange
+	making    *task     // which makes one for the next exchange, or nil
 	exchanged time.Time // when the last one was
 
 	failed error // of the last one that was to be made ahead
@@ -427,17 +427,25 @@ func (p *clonePool) inBackground(work func()) bool {
 	return true
 }
 
-// takeReady takes a copy that no test has out of the store, or returns nil.
+// takeReady takes a copy that no test has out of the store, or returns nil. It waits for one
+// that is being made, which takes less time than another one.
 func (p *clonePool) takeReady() *clone {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.idle) == 0 {
-		return nil
+	for {
+		p.mu.Lock()
+		making := p.making
+		if len(p.idle) > 0 {
+			c := p.idle[0]
+			p.idle = p.idle[1:]
+			p.total--
+			p.mu.Unlock()
+			return c
+		}
+		p.mu.Unlock()
+		if making == nil {
+			return nil
+		}
+		making.wait()
 	}
-	c := p.idle[0]
-	p.idle = p.idle[1:]
-	p.total--
-	return c
 }
 
 // keepReady puts back what takeReady returned.
@@ -465,16 +473,24 @@ func (p *clonePool) replenish(cfg *settings, f *snapshotFile) {
 	defer p.mu.Unlock()
 	since := time.Since(p.exchanged)
 	p.exchanged = time.Now()
-	if len(p.idle) > 0 || p.making || p.ended || p.total >= limitOfClones() || took > aheadWhile && 2*took > since {
+	if len(p.idle) > 0 || p.making != nil || p.ended || p.total >= limitOfClones() || took > aheadWhile && 2*took > since {
 		return
 	}
-	p.making = true
 	p.total++
+	p.makeReady(func() { p.makeAhead(cfg, f, p.heavy.list()) })
+}
+
+// makeReady does work that makes a copy for the next exchange. p is locked.
+func (p *clonePool) makeReady(work func()) {
+	t := newTask()
+	p.making = t
 	p.ahead.Go(func() {
-		p.makeAhead(cfg, f, p.heavy.list())
-		p.mu.Lock()
-		p.making = false
-		p.mu.Unlock()
+		t.run(func() {
+			work()
+			p.mu.Lock()
+			p.making = nil
+			p.mu.Unlock()
+		})
 	})
 }
 
@@ -485,17 +501,25 @@ func (p *clonePool) returnFormer(c *clone, cfg *settings, was *snapshotFile, kee
 	c.close()
 	c.db, c.se = nil, nil
 	quiet := cfg.quietly()
-	p.mu.Lock()
-	p.total++
-	p.mu.Unlock()
 	work := func() {
 		if keep && p.reclaim(context.Background(), c, quiet, was) && p.put(c) {
 			return
 		}
 		_ = p.drop(c)
 	}
-	if !p.inBackground(work) {
+	p.mu.Lock()
+	p.total++
+	if p.ended { // the copies are about to go
+		p.mu.Unlock()
 		_ = p.drop(c)
+		return
+	}
+	defer p.mu.Unlock()
+	switch {
+	case keep && p.making == nil:
+		p.makeReady(work)
+	default:
+		p.ahead.Go(func() { newTask().run(work) })
 	}
 }
 

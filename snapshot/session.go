@@ -113,26 +113,15 @@ func closeConn(conn *pgx.Conn) {
 // another session that drops or copies the database should not find ours in the way.
 const sessionIdle = time.Second
 
-// aheadDelay is after how long a session is made ahead: the test's next statement, which
-// makes a connection too, comes first.
-const aheadDelay = 20 * time.Millisecond
-
 // sessions keep one session for the next call.
 type sessions struct {
 	mu      sync.Mutex
 	stay    func() bool // reports whether the database's tests go on; nil: nothing tells
 	idle    *session
 	timer   *time.Timer // closes it
-	opening *opening    // of the one that is made ahead, or nil
+	opening *task       // of the one that is made ahead, or nil
 	ended   bool
 	work    sync.WaitGroup // of the timer, and of what makes one ahead
-}
-
-// opening is that of a session that is made ahead.
-type opening struct {
-	now  chan struct{} // closed when a call waits for it
-	once sync.Once     // which does so
-	done chan struct{} // closed when it is there, or could not be made
 }
 
 // keepWhile has the session kept as long as tests go on: nobody but the caller drops or
@@ -156,8 +145,7 @@ func (s *sessions) take() *session {
 		if se != nil || o == nil {
 			return se
 		}
-		o.once.Do(func() { close(o.now) })
-		<-o.done
+		o.wait()
 	}
 }
 
@@ -189,23 +177,18 @@ func (s *sessions) openAhead(open func() (*session, error)) {
 	if s.idle != nil || s.opening != nil || s.ended {
 		return
 	}
-	o := &opening{now: make(chan struct{}), done: make(chan struct{})}
+	o := newTask()
 	s.opening = o
 	s.work.Go(func() {
-		delay := time.NewTimer(aheadDelay)
-		defer delay.Stop()
-		select {
-		case <-o.now:
-		case <-delay.C:
-		}
-		se, err := open()
-		s.mu.Lock()
-		s.opening = nil
-		s.mu.Unlock()
-		if err == nil { // else the next call tells
-			s.put(se)
-		}
-		close(o.done)
+		o.run(func() {
+			se, err := open()
+			s.mu.Lock()
+			s.opening = nil
+			s.mu.Unlock()
+			if err == nil { // else the next call tells
+				s.put(se)
+			}
+		})
 	})
 }
 
