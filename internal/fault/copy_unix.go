@@ -36,7 +36,7 @@ func Standby(t testing.TB, connString string) string {
 	if err := os.Chown(signal, int(c.uid), int(c.gid)); err != nil {
 		t.Fatalf("fault: no standby: %v", err)
 	}
-	c.startUntilTheEnd(t, settings)
+	c.start(t, settings)
 	return c.url
 }
 
@@ -46,7 +46,7 @@ func Standby(t testing.TB, connString string) string {
 func Logical(t testing.TB, connString string) string {
 	t.Helper()
 	c := copyOf(t, connString)
-	c.startUntilTheEnd(t, []string{"wal_level=logical", "max_wal_senders=10", "max_replication_slots=10", "max_worker_processes=20"})
+	c.start(t, []string{"wal_level=logical", "max_wal_senders=10", "max_replication_slots=10", "max_worker_processes=20"})
 	return c.url
 }
 
@@ -102,7 +102,8 @@ func copyOf(t testing.TB, connString string) copied {
 	return c
 }
 
-// start starts a server on the folder, and waits until it answers.
+// start starts a server on the folder, and waits until it answers. It ends before its
+// folder goes.
 func (c copied) start(t testing.TB, settings []string) *Process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -115,7 +116,7 @@ func (c copied) start(t testing.TB, settings []string) *Process {
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: c.uid, Gid: c.gid}}
 	}
-	p := Start(t, cmd)
+	p := startServer(t, cmd, c.dir)
 	for {
 		conn, err := pgx.Connect(ctx, c.url)
 		if err == nil {
@@ -127,17 +128,6 @@ func (c copied) start(t testing.TB, settings []string) *Process {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-}
-
-// startUntilTheEnd starts a server that ends before its folder goes.
-func (c copied) startUntilTheEnd(t testing.TB, settings []string) {
-	t.Helper()
-	p := c.start(t, settings)
-	AtEnd(t, func() error {
-		p.Signal(syscall.SIGQUIT)
-		p.Wait()
-		return nil
-	})
 }
 
 // alive reports whether the process has not ended.

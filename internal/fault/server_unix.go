@@ -88,7 +88,7 @@ func Server(t testing.TB, connString string, extra Extra) string {
 	for name, value := range extra.Settings {
 		args = append(args, "-c", name+"="+value)
 	}
-	p := Start(t, as(exec.Command(program, args...)))
+	p := startServer(t, as(exec.Command(program, args...)), dir) // it ends before its folder goes
 	there := fmt.Sprintf("host=%s port=%s user=%s dbname=postgres", dir, port, at["user"])
 	for {
 		conn, err := pgx.Connect(ctx, there)
@@ -101,11 +101,6 @@ func Server(t testing.TB, connString string, extra Extra) string {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	AtEnd(t, func() error {
-		p.Signal(syscall.SIGQUIT) // before its folder goes
-		p.Wait()
-		return nil
-	})
 	return there
 }
 
