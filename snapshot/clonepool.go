@@ -3,14 +3,11 @@ package snapshot
 import (
 	"context"
 	"errors"
-	"maps"
 	"runtime"
 	"slices"
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -18,6 +15,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/tally"
 	"github.com/groundhogdb/groundhog/internal/testdb"
 	"github.com/groundhogdb/groundhog/internal/track"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
@@ -47,31 +45,9 @@ type clonePool struct {
 	ended bool
 	ahead sync.WaitGroup
 
-	making    *task     // which makes one for the next exchange, or nil
-	exchanged time.Time // when the last one was
+	ready readyCopies
 
 	failed error // of the last one that was to be made ahead
-}
-
-// clonePools are those of a database.
-type clonePools struct {
-	none bool // no template is made or looked for: for tests of the methods that need none
-
-	mu    sync.Mutex
-	by    map[string]*clonePool // by the sum of the snapshot
-	crash string                // of the server, the last one before they were made
-}
-
-// clonePoolsOf returns those of a database.
-func clonePoolsOf(d *database) *clonePools {
-	return keptFor(d.root, func() *clonePools { return &clonePools{by: map[string]*clonePool{}} })
-}
-
-// at returns those at the snapshot with that sum, or nil if there are none.
-func (p *clonePools) at(sum string) *clonePool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.by[sum]
 }
 
 // clonePoolOf returns the clones of a database at the snapshot with that sum.
@@ -82,73 +58,10 @@ func clonePoolOf(d *database, m testdb.Maker, sum string) *clonePool {
 	p := pools.by[sum]
 	if p == nil {
 		p = &clonePool{pools: pools, root: d.root, maker: m, sum: sum, freed: make(chan struct{})}
+		p.ready.pool = p
 		pools.by[sum] = p
 	}
 	return p
-}
-
-// Close drops the clones that are not lent.
-func (p *clonePools) Close() error {
-	var err error
-	for _, pool := range p.take() {
-		err = errors.Join(err, pool.end(false))
-	}
-	return err
-}
-
-// sinceCrash drops all copies if the server crashed since the first was made, which has
-// emptied their unlogged tables.
-func (p *clonePools) sinceCrash(ctx context.Context, m testdb.Maker) error {
-	last, err := m.LastCrash(ctx)
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	crashed := p.crash != "" && p.crash != last
-	p.crash = last
-	p.mu.Unlock()
-	if !crashed {
-		return nil
-	}
-	return p.dropAll()
-}
-
-// noteCrash is called before the first copy is made.
-func (p *clonePools) noteCrash(ctx context.Context, m testdb.Maker) error {
-	if p.lastCrash() != "" {
-		return nil
-	}
-	return p.sinceCrash(ctx, m)
-}
-
-func (p *clonePools) lastCrash() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.crash
-}
-
-// dropAll drops the copies that are not lent, and all templates that were used.
-func (p *clonePools) dropAll() error {
-	var err error
-	for _, pool := range p.take() {
-		err = errors.Join(err, pool.end(true))
-	}
-	return err
-}
-
-func (p *clonePools) take() []*clonePool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	all := slices.Collect(maps.Values(p.by))
-	clear(p.by)
-	return all
-}
-
-// others returns those at other snapshots.
-func (p *clonePools) others(than *clonePool) []*clonePool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.DeleteFunc(slices.Collect(maps.Values(p.by)), func(other *clonePool) bool { return other == than })
 }
 
 // end drops what is not lent, and the template, if all is true or no other process can use
@@ -392,29 +305,6 @@ func (p *clonePool) keepTemplate(ctx context.Context, d *database, cfg *settings
 	p.pools.forgetOld()
 }
 
-// templatesUsed is how many snapshots of a database have a template that only this process
-// can use. Those that all can use are bounded by server.
-const templatesUsed = 8
-
-// forgetOld drops the templates of snapshots that were wanted longest ago.
-func (p *clonePools) forgetOld() {
-	p.mu.Lock()
-	pools := slices.Collect(maps.Values(p.by))
-	p.mu.Unlock()
-	wanted := map[*clonePool]time.Time{}
-	for _, pool := range pools {
-		wanted[pool] = pool.template.lastWanted()
-	}
-	slices.SortFunc(pools, func(a, b *clonePool) int { return wanted[b].Compare(wanted[a]) })
-	for _, pool := range pools[min(templatesUsed, len(pools)):] {
-		if content, there := pool.template.settled(); there {
-			if gone, _ := pool.maker.Forget(content, false); gone { // what fails goes with the server
-				pool.template.lost()
-			}
-		}
-	}
-}
-
 // inBackground reports whether work is done while the caller goes on: not when the copies
 // are about to go.
 func (p *clonePool) inBackground(work func()) bool {
@@ -425,120 +315,6 @@ func (p *clonePool) inBackground(work func()) bool {
 	}
 	p.ahead.Go(work)
 	return true
-}
-
-// takeReady takes a copy that no test has out of the store, or returns nil. It waits for one
-// that is being made, which takes less time than another one.
-func (p *clonePool) takeReady() *clone {
-	for {
-		p.mu.Lock()
-		making := p.making
-		if len(p.idle) > 0 {
-			c := p.idle[0]
-			p.idle = p.idle[1:]
-			p.total--
-			p.mu.Unlock()
-			return c
-		}
-		p.mu.Unlock()
-		if making == nil {
-			return nil
-		}
-		making.wait()
-	}
-}
-
-// keepReady puts back what takeReady returned.
-func (p *clonePool) keepReady(c *clone) {
-	p.mu.Lock()
-	p.total++
-	p.mu.Unlock()
-	if !p.put(c) {
-		_ = p.drop(c)
-	}
-}
-
-// isReady reports whether takeReady would return one.
-func (p *clonePool) isReady() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.idle) > 0
-}
-
-// replenish makes a copy for the next exchange in the background, unless there is one or
-// copies take long compared with the time between exchanges.
-func (p *clonePool) replenish(cfg *settings, f *snapshotFile) {
-	took := p.template.lastTook()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	since := time.Since(p.exchanged)
-	p.exchanged = time.Now()
-	if len(p.idle) > 0 || p.making != nil || p.ended || p.total >= limitOfClones() || took > aheadWhile && 2*took > since {
-		return
-	}
-	p.total++
-	p.makeReady(func() { p.makeAhead(cfg, f, p.heavy.list()) })
-}
-
-// makeReady does work that makes a copy for the next exchange. p is locked.
-func (p *clonePool) makeReady(work func()) {
-	t := newTask()
-	p.making = t
-	p.ahead.Go(func() {
-		t.run(func() {
-			work()
-			p.mu.Lock()
-			p.making = nil
-			p.mu.Unlock()
-		})
-	})
-}
-
-// returnFormer takes the database that an exchange took the place of. It becomes a copy at
-// the snapshot at which it was, where the journal brings it back to that in less time than
-// a copy takes, else it is dropped.
-func (p *clonePool) returnFormer(c *clone, cfg *settings, was *snapshotFile, keep bool) {
-	c.close()
-	c.db, c.se = nil, nil
-	quiet := cfg.quietly()
-	work := func() {
-		if keep && p.reclaim(context.Background(), c, quiet, was) && p.put(c) {
-			return
-		}
-		_ = p.drop(c)
-	}
-	p.mu.Lock()
-	p.total++
-	if p.ended { // the copies are about to go
-		p.mu.Unlock()
-		_ = p.drop(c)
-		return
-	}
-	defer p.mu.Unlock()
-	switch {
-	case keep && p.making == nil:
-		p.makeReady(work)
-	default:
-		p.ahead.Go(func() { newTask().run(work) })
-	}
-}
-
-// reclaim brings a database back to the snapshot at which it was.
-func (p *clonePool) reclaim(ctx context.Context, c *clone, cfg *settings, was *snapshotFile) bool {
-	_, took, _, _ := p.template.get()
-	if err := c.lend(ctx, p.root, cfg, was, ""); err != nil {
-		return false
-	}
-	se, _, err := c.db.session(ctx, cfg)
-	if err == nil {
-		c.db.sessions.put(se)
-	}
-	if clean, err := c.end(ctx, nil); err != nil || !clean {
-		return false
-	}
-	why, err := c.undo(ctx, p.sum, &track.Alternative{Most: int64(took / undoneRow)})
-	c.closeSession() // it would be in the way of the next exchange
-	return err == nil && why == ""
 }
 
 // makeAhead makes one for the next test, in which the tables to skip have no journal.

@@ -110,7 +110,7 @@ func (e *ensurer) takeCopy(ctx context.Context) *Restored {
 	if err != nil { // it has done nothing
 		if !awaited {
 			if c, err := sought.end(); err == nil {
-				pool.keepReady(c)
+				pool.ready.putBack(c)
 			}
 		}
 		return nil

@@ -87,7 +87,7 @@ func noTemplate(failed error, cfg settings) string {
 // cost is what an exchange costs. Of a copy that is ready half is counted: another one is
 // made in its place, while tests run.
 func (x *exchanger) cost() time.Duration {
-	if x.pool.isReady() {
+	if x.pool.ready.isThere() {
 		return swapTime + x.took/2
 	}
 	return swapTime + x.took*3/2 // the database is dropped first
@@ -149,7 +149,7 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 			}
 			return ready.source, nil
 		}
-	} else if ready = x.pool.takeReady(); ready != nil {
+	} else if ready = x.pool.ready.take(); ready != nil {
 		with.Ready = ready.source
 		ready.close()
 		ready.db = nil
@@ -162,7 +162,7 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 	case err == nil && x.keepFormer != nil && ready != nil:
 		x.keepFormer(ready)
 	case err != nil && ready != nil:
-		x.pool.keepReady(ready)
+		x.pool.ready.putBack(ready)
 		return restored, err
 	case err != nil:
 		return restored, err
@@ -173,15 +173,15 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 		former := x.pool
 		keep := was != nil && why.Reason == track.OtherBaseline
 		if keep {
-			if former = clonePoolsOf(d).at(was.sum); former == nil || former.isReady() {
+			if former = clonePoolsOf(d).at(was.sum); former == nil || former.ready.isThere() {
 				former, keep = x.pool, false
 			}
 		}
-		former.returnFormer(ready, &x.cfg.settings, was, keep)
+		former.ready.returnFormer(ready, &x.cfg.settings, was, keep)
 	}
 	d.setLikeness(x.maker.Likeness())
 	d.setSkipped(skipped)
-	x.pool.replenish(&x.cfg.settings, x.file)
+	x.pool.ready.replenish(&x.cfg.settings, x.file)
 	text := why.Text(x.cfg.lang)
 	restored.Methods = make([]TableMethod, len(x.file.manifest.Tables))
 	for i, t := range x.file.manifest.Tables {

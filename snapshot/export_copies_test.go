@@ -33,7 +33,7 @@ func (s *Store) AwaitCopies() {
 // MakeReady makes a copy for the next exchange or Clone, unless there is one.
 func (s *Store) MakeReady(name string) {
 	s.AwaitCopies()
-	if p, _ := s.copiesOf(name); !p.isReady() {
+	if p, _ := s.copiesOf(name); !p.ready.isThere() {
 		s.CloneAhead(name)
 	}
 }
@@ -49,7 +49,7 @@ func (s *Store) HasTemplate(name string) bool {
 func (s *Store) DropReady() (err error) {
 	s.AwaitCopies()
 	for _, p := range clonePoolsOf(s.db).others(nil) {
-		for c := p.takeReady(); c != nil; c = p.takeReady() {
+		for c := p.ready.take(); c != nil; c = p.ready.take() {
 			c.close()
 			err = errors.Join(err, c.source.Drop())
 		}

@@ -253,7 +253,7 @@ func (p *clonePool) seekTemplate(ctx context.Context, d *database, cfg *settings
 	}
 	c, err := s.end()
 	if c != nil {
-		p.keepReady(c)
+		p.ready.putBack(c)
 	}
 	return err
 }
