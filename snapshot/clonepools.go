@@ -41,21 +41,27 @@ func (p *clonePools) Close() error {
 	return err
 }
 
-// sinceCrash drops all copies if the server crashed since the first was made, which has
-// emptied their unlogged tables.
+// sinceCrash drops all copies if the server crashed since the first was made.
 func (p *clonePools) sinceCrash(ctx context.Context, m testdb.Maker) error {
-	last, err := m.LastCrash(ctx)
+	crashed, last, err := p.crashed(ctx, m)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
-	crashed := p.crash != "" && p.crash != last
 	p.crash = last
 	p.mu.Unlock()
 	if !crashed {
 		return nil
 	}
 	return p.dropAll()
+}
+
+// crashed reports whether the server crashed since the first copy was made, which has
+// emptied the unlogged tables of all, and what tells the last crash from others.
+func (p *clonePools) crashed(ctx context.Context, m testdb.Maker) (crashed bool, last string, err error) {
+	last, err = m.LastCrash(ctx)
+	known := p.lastCrash()
+	return err == nil && known != "" && known != last, last, err
 }
 
 // noteCrash is called before the first copy is made.

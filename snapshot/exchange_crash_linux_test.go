@@ -1,6 +1,8 @@
 package snapshot_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -19,15 +22,7 @@ func TestServerCrashesDuringExchanges(t *testing.T) {
 	ctx := t.Context()
 	server := ownServer(t)
 	w, db := newSwapper(t, server)
-	checkpointer := func() (pid int) {
-		admin, err := pgx.Connect(ctx, server.URL())
-		if err != nil {
-			return 0
-		}
-		defer admin.Close(ctx)
-		_ = admin.QueryRow(ctx, `SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`).Scan(&pid)
-		return pid
-	}
+	checkpointer := func() int { return checkpointerOf(server) }
 	usual := 100 * time.Millisecond
 	n, failed := times(6, 50), 0
 	clone := func(i int) {
@@ -62,6 +57,9 @@ func TestServerCrashesDuringExchanges(t *testing.T) {
 		if clonesFirst {
 			clone(i)
 		}
+		if i%3 == 2 { // the journal then knows nothing of the crash; the database may be gone
+			_, _ = w.store.Create(ctx, "after a crash", snapshot.Replace())
+		}
 		for _, name := range []string{"a", "b", "a"} {
 			restored, err := w.store.Restore(ctx, name)
 			require.NoError(t, err, "%d: %s after %s", i, name, change)
@@ -72,4 +70,69 @@ func TestServerCrashesDuringExchanges(t *testing.T) {
 	}
 	require.NoError(t, db.Close())
 	t.Logf("fault: %d tried, %d restores failed", n, failed)
+}
+
+// checkpointerOf returns the process that the server can't do without, or 0 while there is
+// none.
+func checkpointerOf(server *fixtures.Server) (pid int) {
+	ctx := context.Background()
+	admin, err := pgx.Connect(ctx, server.URL())
+	if err != nil {
+		return 0
+	}
+	defer admin.Close(ctx)
+	_ = admin.QueryRow(ctx, `SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'`).Scan(&pid)
+	return pid
+}
+
+// TestACrashThatNoJournalTells: the copies have lost the rows of unlogged tables, and what
+// would tell of the crash is gone, or was made after it.
+func TestACrashThatNoJournalTells(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	server := ownServer(t)
+	for name, c := range map[string]struct {
+		before, after func(t *testing.T, w *swapper) error
+	}{
+		"journal dropped": {before: func(t *testing.T, w *swapper) error { return script(ctx, w.db, `DROP SCHEMA groundhog CASCADE`) }},
+		"journal and a column": {before: func(t *testing.T, w *swapper) error {
+			return script(ctx, w.db, `ALTER TABLE author ADD COLUMN extra int; DROP SCHEMA groundhog CASCADE`)
+		}},
+		"database dropped": {before: func(t *testing.T, w *swapper) error {
+			name := w.db.Config().ConnConfig.Database
+			w.db.Reset()
+			admin := maintenance(t, w.db)
+			_, err := admin.Exec(ctx, "DROP DATABASE "+pgx.Identifier{name}.Sanitize()+" WITH (FORCE)")
+			return errors.Join(err, admin.Close(ctx))
+		}},
+		"created since": {after: func(t *testing.T, w *swapper) error {
+			_, err := w.store.Create(ctx, "c", snapshot.Replace())
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, db := newSwapper(t, server)
+			for _, name := range []string{"a", "b"} {
+				w.store.MakeReady(name)
+			}
+			if c.before != nil {
+				require.NoError(t, c.before(t, w))
+			}
+			pid := checkpointerOf(server)
+			require.NotZero(t, pid)
+			require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			require.Eventually(t, func() bool { now := checkpointerOf(server); return now != 0 && now != pid }, time.Minute, 10*time.Millisecond)
+			w.db.Reset()
+			if c.after != nil {
+				require.NoError(t, c.after(t, w))
+			}
+			for _, name := range []string{"a", "b", "a"} {
+				restored, err := w.store.Restore(ctx, name)
+				require.NoError(t, err)
+				w.db.Reset()
+				require.NoError(t, w.check(ctx, w.db, name, fmt.Sprint(restored.Methods)))
+			}
+			require.NoError(t, db.Close())
+		})
+	}
 }

@@ -28,6 +28,12 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	if x.isLost(err) {
 		err, wish = nil, track.DatabaseGone.Because()
 	}
+	if err == nil && (wish.Reason == track.DatabaseGone || wish.Reason == track.Damaged) { // the journal, which would tell of a crash, is gone
+		var crashed bool
+		if crashed, _, err = clonePoolsOf(d).crashed(ctx, cfg.maker); crashed {
+			wish = track.Crash.Because()
+		}
+	}
 	if err == nil && !wish.IsZero() {
 		op := operation{db: d, cfg: &cfg.settings, what: f.name}
 		failed := op.retry(ctx, func() (err error) {
