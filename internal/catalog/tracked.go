@@ -41,6 +41,7 @@ type TrackedColumn struct {
 	Collation string // qualified and quoted; none: the type has none
 	Generated string // pg_attribute.attgenerated: s stored, v virtual
 	Equal     string // where it belongs to the primary key: the key's operator for equality
+	Varies    bool   // values differ in length, so they may be compressed
 }
 
 // foreignFunction is the condition on pg_proc p for functions that are not ours.
@@ -63,13 +64,25 @@ const keyOperator = `SELECT pg_catalog.format('OPERATOR(%I.%s)', opn.nspname, op
 // longColumn is the condition that pg_attribute a, of the pg_type at without domains and the
 // modifier mod, may make a row longer than a page has room for while the server has nothing
 // of the table stored apart, or that it may make a key as long, or a text that is longer
-// than the value. Of the others, a row that is not stored apart has at most some 2 kB.
+// than the value. Of the others, a row that is not stored apart mostly has some 2 kB; a
+// journal looks at the rest row by row. The length of a domain's value is checked on its
+// way into the journal, where it is not compressed any more.
 const longColumn = `CASE
 		WHEN a.attgenerated = 'v' THEN false
 		WHEN at.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace OR e.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace THEN at.typtype <> 'e'
 		WHEN a.attlen > 0 OR at.typname IN ('inet', 'cidr') OR at.typname = 'numeric' AND m.mod >= 0 OR at.typname IN ('varchar', 'bpchar') AND m.mod BETWEEN 0 AND 259 THEN false
-		ELSE a.attstorage NOT IN ('x', 'e') OR EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey::int2[]))
+		ELSE a.attstorage NOT IN ('x', 'e') OR at.oid <> a.atttypid AND m.mod >= 0 OR ` + keyColumn + `
 	END`
+
+const keyColumn = `EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey::int2[]))`
+
+// longColumns is the condition that columns make a row or a key long together. An index may
+// compress a key, so that the server takes one that is longer than a page. A value that a
+// column had by default when it was added is in no row. Values of domains are decompressed.
+const longColumns = `pg_catalog.count(*) FILTER (WHERE e.typtype = 'e') > ` + mostLabels + `
+	OR pg_catalog.sum(CASE WHEN e.typtype = 'e' THEN 68 WHEN a.attlen > 0 THEN a.attlen WHEN at.typname IN ('varchar', 'bpchar') THEN 4 * m.mod ELSE 520 END) FILTER (WHERE ` + keyColumn + `) > 6000
+	OR pg_catalog.sum(CASE WHEN a.attlen > 0 THEN a.attlen ELSE 8 * pg_catalog.octet_length(a.attmissingval::text) END) FILTER (WHERE a.atthasmissing) > 2500
+	OR pg_catalog.sum(CASE at.typname WHEN 'numeric' THEN 520 ELSE 4 * m.mod END) FILTER (WHERE at.oid <> a.atttypid AND a.attlen < 0 AND m.mod >= 0) > 4000`
 
 // mostLabels is how many columns of enums a short row has, of which a text is up to 64 bytes.
 const mostLabels = "16"
@@ -92,14 +105,14 @@ const trackedTablesSQL = `
 		c.relrowsecurity AND pg_catalog.row_security_active(c.oid),
 		ARRAY(SELECT t.tgname::text FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
 			WHERE t.tgrelid = c.oid AND t.tgname ~ '^(000|zzz)_` + OwnSchema + `_' AND ` + foreignFunction + `),
-		a.long OR EXISTS (SELECT FROM unnest(c.reloptions) o WHERE o LIKE 'toast_tuple_target=%')
+		a.long OR pg_catalog.current_setting('block_size')::int < 8192 OR EXISTS (SELECT FROM unnest(c.reloptions) o WHERE o LIKE 'toast_tuple_target=%')
 			OR CASE WHEN c.reltoastrelid <> 0 THEN pg_catalog.pg_relation_size(c.reltoastrelid) > 0 ELSE false END,
-		a.name, a.type, a.own, a.enum, a.coll, a.generated, a.equal
+		a.name, a.type, a.own, a.enum, a.coll, a.generated, a.equal, a.varies
 	FROM unnest($1::text[], $2::text[]) AS u(s, t)
 		JOIN pg_catalog.pg_namespace n ON n.nspname = u.s
 		JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relname = u.t
 		CROSS JOIN LATERAL (
-			SELECT coalesce(pg_catalog.bool_or(` + longColumn + `) OR pg_catalog.count(*) FILTER (WHERE e.typtype = 'e') > ` + mostLabels + `, false) AS long,
+			SELECT coalesce(pg_catalog.bool_or(` + longColumn + `), false) OR coalesce(` + longColumns + `, false) AS long,
 				coalesce(pg_catalog.array_agg(a.attname::text ORDER BY a.attnum), '{}') AS name,
 				coalesce(pg_catalog.array_agg(coalesce(
 					(SELECT pg_catalog.format_type(b.type, CASE WHEN a.atttypmod >= 0 THEN a.atttypmod ELSE b.mod END)
@@ -112,7 +125,8 @@ const trackedTablesSQL = `
 						FROM pg_catalog.pg_collation co JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation),
 					'') ORDER BY a.attnum), '{}') AS coll,
 				coalesce(pg_catalog.array_agg(a.attgenerated::text ORDER BY a.attnum), '{}') AS generated,
-				coalesce(pg_catalog.array_agg(coalesce((` + keyOperator + `), '') ORDER BY a.attnum), '{}') AS equal
+				coalesce(pg_catalog.array_agg(coalesce((` + keyOperator + `), '') ORDER BY a.attnum), '{}') AS equal,
+				coalesce(pg_catalog.array_agg(a.attlen < 0 ORDER BY a.attnum), '{}') AS varies
 			FROM pg_catalog.pg_attribute a
 				JOIN pg_catalog.pg_type at ON at.oid = coalesce(
 					(SELECT b.type FROM base b JOIN pg_catalog.pg_type bt ON bt.oid = b.type AND bt.typtype <> 'd' WHERE b.oid = a.atttypid), a.atttypid)
@@ -135,15 +149,15 @@ func TrackedTables(ctx context.Context, q Querier, names []schema.Name) ([]Track
 		out                                        []TrackedTable
 		r                                          TrackedTable
 		columns, types, collations, generated, key []string
-		own, enum                                  []bool
+		own, enum, varies                          []bool
 	)
 	_, err = pgx.ForEachRow(rows, []any{&r.OID, &r.Schema, &r.Name.Name, &r.Root, &r.Partitioned, &r.Partition, &r.Parents, &r.Inherits, &r.AlwaysTrigger, &r.Secured, &r.Triggers, &r.Long,
-		&columns, &types, &own, &enum, &collations, &generated, &key}, func() error {
+		&columns, &types, &own, &enum, &collations, &generated, &key, &varies}, func() error {
 		one := r
 		one.Parents, one.Triggers = slices.Clone(r.Parents), slices.Clone(r.Triggers)
 		one.Columns = make([]TrackedColumn, len(columns))
 		for i := range columns {
-			one.Columns[i] = TrackedColumn{Name: columns[i], Type: types[i], User: own[i], Enum: enum[i], Collation: collations[i], Generated: generated[i], Equal: key[i]}
+			one.Columns[i] = TrackedColumn{Name: columns[i], Type: types[i], User: own[i], Enum: enum[i], Collation: collations[i], Generated: generated[i], Equal: key[i], Varies: varies[i]}
 		}
 		out = append(out, one)
 		return nil

@@ -48,6 +48,20 @@ type table struct {
 // where its row does: it has one more, and labels of enums as text.
 const wideFrom = 100
 
+// SurelyShort is the size of a row whose entry fits on a page, if none of its values is
+// compressed, with labels as text and values that the row does not hold; see [catalog.TrackedTable].
+func (t *table) SurelyShort() int { return 3000 }
+
+// Compressed is an expression that is not null where a value of the row OLD is compressed,
+// or nothing if none can be.
+func (t *table) Compressed() string {
+	varying := t.All.having(func(c column) bool { return c.Varies })
+	if len(varying) == 0 {
+		return ""
+	}
+	return "coalesce(" + varying.each(", ", func(c column) string { return "pg_catalog.pg_column_compression(OLD." + c.Ident + ")" }) + ")"
+}
+
 // newTable returns the table, whose journal is that of root. With rowTriggers, triggers
 // for statements are not relied on.
 func newTable(t, root *catalog.TrackedTable, rowTriggers bool) *table {

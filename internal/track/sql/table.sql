@@ -60,21 +60,43 @@ left out where no column is kept as text.
 		INSERT INTO groundhog.touched VALUES ({{.Root}}, '{{.Reason.RowTooLong}}');
 	END;{{end}}
 
+{{define "old entry"}}INSERT INTO {{.Journal}} (kind{{.All.Entries}}) VALUES ('{{.Kind.Old}}'{{.All.Of "OLD."}});{{end}}
+
 {{- /*
 Keeps the rows of the baseline that are updated, or deleted where that is told row by
 row. A version of a row is the baseline's where its xmin is not younger than the
 baseline's transaction. Where that is not known the row is kept: too much is not wrong.
+
+Most rows surely fit into a journal of short rows. The others are those of a transaction
+that is older than the baseline, of columns that were stored in other ways before, and
+those that are compressed: a plan for the very values, as the first ones of a session are,
+decompresses them. A subtransaction for each row would take too long.
 */}}
 {{define "note baseline rows" -}}
 CREATE FUNCTION groundhog.old_{{.OID}}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{{template "text settings" .}} AS {{body}}
 #variable_conflict use_column
+{{- if .Short}}
+DECLARE
+	mode text;
+{{- end}}
 BEGIN
 	IF coalesce(pg_catalog.current_setting('groundhog.baseline_xid', true), '') OPERATOR(pg_catalog.=) '' THEN
 		PERFORM groundhog.note_untracked_write({{.Root}});
 		RETURN NULL; -- the table is loaded again, whatever is noted of it
 	END IF;
+	{{- if .Short}}
+	IF pg_catalog.pg_column_size(OLD) OPERATOR(pg_catalog.>) {{.SurelyShort}}{{with .Compressed}} OR {{.}} IS NOT NULL{{end}} THEN
+		BEGIN
+			mode := pg_catalog.current_setting('plan_cache_mode');
+			PERFORM pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true);
+			{{template "old entry" .}}
+			PERFORM pg_catalog.set_config('plan_cache_mode', mode, true);
+		{{- template "too long" .}}
+		RETURN NULL;
+	END IF;
+	{{- end}}
 	{{- template "begin entry" .}}
-	INSERT INTO {{.Journal}} (kind{{.All.Entries}}) VALUES ('{{.Kind.Old}}'{{.All.Of "OLD."}});
+	{{template "old entry" .}}
 	{{- template "end entry" .}}
 	RETURN NULL;
 END {{body}};
