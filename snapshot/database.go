@@ -32,6 +32,8 @@ type database struct {
 	baseline   *snapshotFile     // that this process last brought it to; nil: unknown
 	likeness   string            // what the database itself was like then; empty: unknown
 	origins    map[string]bool   // the files of its origin that this process has saved
+	identity   string            // at its first use: after an exchange it is another one
+	noted      map[string]string // the files of origins that the database notes, by name
 	failureLog map[string]func() // of the tests that log what they changed when they fail
 	skipped    []schema.Name     // the tables that have no journal: see heavyTables
 	kept       io.Closer         // see keptFor
@@ -173,6 +175,33 @@ func (d *database) setOrigin(path string) {
 		d.origins = map[string]bool{}
 	}
 	d.origins[path] = true
+}
+
+// firstIdentity returns what the first call was given.
+func (d *database) firstIdentity(now string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.identity == "" {
+		d.identity = now
+	}
+	return d.identity
+}
+
+// noteOrigin keeps what the database notes of an origin: a copy that takes its place may
+// not note it.
+func (d *database) noteOrigin(name, file string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.noted == nil {
+		d.noted = map[string]string{}
+	}
+	d.noted[name] = file
+}
+
+func (d *database) notedOrigin(name string) (file string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.noted[name]
 }
 
 func (d *database) hasOrigin(path string) bool {

@@ -225,8 +225,14 @@ func (x *exchanger) prevented(class error, wish track.Cause, by *testdb.Occupied
 	if by == nil {
 		return err
 	}
-	lang := x.cfg.lang
-	return errs.New(class, msg.SchemaNotExchanged.In(lang, x.file.name, wish.Text(lang), "\n  "+strings.Join(by.By.Describe(lang), "\n  ")), err)
+	lang, out := x.cfg.lang, msg.WayOutOccupied
+	switch {
+	case by.By.Bubble:
+		out = msg.WayOutBubble
+	case len(by.By.Bound) > 0:
+		out = msg.WayOutBound
+	}
+	return errs.New(class, msg.SchemaNotExchanged.In(lang, x.file.name, wish.Text(lang), "\n  "+strings.Join(by.By.Describe(lang), "\n  "), out.In(lang)), err)
 }
 
 // endPrepared rolls prepared transactions back that would be in the way, if that was asked

@@ -49,7 +49,7 @@ type origin struct {
 // under the name of the database. Each scope has its own, since the rows out of
 // scope are not touched.
 func (o *origin) ownPath() (string, error) {
-	path := filepath.Join(o.cfg.dir, originName+"-"+o.live.identity.String()+fileExtension)
+	path := filepath.Join(o.cfg.dir, originName+"-"+o.identity()+fileExtension)
 	if o.own != nil {
 		var err error
 		if path, err = o.own(); err != nil {
@@ -69,8 +69,11 @@ func (o *origin) owner() string {
 	if o.own != nil {
 		return "fixtures"
 	}
-	return o.live.identity.String()
+	return o.identity()
 }
+
+// identity is that of the database at its first use: an exchange puts another one there.
+func (o *origin) identity() string { return o.db.firstIdentity(o.live.identity.String()) }
 
 // save saves the rows that are in the database at its first use, which is
 // when the database notes nothing of one: a file may be there from a database that
@@ -113,6 +116,7 @@ func (o *origin) save(ctx context.Context) error {
 		return nil
 	}
 	pruneOrigins(cfg.dir, o.live.identity)
+	o.db.noteOrigin(filepath.Base(path), path)
 	// Until it is noted, nothing has happened that would have changed the database.
 	err = o.db.withConn(ctx, func(conn *pgx.Conn) error { return track.RecordOrigin(ctx, conn, filepath.Base(path), path) })
 	return o.cfg.explain(err, msg.OriginUnmarked)
@@ -171,10 +175,16 @@ func (o *origin) mark(ctx context.Context, path string) (mark track.OriginState,
 		}
 		return mark, path, nil
 	}
+	if noted := o.db.notedOrigin(filepath.Base(path)); noted != "" && o.identity() != o.live.identity.String() {
+		return track.OriginRecorded, noted, nil
+	}
 	err = o.db.withConn(ctx, func(conn *pgx.Conn) (err error) {
 		mark, file, err = track.ReadOrigin(ctx, conn, filepath.Base(path))
 		return err
 	})
+	if err == nil && mark == track.OriginRecorded {
+		o.db.noteOrigin(filepath.Base(path), file)
+	}
 	return mark, file, o.cfg.explain(err, msg.CantReadSchema)
 }
 

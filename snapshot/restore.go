@@ -49,6 +49,9 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 			restored, r, err = restoreRows(ctx, d, cfg, f, nil)
 		}
 	}
+	if x == nil && errors.Is(err, ErrSchemaMismatch) {
+		err = notCopied(d, cfg, f, r, err)
+	}
 	if err != nil {
 		return Restored{}, cfg.explain(err, msg.CantRestore, f.name)
 	}
@@ -69,6 +72,25 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	restored.missed(missed)
 	restored.finish(ctx, d, &cfg.settings, f, began)
 	return restored, nil
+}
+
+// notCopied says in the error of a restore why no exchange could bring the schema back,
+// where this process would have made a template.
+func notCopied(d *database, cfg *restoreConfig, f *snapshotFile, r restorer, err error) error {
+	if cfg.maker == nil || f.manifest.Scope != nil || cfg.mismatch == Warn {
+		return err // that is how it was asked for
+	}
+	var why string
+	_, _, _, failed := clonePoolOf(d, cfg.maker, f.sum).template.get()
+	switch {
+	case r.se != nil && !r.se.tracks:
+		why = msg.NoExchangeUntracked.In(cfg.lang)
+	case failed != nil:
+		why = noTemplate(failed, cfg.settings)
+	default:
+		return err // the database was not at the snapshot yet
+	}
+	return errs.New(ErrSchemaMismatch, msg.SchemaNotCopied.In(cfg.lang, f.name, why), err)
 }
 
 // finish notes and logs what was done since the restore began.

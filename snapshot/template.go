@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -185,15 +186,26 @@ func schemaDigest(ctx context.Context, conn *pgx.Conn, f *snapshotFile) (string,
 }
 
 // search is a template that another process made of the same file, for a database whose
-// schema is that of the template in every detail. A copy is made while the schema is looked
-// at.
+// schema and settings are those of the template in every detail. A copy of the newest one
+// is made while these are looked at.
 type search struct {
 	pool    *clonePool
 	content testdb.Content
 
-	copying errgroup.Group
+	copying *errgroup.Group
 	ready   testdb.Copy
 	took    time.Duration
+}
+
+// copy begins to copy a template.
+func (s *search) copy(ctx context.Context, from testdb.Template) {
+	s.copying = new(errgroup.Group)
+	s.copying.Go(func() (err error) {
+		began := time.Now()
+		s.ready, err = from.Make(ctx)
+		s.took = time.Since(began)
+		return err
+	})
 }
 
 // seek begins a search. It returns nil where there is no such template, or one was sought
@@ -203,28 +215,31 @@ func (p *clonePool) seek(ctx context.Context, d *database, cfg *settings, m test
 		return nil, nil //nolint:nilnil // as it says
 	}
 	found, err := m.Find(ctx, f.sum)
-	if found == nil || err != nil {
+	if len(found) == 0 || err != nil {
 		return nil, err
 	}
 	if err := p.pools.noteCrash(ctx, m); err != nil {
 		return nil, err
 	}
 	s := &search{pool: p, content: testdb.Content{Rows: f.sum}}
-	s.copying.Go(func() (err error) {
-		began := time.Now()
-		s.ready, err = found.Make(ctx)
-		s.took = time.Since(began)
-		return err
-	})
+	s.copy(ctx, found[0])
 	err = d.inSession(ctx, cfg, func(se *session) (err error) {
 		if se.tracks {
 			s.content.Schema, err = schemaDigest(ctx, se.conn, f)
 		}
 		return err
 	})
-	if err != nil || s.content.Schema == "" || !found.Has(s.content.Schema) {
-		return nil, errors.Join(err, s.giveUp())
+	if err == nil && s.content.Schema != "" {
+		s.content.Traits, err = m.Traits(ctx)
 	}
+	at := slices.IndexFunc(found, func(t testdb.Template) bool { return t.Holds(s.content) })
+	if err == nil && s.content.Schema != "" && at == 0 {
+		return s, nil
+	}
+	if err = errors.Join(err, s.giveUp()); err != nil || s.content.Schema == "" || at < 0 {
+		return nil, err
+	}
+	s.copy(ctx, found[at])
 	return s, nil
 }
 

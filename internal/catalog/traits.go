@@ -2,7 +2,10 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -59,6 +62,15 @@ func Traits(ctx context.Context, q Querier, database string) ([]Trait, error) {
 		return nil
 	})
 	return out, err
+}
+
+// DigestTraits returns a digest of traits. Databases with the same digest have the same.
+func DigestTraits(traits []Trait) string {
+	sum := sha256.New()
+	for _, t := range traits {
+		_, _ = fmt.Fprintf(sum, "%q %q %q %q %t\n", t.kind, t.role, t.name, t.value, t.grantable) // a hash takes all
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // String tells what it is as SQL, without its value, which may be a secret.

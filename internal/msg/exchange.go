@@ -30,6 +30,12 @@ var (
 	NoExchangeOccupied  = Define("the database is in use: %s", "データベースが使用中です: %s")
 	NotExchanged        = Define("rows were brought back, but not the rest of the database", "行は戻しましたが、データベースのそれ以外の部分は戻していません")
 	SchemaNotExchanged  = Define(
-		"snapshot %q: %s, and only replacing the database by a copy brings that back, which these prevent:%s\nClose these connections before the restore, or use snapshot.TerminateBlockers()",
-		"スナップショット %q: %s。元に戻すにはデータベースをコピーと入れ替える必要がありますが、次のものが使用中のためできません:%s\n復元の前に接続を閉じるか、snapshot.TerminateBlockers() を使ってください")
+		"snapshot %q: %s, and only replacing the database by a copy brings that back, which these prevent:%s\n%s",
+		"スナップショット %q: %s。元に戻すにはデータベースをコピーと入れ替える必要がありますが、次のもののためできません:%s\n%s")
+	SchemaNotCopied = Define(
+		"snapshot %q: the database could not be replaced by a copy, which brings its schema back: %s",
+		"スナップショット %q: スキーマを元に戻すためのコピーとの入れ替えができませんでした: %s")
+	WayOutOccupied = Define("End these before the restore, or use snapshot.TerminateBlockers()", "復元の前にこれらを終了するか、snapshot.TerminateBlockers() を使ってください")
+	WayOutBound    = Define("Drop these before the restore; snapshot.TerminateBlockers() keeps subscriptions and slots", "復元の前にこれらを削除してください。snapshot.TerminateBlockers() はサブスクリプションとスロットを削除しません")
+	WayOutBubble   = Define("Open the database inside the bubble, or restore it outside", "データベースをバブルの中で開くか、バブルの外で復元してください")
 )

@@ -37,9 +37,12 @@ type Maker interface {
 	// there is none.
 	MakeOf(ctx context.Context, content Content) (Copy, error)
 
-	// Find finds the newest template that processes share and that has the rows. It returns
-	// nil if there is none.
-	Find(ctx context.Context, rows string) (Template, error)
+	// Find finds the templates that processes share and that have the rows, the newest first.
+	Find(ctx context.Context, rows string) ([]Template, error)
+
+	// Traits is the digest of what belongs to the database as it is, and that CREATE DATABASE
+	// does not copy; see catalog.DigestTraits.
+	Traits(ctx context.Context) (string, error)
 
 	// Forget drops the template that has the content. One that other processes can use stays,
 	// unless all is true. It reports whether it is gone.
@@ -62,6 +65,7 @@ var ErrNoTemplate = errors.New("there is no such template")
 type Content struct {
 	Rows   string // the sum of the snapshot's file
 	Schema string // the digest of all that the file does not hold; see catalog.Digest
+	Traits string // the digest of the database's settings, rights, owner and comment
 }
 
 // Exchange is how a database is replaced.
@@ -89,8 +93,8 @@ type Exchange struct {
 
 // Template is a database with the rows of a snapshot that [Maker.Find] found.
 type Template interface {
-	// Has reports whether its schema is that of the digest.
-	Has(schema string) bool
+	// Holds reports whether it has the content.
+	Holds(content Content) bool
 
 	// Make makes a database from it.
 	Make(ctx context.Context) (Copy, error)
