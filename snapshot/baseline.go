@@ -55,17 +55,22 @@ func newBaselineMarker(ctx context.Context, d *database, cfg *settings) *baselin
 
 // begin keeps writers out, and reports whether the database may be marked.
 func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
-	if m.tx, err = m.se.conn.BeginTx(ctx, writing); err != nil {
+	if ok, err = m.lock(ctx); !ok || m.ready || err != nil {
+		return ok, err
+	}
+	// Later the triggers of a journal of other tables could not be dropped: the snapshot's
+	// transaction reads the tables then.
+	removed, err := track.Remove(ctx, m.tx)
+	if err != nil {
 		return false, err
 	}
-	if _, err = m.tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SELECT pg_catalog.pg_advisory_xact_lock(%d)`, markWait.Milliseconds(), track.WriterLock), pgx.QueryExecModeSimpleProtocol); err != nil {
-		return false, err
-	}
-	if ok, err := track.BeginUntracked(ctx, m.tx); !ok || err != nil {
-		return false, err
-	}
-	if m.ready, err = track.Ready(ctx, m.tx, m.se.serverID); m.ready || err != nil {
-		return m.ready, err
+	if removed {
+		if err := m.tx.Commit(ctx); err != nil {
+			return false, err
+		}
+		if ok, err = m.lock(ctx); !ok || m.ready || err != nil {
+			return ok, err
+		}
 	}
 	// Nothing makes writers take the writer lock yet.
 	if _, err = m.tx.Exec(ctx, `SET LOCAL search_path = pg_catalog`); err != nil {
@@ -80,6 +85,22 @@ func (m *baselineMarker) begin(ctx context.Context) (ok bool, err error) {
 		names[i] = t.Only()
 	}
 	return true, catalog.ExecScript(ctx, m.tx, "LOCK TABLE "+strings.Join(names, ", ")+" IN SHARE ROW EXCLUSIVE MODE")
+}
+
+// lock begins the transaction, in which it keeps those out that take the writer lock, and
+// asks whether all do. It reports whether the database may be marked.
+func (m *baselineMarker) lock(ctx context.Context) (ok bool, err error) {
+	if m.tx, err = m.se.conn.BeginTx(ctx, writing); err != nil {
+		return false, err
+	}
+	if _, err = m.tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SELECT pg_catalog.pg_advisory_xact_lock(%d)`, markWait.Milliseconds(), track.WriterLock), pgx.QueryExecModeSimpleProtocol); err != nil {
+		return false, err
+	}
+	if ok, err := track.BeginUntracked(ctx, m.tx); !ok || err != nil {
+		return false, err
+	}
+	m.ready, err = track.Ready(ctx, m.tx, m.se.serverID)
+	return err == nil, err
 }
 
 // markBaseline marks what the snapshot's transaction sees, and lets writers in again.

@@ -299,11 +299,11 @@ func (p *clonePool) keepTemplate(ctx context.Context, d *database, cfg *settings
 			return finishTemplate(ctx, p.root, quiet, from, pool)
 		})
 		p.template.end(content, draft.Took(), err)
+		p.pools.forgetOld()
 	}
 	if !p.inBackground(publish) {
 		publish()
 	}
-	p.pools.forgetOld()
 }
 
 // inBackground reports whether work is done while the caller goes on: not when the copies

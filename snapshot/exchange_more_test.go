@@ -522,3 +522,40 @@ func TestExtensionsOfATestGo(t *testing.T) {
 		back("b", with)
 	}
 }
+
+// TestSnapshotsOfSchemasThatChange: a snapshot of a schema that a test has changed can be
+// gone back to at once, and so can the one of before.
+func TestSnapshotsOfSchemasThatChange(t *testing.T) {
+	t.Parallel()
+	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(richSchema))
+	superuser(t, b.pool)
+	before := map[string]map[string]string{}
+	create := func(name string) {
+		_, err := b.store.Create(t.Context(), name)
+		require.NoError(t, err)
+		require.True(t, b.store.HasTemplate(name) || awaited(b.store, name), name)
+		before[name] = picture(t, b.pool)
+	}
+	create("a")
+	for i, sql := range []string{
+		`CREATE TABLE more (id int PRIMARY KEY, v text); INSERT INTO more SELECT i, 'v' FROM generate_series(1, 300) i`,
+		`ALTER TABLE author ADD COLUMN born date; UPDATE author SET born = '2000-01-01'`,
+		`DROP TABLE tag; CREATE VIEW another AS SELECT 1 AS one`,
+	} {
+		exec(t, b.pool, sql)
+		create(fmt.Sprint("b", i))
+	}
+	for _, name := range []string{"b2", "a", "b1", "b0", "b2", "b1", "a"} {
+		exec(t, b.pool, `ALTER TABLE book ADD COLUMN passing int; UPDATE author SET name = 'x'`)
+		restored, err := b.store.Restore(t.Context(), name)
+		require.NoError(t, err, name)
+		require.Contains(t, waysIn(restored), snapshot.Exchanged, "%s: %v %s", name, restored.Methods, restored.NotExchanged)
+		requireWhole(t, before[name], picture(t, b.pool), name)
+	}
+}
+
+// awaited reports whether there is a template when all is done in the background.
+func awaited(s *snapshot.Store, name string) bool {
+	s.AwaitCopies()
+	return s.HasTemplate(name)
+}

@@ -68,6 +68,17 @@ func isReady(ctx context.Context, tx pgx.Tx, serverID string, tables int) (ok bo
 	return ok, err
 }
 
+// Remove removes what tracks the tables as they were, but for the notes of the origin. It
+// reports whether there was anything. SetBaseline would do it too, but waits for all who
+// read the tables.
+func Remove(ctx context.Context, tx pgx.Tx) (there bool, err error) {
+	err = tx.QueryRow(ctx, `SELECT pg_catalog.to_regclass('groundhog.state') IS NOT NULL`).Scan(&there)
+	if err != nil || !there {
+		return false, err
+	}
+	return true, withoutEventTriggers(ctx, tx, render("remove", shared)+render("remove schema", shared))
+}
+
 // Drop removes the schema and everything in it from the database.
 func Drop(ctx context.Context, tx pgx.Tx) error {
 	if _, ours, err := installed(ctx, tx); err != nil || !ours {

@@ -12,3 +12,13 @@ BEGIN
 	END LOOP;
 END $groundhog$;
 {{end}}
+
+{{- /* Removes the schema, unless that has the notes of the origin: an empty one would not be ours. */}}
+{{define "remove schema" -}}
+DO $groundhog$
+BEGIN
+	IF NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = pg_catalog.to_regnamespace('groundhog')) THEN
+		DROP SCHEMA groundhog;
+	END IF;
+END $groundhog$;
+{{end}}
