@@ -3,6 +3,7 @@ package snapshot_test
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -44,17 +46,17 @@ type kind struct {
 	noClone string
 }
 
-// proveAll proves each kind as a superuser and as a role that owns its tables; with -short
-// as one of the two, alternately.
+// proveAll proves each kind as a superuser or as a role that owns its tables, as chance has
+// it, or as both in the long form.
 func proveAll(t *testing.T, kinds []kind) {
 	t.Helper()
-	for i, k := range kinds {
+	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			ofSuperuser, ofOwner := true, true
-			if testing.Short() {
-				ofSuperuser = i%2 == 0
-				ofOwner = !ofSuperuser
+			ofSuperuser := rand.IntN(2) == 0
+			ofOwner := !ofSuperuser
+			if fault.Long() {
+				ofSuperuser, ofOwner = true, true
 			}
 			run := func(role string, ok bool, f func(*testing.T)) {
 				if ok {
