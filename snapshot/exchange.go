@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -170,6 +171,15 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 		x.pool.template.copied(time.Since(began))
 	default:
 		skipped, ready.skipped = ready.skipped, d.skippedTables()
+		if without := ready.skipped; len(without) > 0 {
+			from := x.pool
+			if was != nil {
+				from = cmp.Or(clonePoolsOf(d).at(was.sum), from)
+			}
+			if rows, err := ready.source.Written(ctx); err == nil { // else they are probed some time
+				from.heavy.written(rows, without)
+			}
+		}
 		former := x.pool
 		keep := was != nil && why.Reason == track.OtherBaseline
 		if keep {

@@ -559,3 +559,40 @@ func awaited(s *snapshot.Store, name string) bool {
 	s.AwaitCopies()
 	return s.HasTemplate(name)
 }
+
+// TestTablesThatTestsRewrite: what tests change most of is not journaled after some
+// exchanges, and is again when a test changed little.
+func TestTablesThatTestsRewrite(t *testing.T) {
+	t.Parallel()
+	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(shelfSchema+`; INSERT INTO book (author, title) SELECT 1, i::text FROM generate_series(1, 20000) i`))
+	superuser(t, b.pool)
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	before := state(t, b.pool)
+	test := func(sql string) (snapshot.Restored, int) {
+		exec(t, b.pool, sql)
+		restored, err := b.store.Restore(t.Context(), "a")
+		require.NoError(t, err)
+		require.Equal(t, before, state(t, b.pool))
+		b.store.AwaitCopies()
+		var skipped int
+		require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT count(*) FROM groundhog.skipped`).Scan(&skipped))
+		return restored, skipped
+	}
+	until := func(sql string, tries int, is func(snapshot.Restored, int) bool) {
+		t.Helper()
+		var log []string
+		for range tries { // copies that were made before are used up, and a slow machine loads
+			restored, skipped := test(sql)
+			if is(restored, skipped) {
+				return
+			}
+			log = append(log, fmt.Sprint(restored.Methods, skipped))
+		}
+		require.Fail(t, sql, strings.Join(log, "\n"))
+	}
+	until(`UPDATE book SET title = title || 'x'; UPDATE author SET name = 'x' WHERE id = 1`, 20, func(_ snapshot.Restored, skipped int) bool { return skipped == 1 }) // book, but not author
+	until(`UPDATE book SET title = 'x' WHERE id = 5`, 6, func(restored snapshot.Restored, skipped int) bool {
+		return restored.Methods[1].Method == snapshot.Undone && skipped == 0
+	})
+}

@@ -48,6 +48,19 @@ func (h *heavyTables) changed(tables []track.Table, skipped []schema.Name) {
 	}
 }
 
+// written takes note of how many rows were written while the skipped tables had no journal.
+func (h *heavyTables) written(rows int64, skipped []schema.Name) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if rows >= heavyRows {
+		return
+	}
+	for _, name := range skipped {
+		delete(h.inARow, name)
+		delete(h.skipped, name)
+	}
+}
+
 // list returns the tables that need no journal.
 func (h *heavyTables) list() (names []schema.Name) {
 	h.mu.Lock()

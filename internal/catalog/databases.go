@@ -99,6 +99,14 @@ func DatabaseSize(ctx context.Context, q Querier, name string) (size int64, err 
 	return size, err
 }
 
+// RowsWritten returns how many rows, of catalogs too, were inserted, updated and deleted in a
+// database since it was made, as far as sessions have told: those that have ended have, from
+// PostgreSQL 15 on.
+func RowsWritten(ctx context.Context, q Querier, name string) (rows int64, err error) {
+	err = q.QueryRow(ctx, `SELECT coalesce(tup_inserted + tup_updated + tup_deleted, 0) FROM pg_catalog.pg_stat_database WHERE datname = $1`, name).Scan(&rows)
+	return rows, err
+}
+
 // LockTemplate takes the advisory lock of a template until the end of the
 // transaction, or fails with lock_not_available after the limit. The
 // transaction then waits for as long as it takes to make the template.

@@ -125,6 +125,9 @@ type Copy interface {
 	// program.
 	End(ctx context.Context, t testing.TB) (clean bool, err error)
 
+	// Written is about how many rows were written to the database since it was made.
+	Written(ctx context.Context) (int64, error)
+
 	Drop() error
 
 	// Likeness is what catalog.IsPristine compares the database with.
