@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
@@ -273,6 +274,22 @@ func (p *clonePool) copyTemplate(ctx context.Context) (*clone, error) {
 	p.quick = took < aheadWhile
 	p.mu.Unlock()
 	return &clone{source: c}, nil
+}
+
+// copyAside begins to copy the template. What it returns waits for that.
+func (p *clonePool) copyAside(ctx context.Context) func() (*clone, error) {
+	var made *clone
+	var copying errgroup.Group
+	copying.Go(func() (err error) {
+		if made, err = p.copyTemplate(ctx); made == nil && err == nil {
+			err = testdb.ErrNoTemplate
+		}
+		return err
+	})
+	return func() (*clone, error) {
+		err := copying.Wait()
+		return made, err
+	}
 }
 
 // keepTemplate copies the database, which is at the snapshot, unless that was done. What

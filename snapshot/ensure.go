@@ -106,7 +106,7 @@ func (e *ensurer) takeCopy(ctx context.Context) *Restored {
 		return sought.end()
 	}
 	x.keepFormer = func(former *clone) { d.keepOrigin(&originCopy{former, f.manifest.Fingerprint}) }
-	restored, err := x.run(ctx, track.NoBaseline.Because())
+	restored, err := x.run(ctx, track.NoBaseline.Because(), 0)
 	if err != nil { // it has done nothing
 		if !awaited {
 			if c, err := sought.end(); err == nil {

@@ -26,6 +26,11 @@ const (
 	swapTime    = 12 * time.Millisecond // to replace a database by a copy that is ready, with the test's next connection
 )
 
+// dirtyRows is from how many changed rows on the database goes before it is copied anew:
+// to copy files, the server first writes all pages that were changed, also those of the
+// database that is about to go.
+const dirtyRows = 5000
+
 // How long the sessions of others are waited for that may end by themselves.
 const (
 	cheapPatience  = 30 * time.Millisecond
@@ -131,9 +136,9 @@ func (x *exchanger) isLost(err error) bool {
 	return x != nil && errors.As(err, &pg) && (pg.Code == "3D000" || pg.Code == "55000" && strings.Contains(pg.Message, "connections"))
 }
 
-// run replaces the database. It returns an error wrapping *testdb.OccupiedError, and has
-// done nothing, if that is not possible now.
-func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored, err error) {
+// run replaces the database, of which so many rows were changed. It returns an error wrapping
+// *testdb.OccupiedError, and has done nothing, if that is not possible now.
+func (x *exchanger) run(ctx context.Context, why track.Cause, changed int64) (restored Restored, err error) {
 	d := x.db
 	was := d.baselineFile()
 	x.endPrepared(ctx)
@@ -143,21 +148,36 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 		with.Patience = neededPatience
 	}
 	var ready *clone
-	if x.await != nil {
+	await := x.await
+	if await == nil {
+		if ready = x.pool.ready.take(); ready != nil {
+			with.Ready = ready.source
+			ready.close()
+			ready.db = nil
+		} else if changed < dirtyRows { // while the database is vacated
+			await = x.pool.copyAside(ctx)
+		}
+	}
+	if await != nil {
 		with.Await = func() (_ testdb.Copy, err error) {
-			if ready, err = x.await(); err != nil {
+			if ready, err = await(); err != nil {
 				return nil, err
 			}
 			return ready.source, nil
 		}
-	} else if ready = x.pool.ready.take(); ready != nil {
-		with.Ready = ready.source
-		ready.close()
-		ready.db = nil
 	}
 	var skipped []schema.Name
 	began := time.Now()
 	err = x.maker.Exchange(ctx, with)
+	if x.await == nil && await != nil {
+		if aside, _ := await(); ready == nil { // it was not asked for
+			ready = aside
+		}
+		if err != nil && ready == nil && isFull(err) { // for both
+			with.Await, began = nil, time.Now()
+			err = x.maker.Exchange(ctx, with)
+		}
+	}
 	d.openAhead(&x.cfg.settings)
 	switch {
 	case err == nil && x.keepFormer != nil && ready != nil:
@@ -198,6 +218,11 @@ func (x *exchanger) run(ctx context.Context, why track.Cause) (restored Restored
 		restored.Methods[i] = TableMethod{Table: x.file.info.Tables[i].Name, Method: Exchanged, Why: text, Rows: t.Rows}
 	}
 	return restored, nil
+}
+
+// isFull reports whether there was no room for something.
+func isFull(err error) bool {
+	return errors.Is(err, errs.ErrDiskSpace) || errs.IsClass(err, errs.ErrDiskSpace)
 }
 
 // without brings the rows back where the database could not be replaced, and says why.

@@ -37,7 +37,7 @@ func restoreSnapshot(ctx context.Context, d *database, cfg *restoreConfig, f *sn
 	if err == nil && !wish.IsZero() {
 		op := operation{db: d, cfg: &cfg.settings, what: f.name}
 		failed := op.retry(ctx, func() (err error) {
-			restored, err = x.run(ctx, wish)
+			restored, err = x.run(ctx, wish, r.changed)
 			return err
 		})
 		switch {
@@ -131,7 +131,8 @@ type restorer struct {
 	wish       track.Cause // why to replace the database is better: nothing was done
 	atBaseline bool        // what is in the database is the baseline that the journal knows
 
-	crashed bool // the server, since the database was at the baseline
+	crashed bool  // the server, since the database was at the baseline
+	changed int64 // rows, about, where they were counted
 
 	renew bool // the journal, which did not do what it should
 }
@@ -183,6 +184,11 @@ func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why 
 	out, partly, err := track.Restore(ctx, r.se.conn, r.file.sum, r.se.serverID, r.exchanger.alternative())
 	if err != nil {
 		return restored, false, track.Cause{}, err
+	}
+	for _, t := range out.Tables {
+		if t.Reload.IsZero() || t.Reload.Reason == track.TooManyChanges {
+			r.changed += t.Changed
+		}
 	}
 	if r.exchanger != nil && !partly {
 		r.exchanger.pool.heavy.changed(out.Tables, r.db.skippedTables())
