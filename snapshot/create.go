@@ -60,6 +60,9 @@ func createSnapshot(ctx context.Context, d *database, cfg *createConfig, path, n
 	}
 	if marked && cfg.maker != nil {
 		d.setLikeness(likeness)
+		if err := clonePoolsOf(d).sinceCrash(ctx, cfg.maker); err != nil { // it is not known what is in the copies
+			_ = clonePoolsOf(d).dropAll()
+		}
 		if f := d.baselineFile(); f != nil {
 			clonePoolOf(d, cfg.maker, f.sum).keepTemplate(ctx, d, &cfg.settings, cfg.maker, f)
 		}
