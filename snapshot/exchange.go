@@ -96,7 +96,7 @@ func (x *exchanger) cost() time.Duration {
 	if x.pool.ready.isThere() {
 		return swapTime + x.took/2
 	}
-	return swapTime + x.took*3/2 // the database is dropped first
+	return swapTime + x.took*3/2 // it is dropped, first or in the background
 }
 
 // alternative is what the journal is asked with. x may be nil.
