@@ -26,9 +26,9 @@ const (
 	swapTime    = 12 * time.Millisecond // to replace a database by a copy that is ready, with the test's next connection
 )
 
-// dirtyRows is from how many changed rows on the database goes before it is copied anew:
-// to copy files, the server first writes all pages that were changed, also those of the
-// database that is about to go.
+// dirtyRows is the number of changed rows from which on the database is dropped before the
+// template is copied: to copy files, the server first writes all changed pages, also those
+// of the database that is about to be dropped.
 const dirtyRows = 5000
 
 // How long the sessions of others are waited for that may end by themselves.
@@ -96,7 +96,7 @@ func (x *exchanger) cost() time.Duration {
 	if x.pool.ready.isThere() {
 		return swapTime + x.took/2
 	}
-	return swapTime + x.took*3/2 // it is dropped, first or in the background
+	return swapTime + x.took*3/2 // the database is dropped too, first or in the background
 }
 
 // alternative is what the journal is asked with. x may be nil.

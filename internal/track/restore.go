@@ -21,7 +21,7 @@ type Alternative struct {
 	// it is not compared.
 	Likeness string
 	// Most is how many rows may be undone. A row of the journal is one, a row to be loaded
-	// is two. Where there are more, or the journal's are very long, nothing is undone: the
+	// is two. Where there are more, or the entries are very long, nothing is undone: the
 	// outcome is Costly, and lists the tables with about as many rows as the journal has, or
 	// with those of the baseline where they must be loaded. Below 0 there is no limit.
 	Most int64
@@ -72,7 +72,7 @@ func Undo(ctx context.Context, tx pgx.Tx, token, serverID string) (Outcome, erro
 
 // Warm spares the next Restore of a new session, which has no plans and no cache of the
 // catalog, most of the time that these take: 4 to 10 ms. It changes nothing. Where there is
-// no journal, nothing is to be spared.
+// no journal, it does nothing.
 func Warm(ctx context.Context, conn *pgx.Conn) error {
 	_, err := query(ctx, conn, nil, "", false, &Alternative{Likeness: "none"})
 	if unusable(ctx, conn, err) != "" {
