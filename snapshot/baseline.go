@@ -109,7 +109,7 @@ func (m *baselineMarker) markBaseline(ctx context.Context, sel *selection, privi
 		return
 	}
 	baseline := sel.baseline()
-	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Sequences, baseline.StaleViews, baseline.WriterLockOnly = m.pending, m.se.serverID, privileges.Super, sequences, true, m.ready
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Checked, baseline.Sequences, baseline.StaleViews, baseline.WriterLockOnly = m.pending, m.se.serverID, privileges.Super, !privileges.Replica, sequences, true, m.ready
 	baseline.Untracked = untrackedTable(ctx, m.db, m.cfg)
 	err := track.SetBaseline(ctx, m.tx, baseline)
 	if err == nil {

@@ -303,7 +303,7 @@ func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restor
 // the next time.
 func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cause) {
 	baseline := l.sel.baseline()
-	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Reinstall, baseline.Rows = r.file.sum, r.se.serverID, l.privileges.Super, r.renew || why.Reason == track.Damaged, map[schema.Name]int64{}
+	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Checked, baseline.Reinstall, baseline.Rows = r.file.sum, r.se.serverID, l.privileges.Super, !l.privileges.Replica, r.renew || why.Reason == track.Damaged, map[schema.Name]int64{}
 	baseline.Untracked = untrackedTable(ctx, r.db, &r.cfg.settings)
 	for _, t := range r.file.manifest.Tables {
 		baseline.Rows[t.Name] = t.Rows

@@ -41,12 +41,9 @@ func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session,
 	if _, err := catalog.CheckSession(ctx, conn, net.JoinHostPort(c.Host, strconv.Itoa(int(c.Port))), cfg.lang); err != nil {
 		return nil, err
 	}
-	se := &session{conn: conn, untracked: track.NoPrivileges.Because()}
+	se := &session{conn: conn}
 	if se.privileges, err = catalog.ReadPrivileges(ctx, conn); err != nil {
 		return nil, err
-	}
-	if !se.privileges.Replica {
-		return se, nil
 	}
 	se.serverID, err = track.ServerID(ctx, conn)
 	var pg *pgconn.PgError
@@ -57,7 +54,7 @@ func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session,
 	if err != nil {
 		se.untracked = track.Said(strings.TrimPrefix(errs.Line(err), "ERROR: "))
 	}
-	_, err = conn.Exec(ctx, track.SessionSettings, pgx.QueryExecModeSimpleProtocol)
+	_, err = conn.Exec(ctx, track.SessionSettings(!se.privileges.Replica), pgx.QueryExecModeSimpleProtocol)
 	return se, err
 }
 

@@ -160,7 +160,7 @@ func TestDigestLeavesOut(t *testing.T) {
 	require.NoError(t, track.RecordFingerprint(ctx, conn))
 	require.NoError(t, track.RecordOrigin(ctx, conn, "origin", "file"))
 	require.Equal(t, before, digestOf(t, conn, held...), "with notes")
-	_, err = conn.Exec(ctx, track.SessionSettings, pgx.QueryExecModeSimpleProtocol)
+	_, err = conn.Exec(ctx, track.SessionSettings(false), pgx.QueryExecModeSimpleProtocol)
 	require.NoError(t, err)
 	out, partly, err := track.Restore(ctx, conn, "token", home, nil)
 	require.NoError(t, err)

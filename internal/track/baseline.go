@@ -13,6 +13,7 @@ type Baseline struct {
 	Rows          map[schema.Name]int64
 	Sequences     []schema.Sequence
 	EventTriggers bool // the role may make event triggers
+	Checked       bool // the role may not set session_replication_role: triggers fire and foreign keys are checked during an undo
 	StaleViews    bool // materialised views may not show what the tables hold
 	Reinstall     bool // what is there is not to be trusted: see Damaged
 

@@ -27,6 +27,7 @@ type family struct {
 	unkeyed *unkeyed // rows can't be deleted as the table is published; else nil
 	level   int
 	why     Cause // why it is not journaled
+	checked catalog.CheckedFacts
 }
 
 // short reports whether what is noted of the family fits on pages.
@@ -36,16 +37,18 @@ func (f *family) short() bool {
 	return f.level == journaled && n > 0 && n < wideFrom && !slices.ContainsFunc(f.members, long)
 }
 
-// always says why a table is never undone, as SQL.
-func (f *family) always() string {
+// always says why a table is never undone, as SQL. checked: foreign keys would be checked.
+func (f *family) always(checked bool) string {
 	why := f.why
 	switch {
 	case f.level != journaled:
-	case f.root.AlwaysTrigger:
+	case checked && f.checked.Rules:
+		why = Rule.Because()
+	case !checked && f.root.AlwaysTrigger:
 		why = AlwaysTrigger.Because()
 	case f.root.Secured:
 		why = RowSecurity.Because()
-	case f.unkeyed != nil && !f.unkeyed.Switchable:
+	case f.unkeyed != nil && (checked || !f.unkeyed.Switchable):
 		why = Published.Because()
 	}
 	if why.IsZero() {
@@ -65,7 +68,7 @@ type installer struct {
 	children map[uint32][]*catalog.TrackedTable // by the oids of their parents
 	roots    map[schema.Name]uint32             // by the names of all tables
 
-	disable, enable string // event triggers
+	hidden hidden // from event triggers
 }
 
 // install makes everything again. All of it is one script. A table that has no
@@ -76,9 +79,12 @@ func install(ctx context.Context, tx pgx.Tx, b Baseline) error {
 	if err := in.read(ctx); err != nil {
 		return err
 	}
-	err := in.exec(ctx, "SAVEPOINT groundhog_install;\n", in.disable, in.head(), in.body(in.families), in.tail(), in.enable, "RELEASE SAVEPOINT groundhog_install")
+	err := in.exec(ctx, "SAVEPOINT groundhog_install;\n", in.hidden.disable, in.head(), in.body(in.families), in.tail(), in.hidden.enable, "RELEASE SAVEPOINT groundhog_install")
 	if ofTable(err) {
 		err = in.stepwise(ctx)
+	}
+	if err == nil {
+		err = in.hidden.unseen(ctx, tx)
 	}
 	if err != nil || b.Untracked == nil {
 		return err
@@ -106,19 +112,30 @@ func (in *installer) read(ctx context.Context) (err error) {
 	if in.views, err = catalog.MaterializedViews(ctx, in.tx); err != nil {
 		return err
 	}
-	if in.disable, in.enable, err = disableEventTriggers(ctx, in.tx); err != nil {
+	if in.hidden, err = hideFromEventTriggers(ctx, in.tx); err != nil {
 		return err
 	}
 	in.group()
 	var names []schema.Name
 	for _, f := range in.families {
-		if r := f.root; f.level == journaled && !r.AlwaysTrigger && !r.Secured {
+		if r := f.root; f.level == journaled && (in.b.Checked || !r.AlwaysTrigger) && !r.Secured {
 			names = append(names, r.Name)
 		}
 	}
 	unkeyed, err := published(ctx, in.tx, names)
 	for _, f := range in.families {
 		f.unkeyed = unkeyed[f.root.Name]
+	}
+	if err != nil || !in.b.Checked {
+		return err
+	}
+	oids := make([]uint32, len(in.tables))
+	for i, t := range in.tables {
+		oids[i] = t.OID
+	}
+	facts, err := catalog.ReadCheckedFacts(ctx, in.tx, oids)
+	for _, f := range in.families {
+		f.checked = joinFacts(f.members, facts)
 	}
 	return err
 }
@@ -160,8 +177,8 @@ const mostColumns = 1600
 func (in *installer) head() string {
 	return render("remove", shared) + render("schema", struct {
 		*constants
-		EventTriggers bool
-	}{shared, in.b.EventTriggers})
+		EventTriggers, Checked bool
+	}{shared, in.b.EventTriggers, in.b.Checked})
 }
 
 // body is the part that makes journals and triggers.
@@ -173,7 +190,7 @@ func (in *installer) body(families []*family) string {
 			Always    string
 			Unnoticed bool
 			Members   []*table
-		}{Root: f.root, Always: f.always(), Unnoticed: f.level == unnoticed}
+		}{Root: f.root, Always: f.always(in.b.Checked), Unnoticed: f.level == unnoticed}
 		for _, t := range f.members {
 			data.Members = append(data.Members, in.member(f, t))
 		}
@@ -187,6 +204,10 @@ func (in *installer) member(f *family, t *catalog.TrackedTable) *table {
 	out := newTable(t, f.root, in.b.RowTriggersOnly)
 	out.Journaled, out.Noticed, out.Short = f.level == journaled, f.level != unnoticed, f.short()
 	out.EventTriggers, out.Unkeyed, out.Owners = in.b.EventTriggers, f.unkeyed, in.owners(t)
+	out.Checked = in.b.Checked
+	if t == f.root && out.Checked && out.Journaled {
+		out.CheckedPart = newCheckedPart(out, f.checked)
+	}
 	if t == f.root {
 		out.Outside = outsideKeysOf(t, in.b.OutsideKeys, in.roots)
 		if reset, ok := in.b.CacheResets[t.Name]; ok {
@@ -223,24 +244,31 @@ func (in *installer) tail() string {
 			native = append(native, one)
 		}
 	}
+	var neighbours []string // whose rows may change as tracked ones do
+	for _, fk := range in.b.OutsideKeys {
+		if _, tracked := in.roots[fk.Table]; in.b.Checked && !tracked {
+			neighbours = append(neighbours, catalog.Ident(fk.Table))
+		}
+	}
 	return render("rest", struct {
 		*constants
-		EventTriggers bool
-		Views         []schema.Name
-		Sequences     []schema.Sequence
-		Native        []*table
-	}{shared, in.b.EventTriggers, in.views, in.b.Sequences, native})
+		EventTriggers, Checked bool
+		Views                  []schema.Name
+		Sequences              []schema.Sequence
+		Native                 []*table
+		Neighbours             []string
+	}{shared, in.b.EventTriggers, in.b.Checked, in.views, in.b.Sequences, native, neighbours})
 }
 
 // stepwise is install after the script failed, in parts.
 func (in *installer) stepwise(ctx context.Context) error {
-	if err := in.exec(ctx, "ROLLBACK TO SAVEPOINT groundhog_install;\n", in.disable, in.head()); err != nil {
+	if err := in.exec(ctx, "ROLLBACK TO SAVEPOINT groundhog_install;\n", in.hidden.disable, in.head()); err != nil {
 		return err
 	}
 	if err := in.halve(ctx, in.families); err != nil {
 		return err
 	}
-	return in.exec(ctx, in.tail(), in.enable, "RELEASE SAVEPOINT groundhog_install")
+	return in.exec(ctx, in.tail(), in.hidden.enable, "RELEASE SAVEPOINT groundhog_install")
 }
 
 // halve makes what tracks some tables. Where that fails, it does so for halves of them,

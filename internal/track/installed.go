@@ -58,7 +58,7 @@ func isReady(ctx context.Context, tx pgx.Tx, serverID string, tables int) (ok bo
 	if err != nil || v != version {
 		return false, err
 	}
-	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.server_id = $1 AND s.self = s.tableoid
+	err = tx.QueryRow(ctx, `SELECT coalesce(pg_catalog.bool_and(s.server_id = $1 AND s.self = s.tableoid AND (s.checked OR pg_catalog.current_setting('session_replication_role') = 'replica')
 				AND CASE WHEN s.event_triggers THEN s.event_trigger_states = groundhog.event_trigger_states() ELSE s.schema_fingerprint = groundhog.schema_fingerprint() END), false)
 			AND NOT EXISTS (SELECT FROM groundhog.schema_changes)
 			AND (SELECT pg_catalog.count(DISTINCT rel) FROM groundhog.journals_of) >= $2

@@ -3,7 +3,9 @@ package track_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +32,8 @@ type world struct {
 	cat     *catalog.Catalog
 	content map[string]string // the queries that return all of a table or a sequence as one text
 	truth   map[string]string // what they returned at the baseline
+
+	owner string // the role that goes back, which owns the tables; none: a superuser
 
 	extension bool // setup is one's table
 	rowwise   bool // triggers for statements are not relied on
@@ -59,14 +63,65 @@ func newWorld(t *testing.T, sql ...string) *world {
 	return w
 }
 
+// newOwnersWorld makes a database whose tables belong to a role that is no superuser, which
+// marks it and goes back.
+func newOwnersWorld(t *testing.T, sql ...string) *world {
+	t.Helper()
+	fixtures.Open(t, fixtures.WithSchema(sql...))
+	w := &world{T: t, url: fixtures.URL(t)}
+	w.giveAway()
+	w.session()
+	w.mark()
+	return w
+}
+
+// giveAway makes everything in the database a role's that is no superuser.
+func (w *world) giveAway() {
+	w.Helper()
+	admin := connect(w.T, w.url)
+	w.owner = fmt.Sprintf("owner_%d_%s", os.Getpid(), admin.Config().Database[len("groundhog_test_"):])
+	w.sql(admin, `CREATE ROLE `+w.owner+`; GRANT CREATE ON DATABASE `+pgx.Identifier{admin.Config().Database}.Sanitize()+` TO `+w.owner+`; GRANT ALL ON SCHEMA public TO `+w.owner)
+	w.sql(admin, `DO $$ DECLARE d text; BEGIN
+		FOR d IN SELECT format('ALTER %s %s OWNER TO `+w.owner+`', CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass)
+				FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+					AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND c.relkind = 'S')
+			UNION ALL SELECT format('ALTER FUNCTION %s OWNER TO `+w.owner+`', p.oid::regprocedure) FROM pg_proc p WHERE p.pronamespace = 'public'::regnamespace
+				AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+			UNION ALL SELECT format('ALTER TYPE %s OWNER TO `+w.owner+`', t.oid::regtype) FROM pg_type t WHERE t.typnamespace = 'public'::regnamespace AND t.typtype IN ('d', 'e') LOOP
+			EXECUTE d;
+		END LOOP;
+	END $$`)
+	w.Cleanup(func() {
+		admin := connect(w.T, w.url)
+		_, err := admin.Exec(context.Background(), `DROP OWNED BY `+w.owner+` CASCADE; DROP ROLE `+w.owner, pgx.QueryExecModeSimpleProtocol)
+		require.NoError(w, err)
+	})
+}
+
 // session begins a new one to go back over.
 func (w *world) session() {
 	w.Helper()
 	w.conn = connect(w.T, w.url)
-	_, err := w.conn.Exec(w.Context(), track.SessionSettings+"; SET lock_timeout = '5s'", pgx.QueryExecModeSimpleProtocol)
-	require.NoError(w, err)
+	w.sql(w.conn, w.asOwner()+"; "+track.SessionSettings(w.owner != "")+"; SET lock_timeout = '5s'")
+	var err error
 	w.home, err = track.ServerID(w.Context(), w.conn)
 	require.NoError(w, err)
+}
+
+// asOwner is SQL that gives the session the role that goes back.
+func (w *world) asOwner() string {
+	if w.owner == "" {
+		return "SELECT"
+	}
+	return "RESET ROLE; SET session_replication_role = origin; SET ROLE " + w.owner
+}
+
+// asSuperuser is SQL that lets the session write rows which nothing reacts to.
+func (w *world) asSuperuser() string {
+	if w.owner == "" {
+		return "SELECT"
+	}
+	return "RESET ROLE; SET session_replication_role = replica"
 }
 
 // inTx runs f in a transaction that keeps writers out.
@@ -135,6 +190,11 @@ func (w *world) baseline(tx pgx.Tx) error {
 		b.Tables = append(b.Tables, t.Name)
 		b.Rows[t.Name] = 1 << 20 // small tables are undone all the same
 	}
+	if _, err := tx.Exec(w.Context(), w.asOwner(), pgx.QueryExecModeSimpleProtocol); err != nil {
+		return err
+	}
+	b.Checked = w.owner != ""
+	b.EventTriggers = !b.Checked
 	if err := track.SetBaseline(w.Context(), tx, b); err != nil {
 		return err
 	}
@@ -202,7 +262,7 @@ func (w *world) load(ctx context.Context, tx pgx.Tx, t catalog.Table) error {
 
 // ways counts what was done to tables.
 type ways struct {
-	nothing, undone, reloaded, void, costly int
+	nothing, undone, reloaded, void, costly, aside int
 	why                                     map[track.Reason]int
 }
 
@@ -221,15 +281,31 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 		count.costly++
 		out, partly, err = track.Restore(ctx, w.conn, token, w.home, nil)
 	}
+	again := func() {
+		require.NoError(w, tx.Rollback(ctx))
+		tx, err = w.conn.Begin(ctx)
+		require.NoError(w, err)
+	}
+	if err == nil && out.Unusable == track.Constraint { // which ended the transaction
+		count.aside++
+		again()
+		out, err = track.RestoreAside(ctx, w.conn, token, w.home)
+	}
 	if partly {
-		tx.Rollback(ctx)
-		if tx, err = w.conn.Begin(ctx); err != nil {
-			return err
-		}
+		again()
 		out, err = track.Undo(ctx, tx, token, w.home)
+		if failed := (*pgconn.PgError)(nil); w.owner != "" && errors.As(err, &failed) && (strings.HasPrefix(failed.Code, "23") || failed.Code == "GH003") {
+			out, partly, err = track.Outcome{Unusable: track.Constraint}, false, nil // the others are not loaded yet
+		}
 	}
 	if err != nil {
 		return err
+	}
+	if tx.Conn().PgConn().TxStatus() == 'E' {
+		again()
+	}
+	if partly || out.Unusable != "" {
+		w.sql(tx, w.asSuperuser())
 	}
 	byName := map[schema.Name]catalog.Table{}
 	for _, t := range w.cat.Tables {
@@ -270,6 +346,7 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 				return err
 			}
 		}
+		w.sql(tx, w.asOwner())
 		if err := track.FinishUndo(ctx, tx); err != nil {
 			return err
 		}
@@ -390,7 +467,10 @@ func (w *world) untrue(told *int) (out []string, err error) {
 				out = append(out, fmt.Sprintf("%s\n  changes %s\n  truth   %s", r.Name, show(got), show(truth)))
 			}
 		}
-		return nil
+		if written, err = track.Written(w.Context(), tx, &name, w.home); written.Unusable == track.SchemaChanged { // in between, where no event trigger takes the lock
+			out = nil
+		}
+		return err
 	})
 	return out, err
 }

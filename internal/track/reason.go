@@ -28,6 +28,14 @@ const (
 	Subscription   Reason = "subscription"    // a subscription may write
 	Wraparound     Reason = "wraparound"      // transaction ids are too many to be compared
 
+ // What can't be undone where foreign keys are checked, since the role may not set session_replication_role.
+	Constraint     Reason = "constraint"      // a constraint does not let rows be put back in this way
+	SideEffect     Reason = "side_effect"     // a foreign key or a trigger would change other rows
+	UnindexedKey   Reason = "unindexed_key"   // what has no index on its foreign key would be read too often
+	FixedIdentity  Reason = "fixed_identity"  // an identity that is always generated would have to be set
+	ExtensionCache Reason = "extension_cache" // an extension keeps in memory what its tables hold
+	NotCounted     Reason = "not_counted"     // track_counts is off, so nothing tells what triggers write
+
 	DatabaseAltered Reason = "database_altered" // settings or rights of the database were changed: see Alternative
 	Costly          Reason = "costly"           // the caller's alternative takes less time: see Alternative
 )
@@ -38,6 +46,7 @@ const (
 	OverlappingTx  Reason = "overlapping_tx"   // a transaction that began before the baseline wrote to it
 	TooManyChanges Reason = "too_many_changes" // so many rows were changed that loading is cheaper
 	Undecided      Reason = "undecided"        // rows of one key were deleted more than once
+	Rule           Reason = "rule"             // a rewrite rule would change what is written
 	AlwaysTrigger  Reason = "always_trigger"   // a trigger or rule that fires in replica role too would see the undo
 	RowSecurity    Reason = "row_security"     // row level security hides rows
 	Published      Reason = "published"        // rows can't be deleted as long as a publication has them
@@ -77,6 +86,13 @@ var names = map[string]Reason{
 	"Subscription":    Subscription,
 	"Wraparound":      Wraparound,
 	"DatabaseAltered": DatabaseAltered,
+	"Constraint":      Constraint,
+	"SideEffect":      SideEffect,
+	"UnindexedKey":    UnindexedKey,
+	"FixedIdentity":   FixedIdentity,
+	"ExtensionCache":  ExtensionCache,
+	"NotCounted":      NotCounted,
+	"Rule":            Rule,
 	"Costly":          Costly,
 	"Truncated":       Truncated,
 	"OverlappingTx":   OverlappingTx,
@@ -112,6 +128,13 @@ var texts = map[Reason]msg.Text{
 	Subscription:    msg.WhySubscription,
 	Wraparound:      msg.WhyWraparound,
 	DatabaseAltered: msg.WhyDatabaseAltered,
+	Constraint:      msg.WhyConstraint,
+	SideEffect:      msg.WhySideEffect,
+	UnindexedKey:    msg.WhyUnindexedKey,
+	FixedIdentity:   msg.WhyFixedIdentity,
+	ExtensionCache:  msg.WhyExtensionCache,
+	NotCounted:      msg.WhyNotCounted,
+	Rule:            msg.WhyRule,
 	Costly:          msg.WhyCostly,
 	Truncated:       msg.WhyTruncated,
 	OverlappingTx:   msg.WhyOverlappingTx,

@@ -32,9 +32,13 @@ type Alternative struct {
 // since tables must be loaded, the first of which is in the outcome; see Undo.
 // A caller without an alternative gives nil.
 func Restore(ctx context.Context, conn *pgx.Conn, token, serverID string, alt *Alternative) (out Outcome, partly bool, err error) {
-	out, err = restore(ctx, conn, token, serverID, false, alt)
+	out, err = restore(ctx, conn, token, serverID, alt)
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "GH001" {
+	switch {
+	case !errors.As(err, &pg):
+	case pg.Code == "GH003":
+		return Outcome{Unusable: Reason(pg.Detail)}, false, nil
+	case pg.Code == "GH001":
 		return Outcome{Tables: []Table{{Name: schema.Name{Schema: pg.SchemaName, Name: pg.TableName}, Reload: causeOf(pg.Detail)}}}, true, nil
 	}
 	if why := unusable(ctx, conn, err); why != "" {
@@ -50,12 +54,14 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 	case !errors.As(err, &pg):
 	case pg.Code == "3F000": // invalid_schema_name
 		return NoBaseline
+	case pg.Code == "42501" && strings.Contains(pg.Message, "schema groundhog"): // insufficient_privilege
+		return ForeignSchema
 	case pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore("): // undefined_function
 		if v, err := versionOf(ctx, q); err == nil && v != version {
 			return OtherVersion // which has it with other parameters
 		}
 		return NoBaseline
-	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
+	case strings.HasPrefix(pg.Code, "42"): println("DBG", pg.Message, pg.Where, pg.Position, len(pg.InternalQuery), pg.InternalQuery); // syntax_error_or_access_rule_violation
 		if v, err := versionOf(ctx, q); err == nil && v != version {
 			return OtherVersion // which has other functions and columns
 		}
@@ -67,26 +73,49 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 // Undo is Restore within the caller's transaction, but for the tables that must be
 // loaded. When these are, FinishUndo ends it.
 func Undo(ctx context.Context, tx pgx.Tx, token, serverID string) (Outcome, error) {
-	return restore(ctx, tx, token, serverID, true, nil)
+	return query(ctx, tx, question{token: &token, serverID: serverID, partly: true})
 }
 
 // Warm spares the next Restore of a new session, which has no plans and no cache of the
 // catalog, most of the time that these take: 4 to 10 ms. It changes nothing. Where there is
 // no journal, it does nothing.
 func Warm(ctx context.Context, conn *pgx.Conn) error {
-	_, err := query(ctx, conn, nil, "", false, &Alternative{Likeness: "none"})
+	_, err := query(ctx, conn, question{alternative: &Alternative{Likeness: "none"}})
 	if unusable(ctx, conn, err) != "" {
 		return nil
 	}
 	return err
 }
 
-func restore(ctx context.Context, q catalog.Querier, token, serverID string, partly bool, alt *Alternative) (out Outcome, err error) {
-	return query(ctx, q, &token, serverID, partly, alt)
+// restore is Restore. Where constraints are checked and unique values are in each other's
+// way, it is tried again with some of them out of it.
+func restore(ctx context.Context, conn *pgx.Conn, token, serverID string, alt *Alternative) (out Outcome, err error) {
+	q := question{token: &token, serverID: serverID, alternative: alt}
+	out, err = query(ctx, conn, q)
+	var pg *pgconn.PgError
+	inTheWay := errors.As(err, &pg) && (pg.Code == "23505" || pg.Code == "23P01") // unique_violation, exclusion_violation
+	if inTheWay && conn.PgConn().TxStatus() == 'I' {
+		q.aside = true
+		out, err = query(ctx, conn, q)
+	}
+	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "23") { // integrity_constraint_violation
+		return Outcome{Unusable: Constraint}, nil
+	}
+	return out, err
+}
+
+// question is what groundhog.restore is called with.
+type question struct {
+	token       *string
+	serverID    string
+	partly      bool
+	aside       bool
+	alternative *Alternative
 }
 
 // query calls groundhog.restore.
-func query(ctx context.Context, q catalog.Querier, token *string, serverID string, partly bool, alt *Alternative) (out Outcome, err error) {
+func query(ctx context.Context, q catalog.Querier, ask question) (out Outcome, err error) {
+	alt := ask.alternative
 	var likeness *string
 	var most *int64
 	if alt != nil {
@@ -95,7 +124,7 @@ func query(ctx context.Context, q catalog.Querier, token *string, serverID strin
 			likeness = &alt.Likeness
 		}
 	}
-	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4, $5, $6)`, token, serverID, partly, version, likeness, most)
+	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4, $5, $6, $7)`, ask.token, ask.serverID, ask.partly, version, likeness, most, ask.aside)
 	if err != nil {
 		return out, err
 	}

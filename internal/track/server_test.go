@@ -53,7 +53,7 @@ func TestWhatTheServerDoes(t *testing.T) {
 		}, time.Minute, 10*time.Millisecond, "somebody is still connected")
 		copied := &world{T: t, url: w.url, content: w.content, truth: w.truth, cat: w.cat}
 		copied.conn = connectTo(t, db.URL, "copy_"+strings.ToLower(strategy))
-		copied.sql(copied.conn, track.SessionSettings)
+		copied.sql(copied.conn, track.SessionSettings(false))
 		copied.home = w.home
 		out := restore(copied)
 		require.Empty(t, out.Unusable)
@@ -110,7 +110,7 @@ func TestWhatTheServerDoes(t *testing.T) {
 	for _, strategy := range []string{"file_copy", "wal_log"} {
 		copied := &world{T: t, url: w.url, home: w.home, conn: connectTo(t, db.URL, "copy_"+strategy)}
 		copied.sql(copied.conn, `ALTER TABLE t DROP COLUMN v; INSERT INTO t VALUES (30); UPDATE t SET id = 31 WHERE id = 30; DELETE FROM t; TRUNCATE t`)
-		copied.sql(copied.conn, track.SessionSettings)
+		copied.sql(copied.conn, track.SessionSettings(false))
 		require.Equal(t, track.Crash, restore(copied).Unusable)
 		require.NoError(t, pgx.BeginFunc(ctx, copied.conn, func(tx pgx.Tx) error {
 			mark, err := track.BeginUntracked(ctx, tx)

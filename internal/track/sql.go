@@ -62,6 +62,8 @@ type constants struct {
 	Version         int
 	WriterLock      int64
 	LockTimeout     int64 // in milliseconds
+	NoWait          int64 // the same, where the server would end another session in a deadlock
+	ReadRows        int   // so many rows of a table are read in the time in which one is written
 	Wraparound      int64
 	LoadedRow       int // what it costs to load a row: see Alternative
 	PagesCounted    int // of a journal, to tell how many entries there are
@@ -84,6 +86,8 @@ var shared = &constants{
 	Version:         version,
 	WriterLock:      WriterLock,
 	LockTimeout:     LockTimeout.Milliseconds(),
+	NoWait:          1,
+	ReadRows:        80,
 	Wraparound:      wraparound,
 	LoadedRow:       2,
 	PagesCounted:    64,

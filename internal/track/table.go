@@ -39,6 +39,8 @@ type table struct {
 	Outside       []outsideKey // between it and tables that are not tracked
 	CacheReset    *cacheReset  // what makes its extension forget it; nil: nothing
 	Owners        []uint32     // the roots whose journals may tell of a statement that names it
+	Checked       bool         // it is undone while its foreign keys are checked
+	CheckedPart   *checkedPart // its part in that, of a root that is journaled; else nil
 
 	foreign []string // triggers of others, with names like those of ours
 	enabled []string // the triggers that Trigger named

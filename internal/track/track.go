@@ -56,12 +56,21 @@ const WriterLock int64 = 0x67726f756e64686f
 // and try again.
 const LockTimeout = 400 * time.Millisecond
 
-// SessionSettings are those of a session that goes back or loads: triggers are silent, in
-// a deadlock it is the victim, its errors are not in the server's log, where they
-// would look like a test's, and plans look journals up by key, which have never
-// been analysed, and start no workers, which takes longer than hundreds of sequences
-// do. How values are written is the database's own: see catalog.DefaultOutputSettings.
-const SessionSettings = `SET session_replication_role = replica; SET groundhog.disabled = on;
+// SessionSettings returns the settings of a session that goes back or loads. Triggers are
+// silent, for a role that may see to that. In a deadlock it is the victim where the role may
+// choose that, and else waits for no lock: see [LockTimeout]. Its errors are not in the
+// server's log, where they would look like a test's. Plans look journals up by key, which
+// have never been analysed, and start no workers, which takes longer than hundreds of
+// sequences do. How values are written is the database's own: see
+// catalog.DefaultOutputSettings.
+func SessionSettings(checked bool) string {
+	if checked {
+		return sessionSettings
+	}
+	return "SET session_replication_role = replica; " + sessionSettings
+}
+
+const sessionSettings = `SET groundhog.disabled = on;
 		SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET jit = off; SET max_parallel_workers_per_gather = 0;
 		SET lc_monetary = 'C'; SET array_nulls = on;
 		SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; SET default_transaction_deferrable = off;

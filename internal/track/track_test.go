@@ -34,9 +34,7 @@ func TestUndone(t *testing.T) {
 		"key taken and left":             "DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 'n'); UPDATE t SET id = 30 WHERE id = 1",
 		"key taken, left and taken":      "DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (30, 'n'); UPDATE t SET id = 1 WHERE id = 30; DELETE FROM t WHERE id = 2",
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'b' FROM generate_series(1, 10) g")
+		prove := func(t *testing.T, w *world) {
 			other := connect(t, w.url)
 			for range 3 {
 				w.sql(other, sql)
@@ -44,6 +42,15 @@ func TestUndone(t *testing.T) {
 				require.Equal(t, 1, count.undone, count.why)
 				require.Zero(t, count.reloaded, count.why)
 			}
+		}
+		schema := "CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t SELECT g, 'b' FROM generate_series(1, 10) g"
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			prove(t, newWorld(t, schema))
+		})
+		t.Run(name+", as the owner", func(t *testing.T) {
+			t.Parallel()
+			prove(t, newOwnersWorld(t, schema))
 		})
 	}
 }

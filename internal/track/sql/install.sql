@@ -82,7 +82,9 @@ END {{body}};
 {{- template "extension sequences" .}}
 {{- template "native" .}}
 {{- "" -}}
-INSERT INTO groundhog.state SELECT {{.Version}}, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, {{.EventTriggers}};
+{{range .Neighbours}}INSERT INTO groundhog.neighbours VALUES ({{literal .}}::pg_catalog.regclass);
+{{end -}}
+INSERT INTO groundhog.state SELECT {{.Version}}, 0, NULL, '', 'groundhog.state'::pg_catalog.regclass, {{.Checked}}, {{.EventTriggers}};
 {{end}}
 
 {{- /*

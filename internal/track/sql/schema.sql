@@ -17,6 +17,7 @@ CREATE UNLOGGED TABLE groundhog.state (
 	token text,                      -- of the snapshot that the baseline is; null: of none
 	server_id text NOT NULL,         -- the server, whose transaction ids xmin speaks of
 	self oid NOT NULL,               -- of this table: another one in a database that was dumped and loaded
+	checked boolean NOT NULL,        -- it is undone while triggers fire and foreign keys are checked
 	event_triggers boolean NOT NULL, -- event triggers see changes of the schema
 	schema_fingerprint text,         -- else: what the schema was made of
 	event_trigger_states text        -- the event triggers, as they were when the baseline was set
@@ -207,6 +208,7 @@ CREATE FUNCTION groundhog.verdict(want text, here text, library integer) RETURNS
 			WHEN st.token IS NULL THEN '{{.Reason.NoBaseline}}'
 			WHEN st.token OPERATOR(pg_catalog.<>) want THEN '{{.Reason.OtherBaseline}}'
 			WHEN st.server_id OPERATOR(pg_catalog.<>) here OR st.self OPERATOR(pg_catalog.<>) st.tableoid THEN '{{.Reason.ForeignServer}}'
+			WHEN NOT st.checked AND pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'replica' THEN '{{.Reason.NoPrivileges}}'
 			WHEN st.event_triggers AND NOT coalesce(st.event_trigger_states OPERATOR(pg_catalog.=) groundhog.event_trigger_states(), false) THEN '{{.Reason.Damaged}}'
 			WHEN EXISTS (SELECT FROM groundhog.schema_changes) THEN '{{.Reason.SchemaChanged}}'
 			WHEN st.event_triggers AND pg_catalog.current_setting('event_triggers', true) OPERATOR(pg_catalog.=) 'off' THEN '{{.Reason.UntrackedWrite}}'
@@ -293,7 +295,9 @@ END $$;
 --
 -- Where want is null nothing is done, and nothing is locked that others wait for: a
 -- session that is new then has plans and a cache for the next call.
-CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer, likeness text DEFAULT NULL, most bigint DEFAULT NULL)
+--
+-- With aside, unique values are kept out of each other's way; see undo_checked.
+CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer, likeness text DEFAULT NULL, most bigint DEFAULT NULL, aside boolean DEFAULT false)
 RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	s record;
@@ -301,10 +305,21 @@ DECLARE
 	tables groundhog.journals[]; -- that were written to, with why as always
 	room bigint := 0;
 	certain boolean;
+	{{- if .Checked}}
+	roots oid[] := '{}'; -- that are undone
+	undone groundhog.journals[] := '{}';
+	counts bigint[];
+	reads bigint;
+	{{- end}}
 BEGIN
 	IF want IS NOT NULL THEN
 		PERFORM pg_catalog.pg_advisory_xact_lock({{.WriterLock}});
-		PERFORM pg_catalog.set_config('lock_timeout', '{{.LockTimeout}}', true);
+		PERFORM pg_catalog.set_config('lock_timeout', '{{if .Checked}}{{.NoWait}}{{else}}{{.LockTimeout}}{{end}}', true);
+		{{- if .Checked}}
+		-- A superuser's session is in replica role. In the statement that undoes, journals are joined by hash: they have no index.
+		PERFORM pg_catalog.set_config('session_replication_role', 'origin', true) WHERE pg_catalog.current_setting('session_replication_role') OPERATOR(pg_catalog.<>) 'origin';
+		PERFORM pg_catalog.set_config('enable_hashjoin', 'on', true);
+		{{- end}}
 	END IF;
 	SELECT * INTO s FROM groundhog.verdict(want, here, library);
 	IF NOT FOUND THEN
@@ -359,11 +374,25 @@ BEGIN
 				END IF;
 			END IF;
 		END IF;
+		{{- if .Checked}}
+		IF EXISTS (SELECT FROM groundhog.cache_resets k JOIN pg_catalog.unnest(tables) t ON t.root OPERATOR(pg_catalog.=) k.root) THEN
+			RETURN QUERY SELECT ''::text, ''::text, 'void'::text, '{{.Reason.ExtensionCache}}'::text, 0::bigint;
+			RETURN;
+		END IF;
+		IF EXISTS (SELECT FROM groundhog.unindexed) THEN
+			reads := groundhog.unindexed_reads(tables) OPERATOR(pg_catalog./) {{.ReadRows}};
+			IF reads OPERATOR(pg_catalog.>) ({{.LoadedRow}} OPERATOR(pg_catalog.*) (SELECT pg_catalog.sum(o.rows) FROM groundhog.journals o)) OR most OPERATOR(pg_catalog.>=) 0 AND reads OPERATOR(pg_catalog.>) most THEN
+				RETURN QUERY SELECT ''::text, ''::text, 'void'::text, '{{.Reason.UnindexedKey}}'::text, 0::bigint;
+				RETURN;
+			END IF;
+		END IF;
+		{{- else}}
 		IF EXISTS (SELECT FROM groundhog.cache_resets) THEN
 			-- What this writes is undone with the rest.
 			PERFORM groundhog.reset_caches(false);
 			tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false)::groundhog.journals FROM groundhog.written() o);
 		END IF;
+		{{- end}}
 		FOREACH x IN ARRAY tables LOOP
 			why := x.always;
 			IF why IS NULL THEN
@@ -373,6 +402,13 @@ BEGIN
 					why := '{{.Reason.UnseenWrite}}'; -- it is not as it was
 				END IF;
 			END IF;
+			{{- if .Checked}}
+			IF why IS NULL THEN
+				roots := pg_catalog.array_append(roots, x.root);
+				undone := pg_catalog.array_append(undone, ROW(x.root, x.space, x.name, x.rows, NULL, false)::groundhog.journals);
+				CONTINUE;
+			END IF;
+			{{- end}}
 			IF why IS NOT NULL THEN
 				IF NOT partly THEN
 					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(x.name, ': ', why), SCHEMA = x.space, TABLE = x.name, DETAIL = why;
@@ -385,6 +421,24 @@ BEGIN
 			way := CASE WHEN why IS NULL THEN 'undone' ELSE 'reload' END;
 			RETURN NEXT;
 		END LOOP;
+		{{- if .Checked}}
+		IF pg_catalog.cardinality(roots) OPERATOR(pg_catalog.>) 0 THEN
+			counts := groundhog.undo_checked(roots, s.baseline_xid, aside);
+			FOR place IN 1 .. pg_catalog.cardinality(roots) LOOP
+				PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', roots[place])::regclass);
+				IF EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) roots[place])
+					AND EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(root) WHERE u.root OPERATOR(pg_catalog.=) roots[place]) THEN
+					RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'a table is not as it was', DETAIL = '{{.Reason.UnseenWrite}}';
+				END IF;
+				space := undone[place].space;
+				name := undone[place].name;
+				way := 'undone';
+				why := NULL;
+				changed := counts[place];
+				RETURN NEXT;
+			END LOOP;
+		END IF;
+		{{- end}}
 	END IF;
 	IF NOT partly THEN
 		IF s.touched THEN
@@ -430,11 +484,14 @@ BEGIN
 	END LOOP;
 END $$;
 
+{{if .Checked}}{{template "checked schema" .}}
+{{end -}}
 -- How many rows this transaction wrote.
 CREATE FUNCTION groundhog.rows_written() RETURNS numeric LANGUAGE sql VOLATILE AS $$
 	SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(t.rel) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(t.rel)
-		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM (SELECT DISTINCT rel FROM groundhog.journals_of) t
+		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM (SELECT rel FROM groundhog.journals_of{{if .Checked}} UNION SELECT rel FROM groundhog.neighbours{{else}} GROUP BY rel{{end}}) t
 $$;
+
 
 -- Sets the sequences that are not as in the baseline. This outlives a rollback, so
 -- it comes last.
@@ -451,11 +508,26 @@ END $$;
 CREATE FUNCTION groundhog.finish_undo() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	v record;
+	{{- if .Checked}}
+	written numeric;
+	{{- else}}
 	e record;
 	enable text[] := '{}'; -- gives event triggers their states again
 	again text;
+	{{- end}}
 	now bigint := pg_catalog.pg_current_xact_id()::text;
 BEGIN
+	{{- if .Checked}}
+	IF EXISTS (SELECT FROM groundhog.views) THEN
+		written := groundhog.rows_written();
+		FOR v IN SELECT w.name FROM groundhog.views w ORDER BY w.place LOOP
+			EXECUTE pg_catalog.concat('REFRESH MATERIALIZED VIEW ', v.name);
+		END LOOP;
+		IF groundhog.rows_written() OPERATOR(pg_catalog.<>) written THEN -- by an event trigger
+			RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'an event trigger wrote to a table', DETAIL = '{{.Reason.SideEffect}}';
+		END IF;
+	END IF;
+	{{- else}}
 	PERFORM groundhog.reset_caches(true);
 	IF EXISTS (SELECT FROM groundhog.views) THEN
 		FOR e IN SELECT g.evtname, g.evtenabled FROM pg_catalog.pg_event_trigger g JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) g.evtfoid
@@ -474,6 +546,7 @@ BEGIN
 			EXECUTE again;
 		END LOOP;
 	END IF;
+	{{- end}}
 	PERFORM groundhog.reset_touched();
 	UPDATE groundhog.state SET baseline_xid = now;
 	PERFORM pg_catalog.setval('groundhog.newest_baseline_xid', now);

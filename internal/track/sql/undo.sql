@@ -37,13 +37,16 @@ loading one. Then it is decided which deleted rows were the baseline's, rows tha
 the baseline's are deleted, and those that were saved are put in again. Around that, the
 replica identity is switched where a publication asks for it, and foreign keys are
 checked that lead to tables that are not tracked.
+
+Where foreign keys are checked the function decides alone: all tables are put back by one
+statement; see checked.sql.
 */}}
 {{define "undo" -}}
 CREATE FUNCTION groundhog.undo_{{.OID}}(baseline_xid xid, rows bigint, OUT why text, OUT changed bigint) LANGUAGE plpgsql AS {{body}}
 #variable_conflict use_column
-DECLARE
+{{if not .Checked}}DECLARE
 	put bigint;
-BEGIN
+{{end}}BEGIN
 	IF pg_catalog.pg_relation_size('{{.Journal}}') > 65536 THEN
 		SELECT pg_catalog.count(*) INTO changed FROM {{.Journal}};
 		IF changed > {{undoFrom}} + undo_{{.OID}}.rows * {{undoShare}} THEN
@@ -64,6 +67,7 @@ BEGIN
 		END IF;
 	END IF;
 	{{- end}}
+	{{- if not .Checked}}
 	{{- with .Unkeyed}}{{if .Switchable}}
 	IF EXISTS (SELECT FROM pg_catalog.pg_event_trigger e JOIN pg_catalog.pg_proc p ON p.oid OPERATOR(pg_catalog.=) e.evtfoid
 			WHERE e.evtenabled OPERATOR(pg_catalog.=) ANY (ARRAY['A', 'R']::"char"[]) AND p.pronamespace OPERATOR(pg_catalog.<>) 'groundhog'::regnamespace) THEN
@@ -94,5 +98,6 @@ BEGIN
 	END IF;
 	{{- end}}
 	PERFORM groundhog.empty_journal('{{.Journal}}');
+	{{- end}}
 END {{body}};
 {{end}}

@@ -1,0 +1,185 @@
+{{- /*
+How a table is undone where its foreign keys are checked, since the role may not set
+session_replication_role: as a part of one statement for all tables that were written to,
+which groundhog.undo_checked puts together; see there. The parameter $1 of the statement is
+the transaction of the baseline.
+
+n are the rows of the table that are not the baseline's, o those of the baseline that are
+to be there. l are the rows that leave, m those that stay and are made what they were, a
+those that arrive. Where more than the primary key keeps rows apart, a changed row leaves and arrives,
+so that values which rows exchanged are in no other row's way, unless a foreign key does
+something to other rows then.
+*/}}
+
+{{define "checked sets"}}n_{{.OID}} AS MATERIALIZED (
+	SELECT t.ctid AS at, t.tableoid AS rel{{.Key.OfTable}}, ROW({{.Stored.Plain}}) AS was
+	{{- if .Key}}
+	FROM (SELECT DISTINCT {{.Key.Named}} FROM {{.Journal}} j WHERE j.kind IN ('{{.Kind.Old}}', '{{.Kind.New}}')) j JOIN {{.Only}} t ON {{.Key.Same}}
+	{{- else}}
+	FROM {{.Only}} t
+	{{- end}}
+	WHERE {{template "newer" .}}
+), o_{{.OID}} AS MATERIALIZED (
+	SELECT {{.All.Named}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}'
+), l_{{.OID}} AS MATERIALIZED (
+	SELECT n.at, n.rel FROM n_{{.OID}} n{{if .Key}} WHERE NOT EXISTS (SELECT FROM o_{{.OID}} o WHERE {{.Key.Matching}}{{if .Replaces}} AND n.was OPERATOR(pg_catalog.*=) ROW({{.Stored.Kept}}){{end}}){{end}}
+), {{if not .Replaces}}m_{{.OID}} AS MATERIALIZED (
+	SELECT n.at, n.rel, n.was, {{.Stored.Kept}} FROM n_{{.OID}} n JOIN o_{{.OID}} o ON {{.Key.Matching}} WHERE n.was OPERATOR(pg_catalog.*<>) ROW({{.Stored.Kept}})
+), {{end}}a_{{.OID}} AS MATERIALIZED (
+	SELECT {{.Stored.Kept}} FROM o_{{.OID}} o{{if .Key}} WHERE NOT EXISTS (SELECT FROM n_{{.OID}} n WHERE {{.Key.Matching}}{{if .Replaces}} AND n.was OPERATOR(pg_catalog.*=) ROW({{.Stored.Kept}}){{end}}){{end}}
+){{end}}
+
+{{define "checked delete"}}DELETE FROM {{.Only}} t USING l_{{.OID}} l WHERE t.ctid OPERATOR(pg_catalog.=) l.at AND t.tableoid OPERATOR(pg_catalog.=) l.rel RETURNING 1{{end}}
+
+{{define "checked update"}}UPDATE {{.Only}} t SET {{.Settable.Assigned}} FROM m_{{.OID}} m WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND (SELECT g.n FROM g_deleted g) OPERATOR(pg_catalog.>=) 0 RETURNING 1{{end}}
+
+{{define "checked insert"}}INSERT INTO {{.Ident}}{{with .Stored}} ({{.Idents}}) OVERRIDING SYSTEM VALUE{{end}} SELECT {{.Stored.Arriving}} FROM a_{{.OID}} a WHERE (SELECT g.n FROM g_updated g) OPERATOR(pg_catalog.>=) 0 RETURNING 1{{end}}
+
+{{- /* Whether a row would have to be given a value that UPDATE can't give. */}}
+{{define "checked stuck"}}EXISTS (SELECT FROM m_{{.OID}} m JOIN {{.Only}} t ON t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel
+	WHERE ROW({{.FixedColumns.Plain}}) OPERATOR(pg_catalog.*<>) ROW({{.FixedColumns.Made}})){{end}}
+
+{{- /* Keeps rows whose unique values change out of each other's way. */}}
+{{define "checked aside"}}WITH {{template "checked sets" .}}
+UPDATE {{.Only}} t SET {{.AsideAssignments}} FROM (SELECT m.*, pg_catalog.row_number() OVER () AS place FROM m_{{.OID}} m) m
+WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND ROW({{.ApartColumns.Plain}}) OPERATOR(pg_catalog.*<>) ROW({{.ApartColumns.Made}}){{end}}
+
+{{- /* The parts of the statements, and what is done before and after. They are a function, which has no file that a copy of the database would have too. */}}
+{{define "checked part" -}}
+CREATE FUNCTION groundhog.part_{{.OID}}(OUT sets text, OUT deletes text, OUT updates text, OUT inserts text, OUT stuck text, OUT aside text, OUT sleep text[], OUT wake text[]) LANGUAGE plpgsql AS {{body}}
+BEGIN
+	sets := {{literal .Sets}};
+	deletes := {{literal .Deletes}};
+	inserts := {{literal .Inserts}};
+	{{- if not .Replaces}}
+	updates := {{literal .Updates}};
+	{{- end}}
+	{{- with .Stuck}}
+	stuck := {{literal .}};
+	{{- end}}
+	{{- with .Aside}}
+	aside := {{literal .}};
+	{{- end}}
+	sleep := ARRAY[{{range $i, $s := .Sleep}}{{if $i}}, {{end}}{{literal $s}}{{end}}]::text[];
+	wake := ARRAY[{{range $i, $s := .Wake}}{{if $i}}, {{end}}{{literal $s}}{{end}}]::text[];
+END {{body}};
+{{range .Unindexed}}INSERT INTO groundhog.unindexed VALUES ({{$.OID}}, {{.}});
+{{end}}
+{{- end}}
+
+{{- /* What schema.sql has in addition where keys are checked. */}}
+{{define "checked schema" -}}
+-- The tables that must be read as a whole to see whether they reference a row of a root.
+CREATE UNLOGGED TABLE groundhog.unindexed (root oid NOT NULL, child oid NOT NULL);
+-- The tables that are not tracked, whose foreign keys may do something to their rows.
+CREATE UNLOGGED TABLE groundhog.neighbours (rel oid NOT NULL);
+
+-- How many rows the undo would have to read to see which rows reference those that it
+-- deletes: those that were inserted since the baseline.
+CREATE FUNCTION groundhog.unindexed_reads(tables groundhog.journals[]) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+DECLARE
+	x record;
+	inserted bigint;
+	reads bigint := 0;
+BEGIN
+	FOR x IN SELECT u.root, pg_catalog.sum(pg_catalog.pg_relation_size(u.child) OPERATOR(pg_catalog./) {{.UsualEntry}})::bigint AS rows
+			FROM groundhog.unindexed u JOIN pg_catalog.unnest(tables) t ON t.root OPERATOR(pg_catalog.=) u.root WHERE t.always IS NULL GROUP BY u.root LOOP
+		EXECUTE pg_catalog.format('SELECT pg_catalog.count(*) FROM groundhog.journal_%s j WHERE j.kind OPERATOR(pg_catalog.=) %L', x.root, '{{.Kind.New}}') INTO inserted;
+		reads := reads OPERATOR(pg_catalog.+) (inserted OPERATOR(pg_catalog.*) x.rows);
+	END LOOP;
+	RETURN reads;
+END $$;
+
+-- Undoes tables whose journals tell all, while foreign keys are checked and do what they
+-- do. It is one statement: what foreign keys check and do comes at its end, when all rows
+-- are as they were, so the order of tables does not matter, and there are no rows left to
+-- which something could be done. Uniqueness is seen row by row: rows leave first, then
+-- others are changed, then rows arrive. With aside, rows that are changed get passing unique
+-- values first.
+--
+-- At last the rows that the transaction wrote are counted. If these are others than the
+-- statement meant to write, a foreign key, a trigger or an event trigger has written too: an
+-- error of code GH003 ends the transaction. Errors of constraints do so too.
+--
+-- There is no block with an exception handler: what is written within has the id of a later
+-- transaction than that of the baseline.
+CREATE FUNCTION groundhog.undo_checked(roots oid[], baseline_xid xid, aside boolean) RETURNS bigint[] LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	r oid;
+	p record;
+	q text;
+	sets text := '';
+	deletes text := '';
+	deleted text := '0';
+	updates text := '';
+	updated text := 'g.n';
+	inserts text := '';
+	inserted text := '0';
+	meant text := '0';
+	changed text := '';
+	stuck text := 'false';
+	asides text[] := '{}';
+	sleep text[] := '{}';
+	wake text[] := '{}';
+	before numeric;
+	passing bigint;
+	set_aside bigint := 0;
+	done record;
+BEGIN
+	IF NOT pg_catalog.current_setting('track_counts')::boolean THEN
+		RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'what is written is not counted', DETAIL = '{{.Reason.NotCounted}}';
+	END IF;
+	FOREACH r IN ARRAY roots LOOP
+		EXECUTE pg_catalog.concat('SELECT * FROM groundhog.part_', r, '()') INTO p;
+		sets := pg_catalog.concat(sets, p.sets, ', ');
+		deletes := pg_catalog.concat(deletes, 'd_', r, ' AS (', p.deletes, '), ');
+		deleted := pg_catalog.concat(deleted, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM d_', r, ')');
+		inserts := pg_catalog.concat(inserts, ', i_', r, ' AS (', p.inserts, ')');
+		inserted := pg_catalog.concat(inserted, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM i_', r, ')');
+		meant := pg_catalog.concat(meant, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM l_', r, ') OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM a_', r, ')');
+		changed := pg_catalog.concat(changed, ', (SELECT pg_catalog.count(*) FROM l_', r, ') OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM a_', r, ')');
+		IF p.updates IS NOT NULL THEN
+			updates := pg_catalog.concat(updates, 'u_', r, ' AS (', p.updates, '), ');
+			updated := pg_catalog.concat(updated, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM u_', r, ')');
+			meant := pg_catalog.concat(meant, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM m_', r, ')');
+			changed := pg_catalog.concat(changed, ' OPERATOR(pg_catalog.+) 2 OPERATOR(pg_catalog.*) (SELECT pg_catalog.count(*) FROM m_', r, ')');
+		END IF;
+		IF p.stuck IS NOT NULL THEN
+			stuck := pg_catalog.concat(stuck, ' OR ', p.stuck);
+		END IF;
+		asides := pg_catalog.array_append(asides, p.aside);
+		sleep := pg_catalog.array_cat(sleep, p.sleep);
+		wake := pg_catalog.array_cat(wake, p.wake);
+	END LOOP;
+	before := groundhog.rows_written();
+	FOREACH q IN ARRAY sleep LOOP
+		EXECUTE q;
+	END LOOP;
+	IF aside THEN
+		FOREACH q IN ARRAY asides LOOP
+			IF q IS NOT NULL THEN
+				EXECUTE q USING baseline_xid;
+				GET DIAGNOSTICS passing = ROW_COUNT;
+				set_aside := set_aside OPERATOR(pg_catalog.+) passing;
+			END IF;
+		END LOOP;
+	END IF;
+	EXECUTE pg_catalog.concat('WITH ', sets, deletes, 'g_deleted AS MATERIALIZED (SELECT ', deleted, ' AS n), ', updates,
+		'g_updated AS MATERIALIZED (SELECT ', updated, ' AS n FROM g_deleted g)', inserts,
+		' SELECT g.n OPERATOR(pg_catalog.+) ', inserted, ' AS written, ', meant, ' AS meant, ', stuck, ' AS stuck, ARRAY[', pg_catalog.substr(changed, 3), '] AS changed FROM g_updated g')
+		INTO done USING baseline_xid;
+	IF done.stuck THEN
+		RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'an identity can''t be set', DETAIL = '{{.Reason.FixedIdentity}}';
+	END IF;
+	SET CONSTRAINTS ALL IMMEDIATE; -- what is deferred is checked now, and nothing is pending for ALTER TABLE
+	FOREACH q IN ARRAY wake LOOP
+		EXECUTE q;
+	END LOOP;
+	IF done.written OPERATOR(pg_catalog.<>) done.meant
+		OR groundhog.rows_written() OPERATOR(pg_catalog.<>) (before OPERATOR(pg_catalog.+) done.written OPERATOR(pg_catalog.+) set_aside) THEN
+		RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'more or less was written than was to be', DETAIL = '{{.Reason.SideEffect}}';
+	END IF;
+	RETURN done.changed;
+END $$;
+{{end}}
