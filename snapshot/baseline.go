@@ -93,7 +93,9 @@ func (m *baselineMarker) lock(ctx context.Context) (ok bool, err error) {
 	if m.tx, err = m.se.conn.BeginTx(ctx, writing); err != nil {
 		return false, err
 	}
-	if _, err = m.tx.Exec(ctx, fmt.Sprintf(`SET LOCAL lock_timeout = %d; SELECT pg_catalog.pg_advisory_xact_lock(%d)`, markWait.Milliseconds(), track.WriterLock), pgx.QueryExecModeSimpleProtocol); err != nil {
+	checked := !m.se.privileges.Replica
+	if err = catalog.ExecScript(ctx, m.tx, fmt.Sprintf(`SET LOCAL lock_timeout = %d`, markWait.Milliseconds()),
+		fmt.Sprintf(`SELECT pg_catalog.pg_advisory_xact_lock(%d)`, track.WriterLock), track.LimitLockWait(checked, markWait)); err != nil {
 		return false, err
 	}
 	if ok, err := track.BeginUntracked(ctx, m.tx); !ok || err != nil {

@@ -97,9 +97,9 @@ type exchanging struct {
 	states []map[string]string // at the snapshots
 }
 
-func newExchanging(b *testing.B, offices int) *exchanging {
+func newExchanging(b *testing.B, offices int, opts ...fixtures.Option) *exchanging {
 	b.Helper()
-	x := &exchanging{bundle: setupCopied(b, fixtures.WithSchema(moreTables(44, 0)))}
+	x := &exchanging{bundle: setupCopied(b, append(opts, fixtures.WithSchema(moreTables(44, 0)))...)}
 	seedWelfare(b, x.pool, offices)
 	x.hand = newByHand(b, x.pool)
 	x.create(b, benchSnapshots[0])

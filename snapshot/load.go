@@ -120,7 +120,7 @@ func (l *loader) reload(ctx context.Context, plan []loadStep) error {
 		}
 	}
 	if len(truncate) > 0 {
-		sql = append(sql, "TRUNCATE TABLE "+strings.Join(truncate, ", "))
+		sql = append(sql, l.limitLockWait(), "TRUNCATE TABLE "+strings.Join(truncate, ", "))
 	}
 	if err := l.exec(ctx, sql...); err != nil {
 		return err

@@ -62,11 +62,15 @@ func (op operation) retry(ctx context.Context, work func() error) error {
 // terminateAfter is how long other sessions may hold locks before they are ended.
 const terminateAfter = 100 * time.Millisecond
 
+// lockPause is how long a role pauses that must not wait for locks; see
+// [track.LimitLockWait].
+const lockPause = 5 * time.Millisecond
+
 // persist runs work again where another session is in the way, for as long as locks are
 // waited for. Work that the server gave up to end a deadlock, or that gave way to
 // another session, so that it is never a test's that fails, is done again at least
 // once, however long it took. Nothing is waited for in between: what was in the way is
-// past, or the server waited for it. Where a lock was waited for too long, the sessions
+// past, or the server waited for it, unless the role must not wait. Where a lock was waited for too long, the sessions
 // that hold it are ended at least once, if that was asked for, else the error names
 // them. se is nil where work makes a connection of its own.
 func (op operation) persist(ctx context.Context, se *session, work func() error) (err error) {
@@ -96,6 +100,12 @@ func (op operation) persist(ctx context.Context, se *session, work func() error)
 			if op.terminate {
 				if err := catalog.EndLockHolders(ctx, se.conn, testdb.Application); err != nil {
 					return err
+				}
+			}
+			if se != nil && !se.privileges.Replica { // which hardly waited
+				select {
+				case <-ctx.Done():
+				case <-time.After(lockPause):
 				}
 			}
 		default:

@@ -67,6 +67,9 @@ func (r *reactions) disable(ctx context.Context) (enable func() error, err error
 		}
 	}
 	slices.Reverse(on) // event triggers last, so that they don't see the others come back
+	if len(off) > 0 {
+		off = slices.Insert(off, 0, r.limitLockWait())
+	}
 	return func() error { return r.exec(ctx, on...) }, r.exec(ctx, off...)
 }
 

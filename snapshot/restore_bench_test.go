@@ -150,11 +150,16 @@ func (r *restoring) change(b *testing.B, rows int) {
 			exec(b, r.pool, "UPDATE "+table+" SET updated_at = now()")
 		}
 	case rows > 0:
-		exec(b, r.pool, fmt.Sprintf(`UPDATE welfare_recipients SET last_name = 'changed' WHERE id IN (SELECT id FROM welfare_recipients LIMIT %d);
+		exec(b, r.pool, changeOf(rows))
+	}
+}
+
+// changeOf changes so many rows in three tables.
+func changeOf(rows int) string {
+	return fmt.Sprintf(`UPDATE welfare_recipients SET last_name = 'changed' WHERE id IN (SELECT id FROM welfare_recipients LIMIT %d);
 			DELETE FROM support_plan_cycles WHERE id IN (SELECT id FROM support_plan_cycles LIMIT %d);
 			INSERT INTO offices (name, is_group, type, created_by, last_modified_by) SELECT 'new', false, 'type_B_office', s.id, s.id FROM (SELECT id FROM staffs LIMIT 1) s, generate_series(1, %d)`,
-			rows/2, rows*3/10, rows/5))
-	}
+		rows/2, rows*3/10, rows/5)
 }
 
 func (r *restoring) run(b *testing.B, changed int) {

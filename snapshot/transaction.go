@@ -36,7 +36,7 @@ func change(ctx context.Context, d *database, cfg *settings, se *session, f func
 	if err := catalog.SetLocal(ctx, tx, writeSettings); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, `SELECT pg_catalog.pg_advisory_xact_lock($1), pg_catalog.set_config('lock_timeout', $2, true)`, track.WriterLock, fmt.Sprint(track.LockTimeout.Milliseconds())); err != nil {
+	if err := t.exec(ctx, fmt.Sprintf(`SELECT pg_catalog.pg_advisory_xact_lock(%d)`, track.WriterLock), t.limitLockWait()); err != nil {
 		return err
 	}
 	if t.mayMark, err = track.BeginUntracked(ctx, tx); err != nil {
@@ -46,6 +46,12 @@ func change(ctx context.Context, d *database, cfg *settings, se *session, f func
 		return err
 	}
 	return tx.Commit(ctx)
+}
+
+// limitLockWait is the statement before others that may wait for locks; see
+// [track.LimitLockWait].
+func (t *transaction) limitLockWait() string {
+	return track.LimitLockWait(!t.privileges.Replica, track.LockTimeout)
 }
 
 // exec executes statements in one round trip.

@@ -263,7 +263,7 @@ func (w *world) load(ctx context.Context, tx pgx.Tx, t catalog.Table) error {
 // ways counts what was done to tables.
 type ways struct {
 	nothing, undone, reloaded, void, costly, aside int
-	why                                     map[track.Reason]int
+	why                                            map[track.Reason]int
 }
 
 // back goes back to the baseline as package snapshot does it, then calls check

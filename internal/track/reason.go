@@ -28,7 +28,7 @@ const (
 	Subscription   Reason = "subscription"    // a subscription may write
 	Wraparound     Reason = "wraparound"      // transaction ids are too many to be compared
 
- // What can't be undone where foreign keys are checked, since the role may not set session_replication_role.
+	// What can't be undone where foreign keys are checked, since the role may not set session_replication_role.
 	Constraint     Reason = "constraint"      // a constraint does not let rows be put back in this way
 	SideEffect     Reason = "side_effect"     // a foreign key or a trigger would change other rows
 	UnindexedKey   Reason = "unindexed_key"   // what has no index on its foreign key would be read too often

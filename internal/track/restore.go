@@ -61,7 +61,7 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 			return OtherVersion // which has it with other parameters
 		}
 		return NoBaseline
-	case strings.HasPrefix(pg.Code, "42"): println("DBG", pg.Message, pg.Where, pg.Position, len(pg.InternalQuery), pg.InternalQuery); // syntax_error_or_access_rule_violation
+	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
 		if v, err := versionOf(ctx, q); err == nil && v != version {
 			return OtherVersion // which has other functions and columns
 		}

@@ -38,6 +38,7 @@ package track
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -55,6 +56,22 @@ const WriterLock int64 = 0x67726f756e64686f
 // with us, of which the server tells it after a second: before that we have given up,
 // and try again.
 const LockTimeout = 400 * time.Millisecond
+
+// LimitLockWait returns a statement that sets how long a transaction that has the
+// WriterLock waits for the next lock, at most so long. A role that can't have the server end
+// its own session in a deadlock must not be waiting when another session, which waits for the
+// WriterLock, looks for one: a second after that began to wait. So it waits only where none
+// does yet.
+func LimitLockWait(checked bool, most time.Duration) string {
+	if !checked {
+		return fmt.Sprintf("SET LOCAL lock_timeout = %d", most.Milliseconds())
+	}
+	return fmt.Sprintf(`SELECT pg_catalog.set_config('lock_timeout', (CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE l.locktype OPERATOR(pg_catalog.=) 'advisory' AND NOT l.granted
+			AND l.classid OPERATOR(pg_catalog.=) %d::pg_catalog.oid AND l.objid OPERATOR(pg_catalog.=) %d::pg_catalog.oid
+			AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())) THEN 1
+		ELSE greatest(1, least(%d, (SELECT s.setting::int OPERATOR(pg_catalog./) 2 FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'deadlock_timeout'))) END)::text, true)`,
+		WriterLock>>32, WriterLock&(1<<32-1), most.Milliseconds())
+}
 
 // SessionSettings returns the settings of a session that goes back or loads. Triggers are
 // silent, for a role that may see to that. In a deadlock it is the victim where the role may
