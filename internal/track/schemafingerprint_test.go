@@ -192,7 +192,7 @@ func TestSchemaFingerprintCost(t *testing.T) {
 		conn := connect(t, fixtures.URL(t))
 		withoutEventTriggers(t, conn)
 		conn = connect(t, fixtures.URL(t))
-		_, err := conn.Exec(t.Context(), track.SessionSettings, pgx.QueryExecModeSimpleProtocol)
+		_, err := conn.Exec(t.Context(), track.SessionSettings(true), pgx.QueryExecModeSimpleProtocol)
 		require.NoError(t, err)
 		for _, call := range []string{"first", "second"} {
 			began := time.Now()
