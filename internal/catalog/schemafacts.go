@@ -34,7 +34,7 @@ var watchedFacts = []fact{
 	// A restore may disable a trigger of the user and enable it again, which leaves another
 	// xmin. It leaves the others alone. The conditions of groundhog's own are long.
 	{name: "trigger", row: "t", catalog: "pg_trigger", rel: "t.tgrelid", columns: "t.oid, t.xmin",
-		hashed: "CASE WHEN t.tgisinternal OR t.tgname ~~ '%groundhog%' THEN " + version("t.oid", "t") + " ELSE " +
+		hashed: "CASE WHEN t.tgisinternal OR t.tgname ~~ '____groundhog_%' THEN " + version("t.oid", "t") + " ELSE " +
 			content("t.oid", `t.tgname, t.tgparentid, t.tgfoid, t.tgtype, t.tgenabled, t.tgdeferrable, t.tginitdeferred, t.tgoldtable, t.tgnewtable,
 			t.tgattr::pg_catalog.int2[], pg_catalog.encode(t.tgargs, 'hex'), t.tgqual::pg_catalog.text`) + " END",
 		others: "t.tgfoid NOT IN (SELECT h.oid FROM hidden_functions h)"},

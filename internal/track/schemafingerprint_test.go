@@ -28,7 +28,7 @@ const watched = `
 	CREATE TRIGGER fires AFTER UPDATE OF v ON t FOR EACH ROW WHEN (NEW.n > 5) EXECUTE FUNCTION fired('a'); CREATE TRIGGER parted AFTER INSERT ON part FOR EACH ROW EXECUTE FUNCTION fired();
 	CREATE CONSTRAINT TRIGGER late AFTER INSERT ON t DEFERRABLE FOR EACH ROW EXECUTE FUNCTION fired(); CREATE TRIGGER instead INSTEAD OF INSERT ON seen FOR EACH ROW EXECUTE FUNCTION fired();
 	CREATE TRIGGER named AFTER INSERT ON t REFERENCING NEW TABLE AS one FOR EACH STATEMENT EXECUTE FUNCTION fired();
-	CREATE RULE ruled AS ON UPDATE TO child WHERE NEW.id < 0 DO NOTHING; CREATE POLICY few ON child USING (id > 0);
+	CREATE TRIGGER my_groundhog AFTER INSERT ON child FOR EACH ROW EXECUTE FUNCTION fired(); CREATE RULE ruled AS ON UPDATE TO child WHERE NEW.id < 0 DO NOTHING; CREATE POLICY few ON child USING (id > 0);
 	CREATE TYPE mood AS ENUM ('sad', 'glad'); CREATE TYPE pair AS (a int, b int); CREATE DOMAIN positive AS int CONSTRAINT above CHECK (VALUE > 0);
 	CREATE SCHEMA other; CREATE TABLE other.far (id int); CREATE PUBLICATION pub FOR TABLE t; CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w; CREATE FOREIGN TABLE away (id int) SERVER s;
 	INSERT INTO t (n, long) SELECT g, repeat('x', 9000) || random() FROM generate_series(1, 10) g; INSERT INTO child (id, t) SELECT g, g FROM generate_series(1, 10) g; INSERT INTO part SELECT g, 'p' FROM generate_series(1, 20) g`
@@ -77,7 +77,7 @@ var noSchemaChanges = []string{
 		CREATE RULE r AS ON DELETE TO mine DO NOTHING; CREATE TEMPORARY VIEW mineseen AS SELECT * FROM mine; CREATE TEMPORARY TABLE mineheir () INHERITS (parent); CREATE TEMPORARY SEQUENCE minealone; CREATE TEMPORARY TABLE mineparts (id int) PARTITION BY LIST (id)`,
 	`CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1'; CREATE DOMAIN pg_temp.d AS int CHECK (VALUE > 0)`, `DROP TABLE mine CASCADE`, `DISCARD TEMP`, `BEGIN; CREATE TABLE passing (); ROLLBACK`,
 	`BEGIN; ALTER TABLE t DISABLE TRIGGER fires; UPDATE t SET v = 'w'; ALTER TABLE t ENABLE TRIGGER fires; COMMIT`, `ALTER TABLE t DISABLE TRIGGER fires, DISABLE TRIGGER named, DISABLE TRIGGER late; ALTER TABLE t ENABLE TRIGGER fires, ENABLE TRIGGER named, ENABLE TRIGGER late`,
-	`ALTER TABLE part DISABLE TRIGGER parted; ALTER TABLE part ENABLE TRIGGER parted`,
+	`ALTER TABLE part DISABLE TRIGGER parted; ALTER TABLE part ENABLE TRIGGER parted`, `ALTER TABLE child DISABLE TRIGGER my_groundhog; ALTER TABLE child ENABLE TRIGGER my_groundhog`,
 	`INSERT INTO groundhog.touched VALUES (1, NULL); DELETE FROM groundhog.touched; TRUNCATE groundhog.schema_changes, groundhog.touched`, `CREATE OR REPLACE FUNCTION groundhog.count_native() RETURNS void LANGUAGE plpgsql AS $$ BEGIN END $$`,
 	`CREATE TABLE groundhog.more (id int PRIMARY KEY, v text DEFAULT 'v' CHECK (v <> '')); CREATE INDEX ON groundhog.more (v); CREATE TRIGGER f AFTER INSERT ON groundhog.more FOR EACH ROW EXECUTE FUNCTION fired(); CREATE SEQUENCE groundhog.seq; CREATE VIEW groundhog.seen AS SELECT 1`,
 	`VACUUM FULL`, `DROP TABLE groundhog.more; DROP SEQUENCE groundhog.seq; DROP VIEW groundhog.seen`, `SET enable_seqscan = on; SET enable_hashjoin = on; SET plan_cache_mode = force_custom_plan`, `RESET ALL`, `SET search_path = other, pg_catalog`, `RESET ALL`, `SET bytea_output = escape; SET DateStyle = German`,
