@@ -189,8 +189,9 @@ func (in *installer) body(families []*family) string {
 			Root      *catalog.TrackedTable
 			Always    string
 			Unnoticed bool
+			Awake     bool
 			Members   []*table
-		}{Root: f.root, Always: f.always(in.b.Checked), Unnoticed: f.level == unnoticed}
+		}{Root: f.root, Always: f.always(in.b.Checked), Unnoticed: f.level == unnoticed, Awake: len(f.checked.Sleep) > 0}
 		for _, t := range f.members {
 			data.Members = append(data.Members, in.member(f, t))
 		}

@@ -63,6 +63,7 @@ type constants struct {
 	WriterLock      int64
 	LockTimeout     int64 // in milliseconds
 	NoWait          int64 // the same, where the server would end another session in a deadlock
+	MostPrepared    int   // statements of a session
 	ReadRows        int   // so many rows of a table are read in the time in which one is written
 	Wraparound      int64
 	LoadedRow       int // what it costs to load a row: see Alternative
@@ -87,6 +88,7 @@ var shared = &constants{
 	WriterLock:      WriterLock,
 	LockTimeout:     LockTimeout.Milliseconds(),
 	NoWait:          1,
+	MostPrepared:    100,
 	ReadRows:        80,
 	Wraparound:      wraparound,
 	LoadedRow:       2,

@@ -102,13 +102,17 @@ END $$;
 -- error of code GH003 ends the transaction. Errors of constraints do so too.
 --
 -- There is no block with an exception handler: what is written within has the id of a later
--- transaction than that of the baseline.
-CREATE FUNCTION groundhog.undo_checked(roots oid[], baseline_xid xid, aside boolean) RETURNS bigint[] LANGUAGE plpgsql AS $$
+-- transaction than that of the baseline. The statement is prepared for the same tables in the
+-- next restore, since to plan it takes most of the time of a small undo.
+CREATE FUNCTION groundhog.undo_checked(roots oid[], baseline_xid xid, aside boolean, awake boolean) RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	r oid;
 	p record;
 	q text;
+	x text;
+	statement text := pg_catalog.concat('groundhog_', pg_catalog.md5(pg_catalog.concat('groundhog.state'::pg_catalog.regclass::oid, roots)));
+	prepared boolean := EXISTS (SELECT FROM pg_catalog.pg_prepared_statements s WHERE s.name OPERATOR(pg_catalog.=) statement);
 	sets text := '';
 	deletes text := '';
 	deleted text := '0';
@@ -130,51 +134,62 @@ BEGIN
 	IF NOT pg_catalog.current_setting('track_counts')::boolean THEN
 		RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'what is written is not counted', DETAIL = '{{.Reason.NotCounted}}';
 	END IF;
-	FOREACH r IN ARRAY roots LOOP
-		EXECUTE pg_catalog.concat('SELECT * FROM groundhog.part_', r, '()') INTO p;
-		sets := pg_catalog.concat(sets, p.sets, ', ');
-		deletes := pg_catalog.concat(deletes, 'd_', r, ' AS (', p.deletes, '), ');
-		deleted := pg_catalog.concat(deleted, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM d_', r, ')');
-		inserts := pg_catalog.concat(inserts, ', i_', r, ' AS (', p.inserts, ')');
-		inserted := pg_catalog.concat(inserted, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM i_', r, ')');
-		meant := pg_catalog.concat(meant, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM l_', r, ') OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM a_', r, ')');
-		changed := pg_catalog.concat(changed, ', (SELECT pg_catalog.count(*) FROM l_', r, ') OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM a_', r, ')');
-		IF p.updates IS NOT NULL THEN
-			updates := pg_catalog.concat(updates, 'u_', r, ' AS (', p.updates, '), ');
-			updated := pg_catalog.concat(updated, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM u_', r, ')');
-			meant := pg_catalog.concat(meant, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM m_', r, ')');
-			changed := pg_catalog.concat(changed, ' OPERATOR(pg_catalog.+) 2 OPERATOR(pg_catalog.*) (SELECT pg_catalog.count(*) FROM m_', r, ')');
+	IF aside OR awake OR NOT prepared THEN
+		FOREACH r IN ARRAY roots LOOP
+			EXECUTE pg_catalog.concat('SELECT * FROM groundhog.part_', r, '()') INTO p;
+			sets := pg_catalog.concat(sets, p.sets, ', ');
+			deletes := pg_catalog.concat(deletes, 'd_', r, ' AS (', p.deletes, '), ');
+			deleted := pg_catalog.concat(deleted, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM d_', r, ')');
+			inserts := pg_catalog.concat(inserts, ', i_', r, ' AS (', p.inserts, ')');
+			inserted := pg_catalog.concat(inserted, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM i_', r, ')');
+			meant := pg_catalog.concat(meant, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM l_', r, ') OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM a_', r, ')');
+			changed := pg_catalog.concat(changed, ', (SELECT pg_catalog.count(*) FROM l_', r, ') OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM a_', r, ')');
+			IF p.updates IS NOT NULL THEN
+				updates := pg_catalog.concat(updates, 'u_', r, ' AS (', p.updates, '), ');
+				updated := pg_catalog.concat(updated, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM u_', r, ')');
+				meant := pg_catalog.concat(meant, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM m_', r, ')');
+				changed := pg_catalog.concat(changed, ' OPERATOR(pg_catalog.+) 2 OPERATOR(pg_catalog.*) (SELECT pg_catalog.count(*) FROM m_', r, ')');
+			END IF;
+			IF p.stuck IS NOT NULL THEN
+				stuck := pg_catalog.concat(stuck, ' OR ', p.stuck);
+			END IF;
+			asides := pg_catalog.array_append(asides, p.aside);
+			sleep := pg_catalog.array_cat(sleep, p.sleep);
+			wake := pg_catalog.array_cat(wake, p.wake);
+		END LOOP;
+		q := pg_catalog.concat('WITH ', sets, deletes, 'g_deleted AS MATERIALIZED (SELECT ', deleted, ' AS n), ', updates,
+			'g_updated AS MATERIALIZED (SELECT ', updated, ' AS n FROM g_deleted g)', inserts,
+			' SELECT g.n OPERATOR(pg_catalog.+) ', inserted, ' AS written, ', meant, ' AS meant, ', stuck, ' AS stuck, ARRAY[', pg_catalog.substr(changed, 3), '] AS changed FROM g_updated g');
+		IF NOT prepared AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements) OPERATOR(pg_catalog.<) {{.MostPrepared}} THEN
+			EXECUTE pg_catalog.format('PREPARE %I (pg_catalog.xid) AS %s', statement, q);
+			prepared := true;
 		END IF;
-		IF p.stuck IS NOT NULL THEN
-			stuck := pg_catalog.concat(stuck, ' OR ', p.stuck);
-		END IF;
-		asides := pg_catalog.array_append(asides, p.aside);
-		sleep := pg_catalog.array_cat(sleep, p.sleep);
-		wake := pg_catalog.array_cat(wake, p.wake);
-	END LOOP;
+	END IF;
 	before := groundhog.rows_written();
-	FOREACH q IN ARRAY sleep LOOP
-		EXECUTE q;
+	FOREACH x IN ARRAY sleep LOOP
+		EXECUTE x;
 	END LOOP;
 	IF aside THEN
-		FOREACH q IN ARRAY asides LOOP
-			IF q IS NOT NULL THEN
-				EXECUTE q USING baseline_xid;
+		FOREACH x IN ARRAY asides LOOP
+			IF x IS NOT NULL THEN
+				EXECUTE x USING baseline_xid;
 				GET DIAGNOSTICS passing = ROW_COUNT;
 				set_aside := set_aside OPERATOR(pg_catalog.+) passing;
 			END IF;
 		END LOOP;
 	END IF;
-	EXECUTE pg_catalog.concat('WITH ', sets, deletes, 'g_deleted AS MATERIALIZED (SELECT ', deleted, ' AS n), ', updates,
-		'g_updated AS MATERIALIZED (SELECT ', updated, ' AS n FROM g_deleted g)', inserts,
-		' SELECT g.n OPERATOR(pg_catalog.+) ', inserted, ' AS written, ', meant, ' AS meant, ', stuck, ' AS stuck, ARRAY[', pg_catalog.substr(changed, 3), '] AS changed FROM g_updated g')
-		INTO done USING baseline_xid;
+	IF prepared THEN
+		PERFORM pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true);
+		EXECUTE pg_catalog.format('EXECUTE %I (%L)', statement, baseline_xid) INTO done;
+	ELSE
+		EXECUTE q INTO done USING baseline_xid;
+	END IF;
 	IF done.stuck THEN
 		RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'an identity can''t be set', DETAIL = '{{.Reason.FixedIdentity}}';
 	END IF;
 	SET CONSTRAINTS ALL IMMEDIATE; -- what is deferred is checked now, and nothing is pending for ALTER TABLE
-	FOREACH q IN ARRAY wake LOOP
-		EXECUTE q;
+	FOREACH x IN ARRAY wake LOOP
+		EXECUTE x;
 	END LOOP;
 	IF done.written OPERATOR(pg_catalog.<>) done.meant
 		OR groundhog.rows_written() OPERATOR(pg_catalog.<>) (before OPERATOR(pg_catalog.+) done.written OPERATOR(pg_catalog.+) set_aside) THEN

@@ -2,7 +2,7 @@
 
 {{- /* A table that has a journal, with its partitions. */}}
 {{define "family" -}}
-INSERT INTO groundhog.journals VALUES ({{.Root.OID}}, {{literal .Root.Schema}}, {{literal .Root.Name.Name}}, 0, {{.Always}}, {{.Unnoticed}});
+INSERT INTO groundhog.journals VALUES ({{.Root.OID}}, {{literal .Root.Schema}}, {{literal .Root.Name.Name}}, 0, {{.Always}}, {{.Unnoticed}}, {{.Awake}});
 {{range .Members}}
 	{{- template "table" .}}
 	{{- with .CacheReset}}INSERT INTO groundhog.cache_resets VALUES ({{$.Root.OID}}, {{literal .Before}}, {{literal .After}});

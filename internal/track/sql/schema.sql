@@ -37,7 +37,8 @@ CREATE UNLOGGED TABLE groundhog.journals (
 	name text NOT NULL,
 	rows bigint NOT NULL,      -- in the baseline
 	always text,               -- why it is never undone
-	unnoticed boolean NOT NULL -- nothing notes that it is written to
+	unnoticed boolean NOT NULL, -- nothing notes that it is written to
+	awake boolean NOT NULL     -- triggers of the user would see what an undo writes
 );
 -- The tables whose writes are not journaled: see skip.
 CREATE UNLOGGED TABLE groundhog.skipped (root oid NOT NULL);
@@ -349,7 +350,7 @@ BEGIN
 		s.touched := EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, NULL));
 	END IF;
 	IF s.touched THEN
-		tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false)::groundhog.journals FROM groundhog.written() o);
+		tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false, false)::groundhog.journals FROM groundhog.written() o);
 		IF most OPERATOR(pg_catalog.>=) 0 THEN
 			-- No entry takes less than 36 bytes of its journal: mostly there is nothing to count. A
 			-- loop of simple expressions takes a tenth of a query's time.
@@ -387,7 +388,7 @@ BEGIN
 		IF EXISTS (SELECT FROM groundhog.cache_resets) THEN
 			-- What this writes is undone with the rest.
 			PERFORM groundhog.reset_caches(false);
-			tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false)::groundhog.journals FROM groundhog.written() o);
+			tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false, false)::groundhog.journals FROM groundhog.written() o);
 		END IF;
 		{{- end}}
 		FOREACH x IN ARRAY tables LOOP
@@ -402,7 +403,7 @@ BEGIN
 			{{- if .Checked}}
 			IF why IS NULL THEN
 				roots := pg_catalog.array_append(roots, x.root);
-				undone := pg_catalog.array_append(undone, ROW(x.root, x.space, x.name, x.rows, NULL, false)::groundhog.journals);
+				undone := pg_catalog.array_append(undone, ROW(x.root, x.space, x.name, x.rows, NULL, false, false)::groundhog.journals);
 				CONTINUE;
 			END IF;
 			{{- end}}
@@ -420,7 +421,7 @@ BEGIN
 		END LOOP;
 		{{- if .Checked}}
 		IF pg_catalog.cardinality(roots) OPERATOR(pg_catalog.>) 0 THEN
-			counts := groundhog.undo_checked(roots, s.baseline_xid, aside);
+			counts := groundhog.undo_checked(roots, s.baseline_xid, aside, EXISTS (SELECT FROM groundhog.journals o WHERE o.awake AND o.root OPERATOR(pg_catalog.=) ANY (roots)));
 			FOR place IN 1 .. pg_catalog.cardinality(roots) LOOP
 				PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', roots[place])::regclass);
 				IF EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) roots[place])
