@@ -58,11 +58,9 @@ func TestCloneIsTheTestsOwn(t *testing.T) {
 		require.Equal(t, "2", strings.Trim(text(t, db, "SELECT count(*) FROM sale"), "()"))
 		snapshot.RequireUnchanged(t)
 		exec(t, db, "UPDATE note SET t = 'mine'")
-		if isSuperuser(t, db) {
-			require.Len(t, snapshot.Changes(t).Table("note").Rows, 6)
-			restored := snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
-			require.NotContains(t, fmt.Sprint(restored.Methods), snapshot.Reloaded)
-		}
+		require.Len(t, snapshot.Changes(t).Table("note").Rows, 6)
+		restored := snapshot.Restore(t, "a", snapshot.WithDir(b.dir))
+		require.NotContains(t, fmt.Sprint(restored.Methods), snapshot.Reloaded)
 	})
 	t.Run("other", func(t *testing.T) {
 		t.Parallel()
@@ -100,7 +98,6 @@ func again(t *testing.T, b bundle, f func(t testing.TB, db *pgxpool.Pool)) (used
 }
 
 func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
-	superuser(t, fixtures.Open(t))
 	b := setup(t, fixtures.WithSchema(shopSchema+`;
 		CREATE TABLE schema_migrations (id serial, version int); INSERT INTO schema_migrations (version) VALUES (1);
 		CREATE FUNCTION nothing() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
@@ -177,9 +174,7 @@ func TestFailedClonesAreKept(t *testing.T) {
 		exec(t, db, "UPDATE note SET t = 'wrong'")
 		t.Error("no")
 	})
-	if isSuperuser(t, b.pool) {
-		require.Contains(t, w.log.String(), "public.note +3 -3")
-	}
+	require.Contains(t, w.log.String(), "public.note +3 -3")
 	_, kept, ok := strings.Cut(w.log.String(), "groundhog_kept_test_")
 	require.True(t, ok, w.log.String())
 	kept = "groundhog_kept_test_" + strings.FieldsFunc(kept, func(r rune) bool { return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'f') })[0]
@@ -235,9 +230,7 @@ func TestManyClones(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int64(snapshot.LimitOfClones()))
 	count := 0
 	names.Range(func(any, any) bool { count++; return true })
-	if isSuperuser(t, b.pool) {
-		require.Less(t, count, 3*64, "they are used again")
-	}
+	require.Less(t, count, 3*64, "they are used again")
 }
 
 // TestClonesEndWithTheirOrigin: those that are not in use too.
@@ -343,7 +336,6 @@ func TestCloneHooksThatEnd(t *testing.T) {
 func TestClonesOfManySnapshots(t *testing.T) {
 	t.Parallel()
 	b := setupClones(t)
-	superuser(t, b.pool)
 	var names []string
 	for i := range 3 * snapshot.LimitOfClones() {
 		name := fmt.Sprint("s", i)

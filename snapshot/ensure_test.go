@@ -56,7 +56,7 @@ func TestEnsureBuildsOnceThenRestores(t *testing.T) {
 	require.EqualValues(t, 2, first.Rows)
 	exec(t, b.pool, `DELETE FROM author`)
 	second := b.ensure(t, "a")
-	require.Equal(t, undone(t, b.pool), second.Methods[0].Method)
+	require.Equal(t, snapshot.Undone, second.Methods[0].Method)
 	require.EqualValues(t, 1, b.runs.Load())
 	var n int
 	require.NoError(t, b.pool.QueryRow(t.Context(), `SELECT count(*) FROM author`).Scan(&n))

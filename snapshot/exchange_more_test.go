@@ -119,7 +119,6 @@ func TestEnsureInANewProcess(t *testing.T) {
 	server := ownServer(t)
 	db, err := server.CreateDatabase(t.Context(), fixtures.WithSchema(richSchema))
 	require.NoError(t, err)
-	superuser(t, db.Pool)
 	dir := t.TempDir()
 	store, err := snapshot.NewStore(db.Pool, snapshot.WithDir(dir))
 	require.NoError(t, err)
@@ -437,7 +436,6 @@ func TestExchangeInBubble(t *testing.T) {
 	t.Run("opened inside", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			db := fixtures.Open(t, schema)
-			superuser(t, db)
 			snapshot.Create(t, "inside", snapshot.Replace())
 			for _, change := range []string{`DROP TABLE tag`, `ALTER TABLE tag DROP COLUMN name`, `DROP SCHEMA public CASCADE`} {
 				exec(t, db, change)
@@ -449,7 +447,6 @@ func TestExchangeInBubble(t *testing.T) {
 	})
 	t.Run("opened outside", func(t *testing.T) {
 		outer := setupCopied(t, schema)
-		superuser(t, outer.pool)
 		_, err := outer.store.Create(t.Context(), "outside")
 		require.NoError(t, err)
 		for range 2 {
@@ -528,7 +525,6 @@ func TestExtensionsOfATestGo(t *testing.T) {
 func TestSnapshotsOfSchemasThatChange(t *testing.T) {
 	t.Parallel()
 	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(richSchema))
-	superuser(t, b.pool)
 	before := map[string]map[string]string{}
 	create := func(name string) {
 		_, err := b.store.Create(t.Context(), name)
@@ -565,7 +561,6 @@ func awaited(s *snapshot.Store, name string) bool {
 func TestTablesThatTestsRewrite(t *testing.T) {
 	t.Parallel()
 	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(shelfSchema+`; INSERT INTO book (author, title) SELECT 1, i::text FROM generate_series(1, 20000) i`))
-	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	before := state(t, b.pool)

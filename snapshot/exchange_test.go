@@ -256,7 +256,6 @@ func newDeeper(t *testing.T) *deeper {
 	t.Helper()
 	// Where others make many templates, that of the test may go.
 	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(richSchema))
-	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	created := picture(t, b.pool)
@@ -385,7 +384,6 @@ func TestPoolsGoOnAfterAnExchange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setupCopied(t, alone, fixtures.WithSchema(richSchema), fixtures.WithPoolConfig(configure))
-			superuser(t, b.pool)
 			_, err := b.store.Create(t.Context(), "a")
 			require.NoError(t, err)
 			db := stdlib.OpenDBFromPool(b.pool)
@@ -507,7 +505,6 @@ func TestOthersInTheDatabase(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
-			superuser(t, b.pool)
 			_, err := b.store.Create(t.Context(), "a")
 			require.NoError(t, err)
 			before := picture(t, b.pool)
@@ -546,7 +543,6 @@ func TestNoOlderSchemaComesBack(t *testing.T) {
 	t.Parallel()
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
 	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
-	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	exec(t, b.pool, `CREATE TABLE x ()`)
@@ -624,7 +620,6 @@ func TestExchangesBetweenSnapshots(t *testing.T) {
 	t.Parallel()
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
 	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
-	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	wants := map[string]map[string]string{"a": picture(t, b.pool)}
@@ -646,7 +641,6 @@ func TestClonesAreExchanged(t *testing.T) {
 	t.Parallel()
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
 	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
-	superuser(t, b.pool)
 	dir := snapshot.WithDir(b.dir)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)

@@ -312,7 +312,6 @@ func TestHostileSchema(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, fixtures.WithSchema(hostileSchema))
-			superuser(t, b.pool)
 			exec(t, b.pool, `ALTER DATABASE `+nameOf(t, b.pool)+` SET search_path = `+path)
 			ctx := t.Context()
 			sane := func(url string) *pgxpool.Pool {

@@ -152,7 +152,6 @@ func TestTheLogSaysWhyTablesWereLoaded(t *testing.T) {
 	ctx := context.Background()
 	b := setup(t, fixtures.WithSchema(`CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY); CREATE TABLE d (id int PRIMARY KEY);
 		CREATE TABLE e (id int PRIMARY KEY); INSERT INTO e SELECT generate_series(1, 1000)`))
-	superuser(t, b.pool)
 	logged, read := logTo()
 	store, err := snapshot.NewStore(b.pool, snapshot.WithDir(b.dir), logged)
 	require.NoError(t, err)
@@ -195,7 +194,6 @@ func TestTheLogSaysWhyACloneIsNotUsedAgain(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	b := setupClones(t)
-	superuser(t, b.pool)
 	logged, read := logTo()
 	store, err := snapshot.NewStore(b.pool, snapshot.WithDir(b.dir), logged)
 	require.NoError(t, err)
@@ -234,7 +232,6 @@ func TestTheServersWords(t *testing.T) {
 	b := setup(t, fixtures.WithSchema(`CREATE FUNCTION fine(i int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
 			IF current_setting('my.mood', true) = 'bad' THEN RAISE 'not %', i USING DETAIL = 'It rains.', HINT = 'Wait.'; END IF; RETURN true; END $$;
 		CREATE TABLE n (id int PRIMARY KEY CHECK (fine(id))); INSERT INTO n VALUES (1)`))
-	superuser(t, b.pool)
 	_, err := b.store.Create(ctx, "a")
 	require.NoError(t, err)
 	exec(t, b.pool, "TRUNCATE n; ALTER DATABASE "+pgx.Identifier{nameOf(t, b.pool)}.Sanitize()+" SET my.mood = bad;"+

@@ -75,6 +75,7 @@ func TestPublications(t *testing.T) {
 	t.Parallel()
 	const tables = `stock, sale, log, nothing, whole, indexed, "Unique", soon, part, heap, base, untouched`
 	const others = othersClone
+	superuser(t, fixtures.Open(t)) // who may publish all tables, or those of a schema
 	proveAll(t, []kind{
 		{
 			name: "all tables", schema: publishable, admin: `CREATE PUBLICATION p FOR ALL TABLES`,
@@ -320,8 +321,8 @@ func TestAnOwnersEventTriggersAndPublications(t *testing.T) {
 // no change of the schema, and keeps what an earlier version noted.
 func TestNothingOfOursIsPublished(t *testing.T) {
 	t.Parallel()
+	superuser(t, fixtures.Open(t))
 	b := &builder{bundle: setup(t, fixtures.WithSchema(smallSchema+`; CREATE PUBLICATION p FOR ALL TABLES`))}
-	superuser(t, b.pool)
 	given, err := pgxpool.NewWithConfig(t.Context(), b.pool.Config())
 	require.NoError(t, err)
 	defer given.Close()

@@ -19,7 +19,6 @@ func setupTracked(t testing.TB) (bundle, map[string]string) {
 	t.Helper()
 	b := setupSmall(t)
 	b.store.WithCopies()
-	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	_, err = b.store.Restore(t.Context(), "a")
@@ -33,11 +32,6 @@ func cond[T any](ok bool, a, b T) T {
 		return a
 	}
 	return b
-}
-
-// undone is the way back from changes for the role.
-func undone(t testing.TB, pool *pgxpool.Pool) snapshot.Method {
-	return cond(isSuperuser(t, pool), snapshot.Undone, snapshot.Reloaded)
 }
 
 // ask returns the one value of a query.
@@ -277,7 +271,6 @@ func TestTrackedWithoutSuperuser(t *testing.T) {
 func TestWhatWasCreatedIsTheBaseline(t *testing.T) {
 	t.Parallel()
 	b := setupSmall(t)
-	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	baseline := state(t, b.pool)
@@ -334,7 +327,6 @@ func TestTrackingIsInNobodysWay(t *testing.T) {
 		CREATE TABLE k (m mood, c text COLLATE nocase, v text, PRIMARY KEY (m, c));
 		INSERT INTO t SELECT g, 'v', 'sad', '{sad,glad}', ('2024-02-01', g)::pair, g FROM generate_series(1, 5) g;
 		INSERT INTO k VALUES ('sad', 'A', 'v'), ('glad', 'B', 'w')`))
-	superuser(t, b.pool)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	baseline := state(t, b.pool)

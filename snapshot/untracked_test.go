@@ -57,7 +57,6 @@ func TestATableThatCantBeTrackedEndsNothing(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	b := setup(t, fixtures.WithSchema(wideSchema+`CREATE TABLE big (id int PRIMARY KEY)`))
-	superuser(t, b.pool)
 	exec(t, b.pool, wideRows+`; INSERT INTO big SELECT generate_series(1, 1000)`)
 	before := state(t, b.pool)
 	var log bytes.Buffer
