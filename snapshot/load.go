@@ -14,6 +14,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
+	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // loader replaces the content of a database, or what is in scope of it, inside
@@ -99,6 +100,24 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 		}
 	}
 	return plan, nil
+}
+
+// stageAll loads the rows of the tables into temporary tables.
+func (l *loader) stageAll(ctx context.Context, r *snapfile.Reader) (sources []track.Source, err error) {
+	if err := l.mayChange(); err != nil {
+		return nil, err
+	}
+	m := merger{l.copier}
+	err = l.inOwnDisplay(ctx, func() error {
+		for n, s := range stepsOf(l.sel.Tables, r) {
+			if err := m.stage(ctx, n, s); err != nil {
+				return ofTable(s.table.Name, err)
+			}
+			sources = append(sources, track.Source{Table: s.table.Name, From: staged(n)})
+		}
+		return nil
+	})
+	return sources, err
 }
 
 // reload replaces the rows of the tables of a plan inside a transaction in which

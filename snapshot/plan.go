@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"io"
 	"slices"
 	"strings"
 
@@ -22,15 +21,10 @@ type planner struct{ *layout }
 // in the file; without a file, by none. This is the one place where that is chosen.
 func (p planner) plan(r *snapfile.Reader) []loadStep {
 	truncate := p.truncatable()
-	parts := map[schema.Name]int{}
-	if r != nil {
-		for i, t := range r.Manifest.Tables {
-			parts[t.Name] = i
-		}
-	}
-	steps := make([]loadStep, len(p.sel.Tables))
+	steps := stepsOf(p.sel.Tables, r)
 	for n, t := range p.sel.Tables {
-		s := loadStep{table: t, where: p.sel.where[t.Name]}
+		s := &steps[n]
+		s.where = p.sel.where[t.Name]
 		switch {
 		case s.where != "":
 			s.how = byMerge
@@ -41,11 +35,6 @@ func (p planner) plan(r *snapfile.Reader) []loadStep {
 		default: // a DELETE would cascade to rows that are not in scope
 			s.how, s.where = byMerge, "true"
 		}
-		if i, ok := parts[t.Name]; ok {
-			s.part = &r.Manifest.Tables[i]
-			s.data = func() io.Reader { return r.Table(i) }
-		}
-		steps[n] = s
 	}
 	return steps
 }

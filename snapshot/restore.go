@@ -148,7 +148,7 @@ func (r *restorer) restore(ctx context.Context) (Restored, error) {
 	default:
 		restored, done, void, err := r.undo(ctx)
 		if failed := unexpected(err); !failed.IsZero() {
-			done, void, r.renew, err = false, failed, true, nil
+			done, void, r.renew, err = false, failed, r.se.privileges.Replica || damages(err), nil
 		}
 		if err != nil || done {
 			return restored, err
@@ -178,6 +178,13 @@ func unexpected(err error) track.Cause {
 	return track.Said(strings.TrimPrefix(errs.Line(pg), pg.Severity+": "))
 }
 
+// damages reports whether an error tells that the journal is not what it should be, rather
+// than what the database does not let be undone.
+func damages(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "42") || strings.HasPrefix(pg.Code, "XX"))
+}
+
 // undo goes back by the journal, as far as that can be done. Otherwise it has done
 // nothing, and says why all tables must be loaded.
 func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why track.Cause, err error) {
@@ -200,7 +207,7 @@ func (r *restorer) undo(ctx context.Context) (restored Restored, done bool, why 
 		}
 	}
 	if out.Unusable != "" {
-		return restored, false, out.Unusable.Because(), nil
+		return restored, false, out.Why(), nil
 	}
 	r.atBaseline = true
 	return Restored{Methods: r.methodsTaken(out)}, true, track.Cause{}, nil
@@ -246,6 +253,9 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 	l.narrow(func(n schema.Name) bool { return again[n] })
 	l.meter = r.cfg.meter(msg.ProgressRestoring.In(r.cfg.lang, r.file.name), rows)
 	defer l.meter.Done()
+	if !l.privileges.Replica {
+		return r.undoLoaded(ctx, l, out)
+	}
 	_, err = l.replaceRows(ctx, r.file.reader)
 	if published := (*publishedError)(nil); errors.As(err, &published) { // with more tables it can be truncated
 		return track.Outcome{Unusable: track.Published}, nil
@@ -257,6 +267,31 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 		return out, err
 	}
 	return out, tx.Commit(ctx)
+}
+
+// undoLoaded undoes what the journal can together with the tables that must be loaded, while
+// foreign keys are checked: their rows come from the file into temporary tables.
+func (r *restorer) undoLoaded(ctx context.Context, l *loader, told track.Outcome) (out track.Outcome, err error) {
+	sources, err := l.stageAll(ctx, r.file.reader)
+	if err != nil {
+		return out, err
+	}
+	if out, err = track.UndoLoaded(ctx, l.tx, sources); err != nil || out.Unusable != "" {
+		return out, err
+	}
+	changed := map[schema.Name]int64{}
+	for _, t := range out.Tables {
+		changed[t.Name] = t.Changed
+	}
+	for i, t := range told.Tables {
+		if t.Reload.IsZero() {
+			told.Tables[i].Changed = changed[t.Name]
+		}
+	}
+	if err := track.FinishUndo(ctx, l.tx); err != nil {
+		return out, err
+	}
+	return told, l.tx.Commit(ctx)
 }
 
 // reload loads all tables, and marks the database as what the file holds, so that

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 )
 
@@ -30,6 +31,25 @@ type loadStep struct {
 	where string // the rows in scope; none: all
 
 	after *writesSoFar // what the transaction had written to it by then; see reactions.note
+}
+
+// stepsOf returns the steps of tables, with their parts of the file where it has one. r may be
+// nil.
+func stepsOf(tables []catalog.Table, r *snapfile.Reader) []loadStep {
+	parts := map[schema.Name]int{}
+	if r != nil {
+		for i, t := range r.Manifest.Tables {
+			parts[t.Name] = i
+		}
+	}
+	steps := make([]loadStep, len(tables))
+	for n, t := range tables {
+		steps[n].table = t
+		if i, ok := parts[t.Name]; ok {
+			steps[n].part, steps[n].data = &r.Manifest.Tables[i], func() io.Reader { return r.Table(i) }
+		}
+	}
+	return steps
 }
 
 // columns lists those of the file's columns that the table has a place for.

@@ -11,12 +11,13 @@ import (
 // foreign keys are checked, as they are for a role that may not set
 // session_replication_role.
 type CheckedFacts struct {
-	Rules     bool     // a rewrite rule would change what is written
 	Unique    bool     // more than the primary key keeps rows apart
 	Acting    bool     // a foreign key does something to other rows, or refuses it at once, when a row is deleted
 	Fixed     []string // columns that UPDATE can't set: identities that are always generated
-	Sleep     []string // statements that disable the user's triggers that would fire
+	Sleep     []string // statements that disable the user's triggers that would fire, and rewrite rules
 	Wake      []string // … and that give these their states again
+	Alike     bool     // one of these triggers has a name like ours
+	Forced    bool     // row level security is forced on the owner
 	Unindexed []uint32 // tables that must be read as a whole to see whether they reference a row
 
 	// Aside are assignments that keep rows out of the way of others, one for each of the
@@ -29,6 +30,10 @@ type CheckedFacts struct {
 // awakeTrigger is the condition on pg_trigger g for the user's triggers that see rows or
 // statements which are written, in a session that replicates nothing.
 const awakeTrigger = `NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') AND g.tgtype & 28 <> 0 AND p.` + "pronamespace <> coalesce(pg_catalog.to_regnamespace('" + OwnSchema + "'), 0)"
+
+// awakeRule is the condition on pg_rewrite w for the rules of the pg_class c that would change
+// what is written.
+const awakeRule = `w.ev_class = c.oid AND w.ev_type IN ('2', '3', '4') AND w.ev_enabled IN ('O', 'A')`
 
 // asideValue is an assignment that keeps a row, by column a of type y without domains, out of
 // the way of others in the unique index i, or null if there is none.
@@ -58,14 +63,17 @@ const checkedFactsSQL = `
 		FROM pg_catalog.pg_index i
 	)
 	SELECT c.oid,
-		EXISTS (SELECT FROM pg_catalog.pg_rewrite w WHERE w.ev_class = c.oid AND w.ev_type IN ('2', '3', '4') AND w.ev_enabled IN ('O', 'A')),
 		EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND NOT i.indisprimary AND (i.indisunique OR i.indisexclusion)),
 		EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.confdeltype <> 'a'),
 		ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity = 'a' ORDER BY a.attnum),
 		ARRAY(SELECT pg_catalog.format('ALTER TABLE ONLY %I.%I DISABLE TRIGGER %I', n.nspname, c.relname, g.tgname)
-			FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid WHERE g.tgrelid = c.oid AND ` + awakeTrigger + ` ORDER BY g.tgname),
+			FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid WHERE g.tgrelid = c.oid AND ` + awakeTrigger + ` ORDER BY g.tgname)
+			|| ARRAY(SELECT pg_catalog.format('ALTER TABLE %I.%I DISABLE RULE %I', n.nspname, c.relname, w.rulename) FROM pg_catalog.pg_rewrite w WHERE ` + awakeRule + ` ORDER BY w.rulename),
 		ARRAY(SELECT pg_catalog.format('ALTER TABLE ONLY %I.%I ENABLE %s TRIGGER %I', n.nspname, c.relname, CASE g.tgenabled WHEN 'A' THEN 'ALWAYS' ELSE '' END, g.tgname)
-			FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid WHERE g.tgrelid = c.oid AND ` + awakeTrigger + ` ORDER BY g.tgname),
+			FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid WHERE g.tgrelid = c.oid AND ` + awakeTrigger + ` ORDER BY g.tgname)
+			|| ARRAY(SELECT pg_catalog.format('ALTER TABLE %I.%I ENABLE %s RULE %I', n.nspname, c.relname, CASE w.ev_enabled WHEN 'A' THEN 'ALWAYS' ELSE '' END, w.rulename) FROM pg_catalog.pg_rewrite w WHERE ` + awakeRule + ` ORDER BY w.rulename),
+		EXISTS (SELECT FROM pg_catalog.pg_trigger g JOIN pg_catalog.pg_proc p ON p.oid = g.tgfoid WHERE g.tgrelid = c.oid AND g.tgname LIKE '____` + OwnSchema + `_%' AND ` + awakeTrigger + `),
+		c.relrowsecurity AND c.relforcerowsecurity,
 		ARRAY(SELECT DISTINCT k.conrelid FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class r ON r.oid = k.conrelid AND r.relkind = 'r'
 			WHERE k.confrelid = c.oid AND k.contype = 'f' AND NOT EXISTS (SELECT FROM keyed i WHERE i.indrelid = k.conrelid AND i.usable
 				AND i.indnkeyatts >= pg_catalog.cardinality(k.conkey) AND i.key[0:pg_catalog.cardinality(k.conkey) - 1] <@ k.conkey AND k.conkey <@ i.key[0:pg_catalog.cardinality(k.conkey) - 1])),
@@ -94,7 +102,7 @@ func ReadCheckedFacts(ctx context.Context, q Querier, oids []uint32) (map[uint32
 			f     CheckedFacts
 			aside []*string
 		)
-		if err := row.Scan(&oid, &f.Rules, &f.Unique, &f.Acting, &f.Fixed, &f.Sleep, &f.Wake, &f.Unindexed, &aside, &f.Apart); err != nil {
+		if err := row.Scan(&oid, &f.Unique, &f.Acting, &f.Fixed, &f.Sleep, &f.Wake, &f.Alike, &f.Forced, &f.Unindexed, &aside, &f.Apart); err != nil {
 			return none, err
 		}
 		for _, a := range aside {

@@ -11,7 +11,8 @@ import (
 // keys are checked: see sql/checked.sql. Facts are those of the table and its partitions.
 type checkedPart struct {
 	table
-	facts catalog.CheckedFacts
+	facts  catalog.CheckedFacts
+	loaded bool
 }
 
 // newCheckedPart returns the part of a root.
@@ -24,7 +25,7 @@ func newCheckedPart(t *table, facts catalog.CheckedFacts) *checkedPart {
 // Replaces reports whether a row that was changed leaves and arrives, rather than be
 // updated.
 func (p *checkedPart) Replaces() bool {
-	return len(p.Key) == 0 || (p.facts.Unique || len(p.FixedColumns()) > 0) && !p.facts.Acting
+	return len(p.Key) == 0 || slices.ContainsFunc(p.Key, func(c column) bool { return c.Generated != "" }) || (p.facts.Unique || len(p.FixedColumns()) > 0) && !p.facts.Acting
 }
 
 // Settable are the columns that UPDATE can set.
@@ -53,6 +54,26 @@ func (p *checkedPart) Deletes() string { return render("checked delete", p) }
 func (p *checkedPart) Updates() string { return render("checked update", p) }
 func (p *checkedPart) Inserts() string { return render("checked insert", p) }
 
+// Loads is Sets where the rows of the baseline come from another table, which undo_checked
+// puts in the place of @from@: those of the file.
+func (p *checkedPart) Loads() string {
+	loaded := *p
+	loaded.loaded = true
+	if slices.ContainsFunc(p.Key, func(c column) bool { return c.Generated != "" }) { // the file does not have it
+		loaded.Key = nil
+	}
+	return render("checked sets", &loaded)
+}
+
+// Loaded reports whether the rows of the baseline come from another table.
+func (p *checkedPart) Loaded() bool { return p.loaded }
+
+// Journals reports whether there is a journal that they come from else.
+func (p *checkedPart) Journals() bool { return p.Journaled }
+
+// Forced reports whether row level security hides rows from the owner.
+func (p *checkedPart) Forced() bool { return p.facts.Forced }
+
 // Stuck is the condition that a row can't be made what it was, or nothing.
 func (p *checkedPart) Stuck() string {
 	if p.Replaces() || len(p.FixedColumns()) == 0 {
@@ -80,10 +101,10 @@ func (p *checkedPart) Unindexed() []uint32 { return p.facts.Unindexed }
 func joinFacts(members []*catalog.TrackedTable, facts map[uint32]catalog.CheckedFacts) (out catalog.CheckedFacts) {
 	for i, t := range members {
 		f := facts[t.OID]
-		out.Rules, out.Acting = out.Rules || f.Rules, out.Acting || f.Acting
+		out.Alike, out.Acting = out.Alike || f.Alike, out.Acting || f.Acting
 		out.Sleep, out.Wake, out.Unindexed = append(out.Sleep, f.Sleep...), append(out.Wake, f.Wake...), append(out.Unindexed, f.Unindexed...)
 		if i == 0 {
-			out.Fixed, out.Aside = f.Fixed, f.Aside
+			out.Fixed, out.Aside, out.Forced = f.Fixed, f.Aside, f.Forced
 		}
 		if f.Unique && len(f.Aside) == 0 { // one that a partition has by itself
 			out.Aside = nil
@@ -119,6 +140,11 @@ func (cs columns) Arriving() string { return cs.Side("a.") }
 // Matching is the condition that the rows n and o have the same key.
 func (cs columns) Matching() string {
 	return cs.each(" AND ", func(c column) string { return "n." + c.Entry + " " + c.Equal + " o." + c.Entry })
+}
+
+// Staged lists the columns of a table j with rows of the file, under the names of the journal.
+func (cs columns) Staged() string {
+	return cs.each(", ", func(c column) string { return c.collated("j."+c.Ident+"::"+c.Type) + " AS " + c.Entry })
 }
 
 // Assigned lists assignments of the values of a row m.

@@ -42,13 +42,13 @@ func (f *family) always(checked bool) string {
 	why := f.why
 	switch {
 	case f.level != journaled:
-	case checked && f.checked.Rules:
-		why = Rule.Because()
+	case checked && f.checked.Alike: // whose fingerprint would be another afterwards
+		why = AlwaysTrigger.Because()
 	case !checked && f.root.AlwaysTrigger:
 		why = AlwaysTrigger.Because()
 	case f.root.Secured:
 		why = RowSecurity.Because()
-	case f.unkeyed != nil && (checked || !f.unkeyed.Switchable):
+	case f.unkeyed != nil && !f.unkeyed.Switchable:
 		why = Published.Because()
 	}
 	if why.IsZero() {
@@ -191,7 +191,7 @@ func (in *installer) body(families []*family) string {
 			Unnoticed bool
 			Awake     bool
 			Members   []*table
-		}{Root: f.root, Always: f.always(in.b.Checked), Unnoticed: f.level == unnoticed, Awake: len(f.checked.Sleep) > 0}
+		}{Root: f.root, Always: f.always(in.b.Checked), Unnoticed: f.level == unnoticed, Awake: len(f.checked.Sleep) > 0 || f.unkeyed != nil}
 		for _, t := range f.members {
 			data.Members = append(data.Members, in.member(f, t))
 		}
@@ -206,8 +206,12 @@ func (in *installer) member(f *family, t *catalog.TrackedTable) *table {
 	out.Journaled, out.Noticed, out.Short = f.level == journaled, f.level != unnoticed, f.short()
 	out.EventTriggers, out.Unkeyed, out.Owners = in.b.EventTriggers, f.unkeyed, in.owners(t)
 	out.Checked = in.b.Checked
-	if t == f.root && out.Checked && out.Journaled {
-		out.CheckedPart = newCheckedPart(out, f.checked)
+	if t == f.root && out.Checked && f.why.Reason != LonePartition {
+		facts := f.checked
+		if f.unkeyed != nil {
+			facts.Sleep, facts.Wake = append(facts.Sleep, f.unkeyed.Switch...), append(facts.Wake, f.unkeyed.SwitchBack...)
+		}
+		out.CheckedPart = newCheckedPart(out, facts)
 	}
 	if t == f.root {
 		out.Outside = outsideKeysOf(t, in.b.OutsideKeys, in.roots)

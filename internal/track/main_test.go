@@ -3,7 +3,6 @@ package track_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -294,8 +293,17 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 	if partly {
 		again()
 		out, err = track.Undo(ctx, tx, token, w.home)
-		if failed := (*pgconn.PgError)(nil); w.owner != "" && errors.As(err, &failed) && (strings.HasPrefix(failed.Code, "23") || failed.Code == "GH003") {
-			out, partly, err = track.Outcome{Unusable: track.Constraint}, false, nil // the others are not loaded yet
+		if w.owner != "" && err == nil && out.Unusable == "" {
+			var sources []track.Source
+			for _, t := range w.cat.Tables {
+				if i := slices.IndexFunc(out.Tables, func(o track.Table) bool { return o.Name == t.Name }); i >= 0 && !out.Tables[i].Reload.IsZero() {
+					sources = append(sources, track.Source{Table: t.Name, From: copyOf(t)})
+				}
+			}
+			var together track.Outcome
+			if together, err = track.UndoLoaded(ctx, tx, sources); together.Unusable != "" {
+				out, partly = together, false
+			}
 		}
 	}
 	if err != nil {
@@ -304,7 +312,7 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 	if tx.Conn().PgConn().TxStatus() == 'E' {
 		again()
 	}
-	if partly || out.Unusable != "" {
+	if partly && w.owner == "" || out.Unusable != "" {
 		w.sql(tx, w.asSuperuser())
 	}
 	byName := map[schema.Name]catalog.Table{}
@@ -342,11 +350,13 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 			}
 			count.reloaded++
 			count.why[t.Reload.Reason]++
+			if w.owner != "" {
+				continue // it was loaded with the others
+			}
 			if err := w.load(ctx, tx, byName[t.Name]); err != nil {
 				return err
 			}
 		}
-		w.sql(tx, w.asOwner())
 		if err := track.FinishUndo(ctx, tx); err != nil {
 			return err
 		}

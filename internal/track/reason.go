@@ -46,7 +46,6 @@ const (
 	OverlappingTx  Reason = "overlapping_tx"   // a transaction that began before the baseline wrote to it
 	TooManyChanges Reason = "too_many_changes" // so many rows were changed that loading is cheaper
 	Undecided      Reason = "undecided"        // rows of one key were deleted more than once
-	Rule           Reason = "rule"             // a rewrite rule would change what is written
 	AlwaysTrigger  Reason = "always_trigger"   // a trigger or rule that fires in replica role too would see the undo
 	RowSecurity    Reason = "row_security"     // row level security hides rows
 	Published      Reason = "published"        // rows can't be deleted as long as a publication has them
@@ -92,7 +91,6 @@ var names = map[string]Reason{
 	"FixedIdentity":   FixedIdentity,
 	"ExtensionCache":  ExtensionCache,
 	"NotCounted":      NotCounted,
-	"Rule":            Rule,
 	"Costly":          Costly,
 	"Truncated":       Truncated,
 	"OverlappingTx":   OverlappingTx,
@@ -134,7 +132,6 @@ var texts = map[Reason]msg.Text{
 	FixedIdentity:   msg.WhyFixedIdentity,
 	ExtensionCache:  msg.WhyExtensionCache,
 	NotCounted:      msg.WhyNotCounted,
-	Rule:            msg.WhyRule,
 	Costly:          msg.WhyCostly,
 	Truncated:       msg.WhyTruncated,
 	OverlappingTx:   msg.WhyOverlappingTx,
@@ -162,7 +159,7 @@ func (r Reason) Because() Cause { return Cause{Reason: r} }
 // said. The zero value is no cause.
 type Cause struct {
 	Reason Reason
-	Server string // what the server said: of Refused, or where no reason is known
+	Server string // what the server said: of Refused and Constraint, or where no reason is known
 }
 
 // Said returns what the server said as a cause.
@@ -197,6 +194,9 @@ func (c Cause) Text(lang msg.Lang) string {
 		return msg.WhyRefused.In(lang, schema.Line(c.Server))
 	}
 	text, ok := texts[c.Reason]
+	if c.Reason == Constraint {
+		return text.In(lang, schema.Line(c.Server))
+	}
 	if !ok {
 		return c.String()
 	}

@@ -71,7 +71,8 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 }
 
 // Undo is Restore within the caller's transaction, but for the tables that must be
-// loaded. When these are, FinishUndo ends it.
+// loaded. When these are, FinishUndo ends it. Where foreign keys are checked and tables must be
+// loaded, Undo does nothing yet: see UndoLoaded.
 func Undo(ctx context.Context, tx pgx.Tx, token, serverID string) (Outcome, error) {
 	return query(ctx, tx, question{token: &token, serverID: serverID, partly: true})
 }
@@ -99,7 +100,7 @@ func restore(ctx context.Context, conn *pgx.Conn, token, serverID string, alt *A
 		out, err = query(ctx, conn, q)
 	}
 	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "23") { // integrity_constraint_violation
-		return Outcome{Unusable: Constraint}, nil
+		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
 	}
 	return out, err
 }
@@ -139,6 +140,40 @@ func query(ctx context.Context, q catalog.Querier, ask question) (out Outcome, e
 		out.Tables = append(out.Tables, t)
 		return nil
 	})
+	return out, err
+}
+
+// Source is a table that has the rows of the baseline of another.
+type Source struct {
+	Table schema.Name
+	From  string // quoted
+}
+
+// UndoLoaded undoes, after Undo where foreign keys are checked, all tables that were written to
+// together: those that must be loaded from their sources, whose columns are called as theirs. It
+// returns how many rows it changed in each. FinishUndo ends it.
+func UndoLoaded(ctx context.Context, tx pgx.Tx, sources []Source) (out Outcome, err error) {
+	var spaces, names, from []string
+	for _, s := range sources {
+		spaces, names, from = append(spaces, s.Table.Schema), append(names, s.Table.Name), append(from, s.From)
+	}
+	rows, err := tx.Query(ctx, `SELECT space, name, changed FROM groundhog.undo_loaded($1, $2, $3)`, spaces, names, from)
+	if err != nil {
+		return out, err
+	}
+	var t Table
+	_, err = pgx.ForEachRow(rows, []any{&t.Schema, &t.Name.Name, &t.Changed}, func() error {
+		out.Tables = append(out.Tables, t)
+		return nil
+	})
+	var pg *pgconn.PgError
+	switch {
+	case !errors.As(err, &pg):
+	case pg.Code == "GH003":
+		return Outcome{Unusable: Reason(pg.Detail)}, nil
+	case strings.HasPrefix(pg.Code, "23"):
+		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
+	}
 	return out, err
 }
 

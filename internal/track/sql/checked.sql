@@ -13,14 +13,16 @@ something to other rows then.
 
 {{define "checked sets"}}n_{{.OID}} AS MATERIALIZED (
 	SELECT t.ctid AS at, t.tableoid AS rel{{.Key.OfTable}}, ROW({{.Stored.Plain}}) AS was
-	{{- if .Key}}
+	{{- if and .Key (not .Loaded)}}
 	FROM (SELECT DISTINCT {{.Key.Named}} FROM {{.Journal}} j WHERE j.kind IN ('{{.Kind.Old}}', '{{.Kind.New}}')) j JOIN {{.Only}} t ON {{.Key.Same}}
 	{{- else}}
 	FROM {{.Only}} t
 	{{- end}}
+	{{- if not .Loaded}}
 	WHERE {{template "newer" .}}
+	{{- end}}
 ), o_{{.OID}} AS MATERIALIZED (
-	SELECT {{.All.Named}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}'
+	{{if .Loaded}}SELECT {{.Stored.Staged}} FROM @from@ j{{else}}SELECT {{.All.Named}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}'{{end}}
 ), l_{{.OID}} AS MATERIALIZED (
 	SELECT n.at, n.rel FROM n_{{.OID}} n{{if .Key}} WHERE NOT EXISTS (SELECT FROM o_{{.OID}} o WHERE {{.Key.Matching}}{{if .Replaces}} AND n.was OPERATOR(pg_catalog.*=) ROW({{.Stored.Kept}}){{end}}){{end}}
 ), {{if not .Replaces}}m_{{.OID}} AS MATERIALIZED (
@@ -46,9 +48,15 @@ WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m
 
 {{- /* The parts of the statements, and what is done before and after. They are a function, which has no file that a copy of the database would have too. */}}
 {{define "checked part" -}}
-CREATE FUNCTION groundhog.part_{{.OID}}(OUT sets text, OUT deletes text, OUT updates text, OUT inserts text, OUT stuck text, OUT aside text, OUT sleep text[], OUT wake text[]) LANGUAGE plpgsql AS {{body}}
+CREATE FUNCTION groundhog.part_{{.OID}}(OUT sets text, OUT deletes text, OUT updates text, OUT inserts text, OUT loads text, OUT stuck text, OUT aside text, OUT forced text, OUT sleep text[], OUT wake text[]) LANGUAGE plpgsql AS {{body}}
 BEGIN
+	{{- if .Journals}}
 	sets := {{literal .Sets}};
+	{{- end}}
+	loads := {{literal .Loads}};
+	{{- if .Forced}}
+	forced := {{literal .Ident}};
+	{{- end}}
 	deletes := {{literal .Deletes}};
 	inserts := {{literal .Inserts}};
 	{{- if not .Replaces}}
@@ -94,7 +102,8 @@ END $$;
 -- do. It is one statement: what foreign keys check and do comes at its end, when all rows
 -- are as they were, so the order of tables does not matter, and there are no rows left to
 -- which something could be done. Uniqueness is seen row by row: rows leave first, then
--- others are changed, then rows arrive. With aside, rows that are changed get passing unique
+-- others are changed, then rows arrive. The rows of a table come from its journal, or from the source
+-- that is named for it: a table with all its rows. With aside, rows that are changed get passing unique
 -- values first.
 --
 -- At last the rows that the transaction wrote are counted. If these are others than the
@@ -104,7 +113,7 @@ END $$;
 -- There is no block with an exception handler: what is written within has the id of a later
 -- transaction than that of the baseline. The statement is prepared for the same tables in the
 -- next restore, since to plan it takes most of the time of a small undo.
-CREATE FUNCTION groundhog.undo_checked(roots oid[], baseline_xid xid, aside boolean, awake boolean) RETURNS bigint[] LANGUAGE plpgsql AS $$
+CREATE FUNCTION groundhog.undo_checked(roots oid[], sources text[], baseline_xid xid, aside boolean, awake boolean) RETURNS bigint[] LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
 	r oid;
@@ -112,7 +121,8 @@ DECLARE
 	q text;
 	x text;
 	statement text := pg_catalog.concat('groundhog_', pg_catalog.md5(pg_catalog.concat('groundhog.state'::pg_catalog.regclass::oid, roots)));
-	prepared boolean := EXISTS (SELECT FROM pg_catalog.pg_prepared_statements s WHERE s.name OPERATOR(pg_catalog.=) statement);
+	loads boolean := pg_catalog.array_remove(sources, NULL) OPERATOR(pg_catalog.<>) '{}';
+	prepared boolean := NOT loads AND EXISTS (SELECT FROM pg_catalog.pg_prepared_statements s WHERE s.name OPERATOR(pg_catalog.=) statement);
 	sets text := '';
 	deletes text := '';
 	deleted text := '0';
@@ -135,9 +145,18 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'what is written is not counted', DETAIL = '{{.Reason.NotCounted}}';
 	END IF;
 	IF aside OR awake OR NOT prepared THEN
-		FOREACH r IN ARRAY roots LOOP
+		FOR place IN 1 .. pg_catalog.cardinality(roots) LOOP
+			r := roots[place];
 			EXECUTE pg_catalog.concat('SELECT * FROM groundhog.part_', r, '()') INTO p;
-			sets := pg_catalog.concat(sets, p.sets, ', ');
+			IF sources[place] IS NULL THEN
+				sets := pg_catalog.concat(sets, p.sets, ', ');
+			ELSE
+				sets := pg_catalog.concat(sets, pg_catalog.replace(p.loads, '@from@', sources[place]), ', ');
+				IF p.forced IS NOT NULL THEN
+					sleep := pg_catalog.array_append(sleep, pg_catalog.concat('ALTER TABLE ONLY ', p.forced, ' NO FORCE ROW LEVEL SECURITY'));
+					wake := pg_catalog.array_append(wake, pg_catalog.concat('ALTER TABLE ONLY ', p.forced, ' FORCE ROW LEVEL SECURITY'));
+				END IF;
+			END IF;
 			deletes := pg_catalog.concat(deletes, 'd_', r, ' AS (', p.deletes, '), ');
 			deleted := pg_catalog.concat(deleted, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM d_', r, ')');
 			inserts := pg_catalog.concat(inserts, ', i_', r, ' AS (', p.inserts, ')');
@@ -160,15 +179,15 @@ BEGIN
 		q := pg_catalog.concat('WITH ', sets, deletes, 'g_deleted AS MATERIALIZED (SELECT ', deleted, ' AS n), ', updates,
 			'g_updated AS MATERIALIZED (SELECT ', updated, ' AS n FROM g_deleted g)', inserts,
 			' SELECT g.n OPERATOR(pg_catalog.+) ', inserted, ' AS written, ', meant, ' AS meant, ', stuck, ' AS stuck, ARRAY[', pg_catalog.substr(changed, 3), '] AS changed FROM g_updated g');
-		IF NOT prepared AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements) OPERATOR(pg_catalog.<) {{.MostPrepared}} THEN
-			EXECUTE pg_catalog.format('PREPARE %I (pg_catalog.xid) AS %s', statement, q);
-			prepared := true;
-		END IF;
 	END IF;
 	before := groundhog.rows_written();
 	FOREACH x IN ARRAY sleep LOOP
 		EXECUTE x;
 	END LOOP;
+	IF NOT prepared AND NOT loads AND (SELECT pg_catalog.count(*) FROM pg_catalog.pg_prepared_statements) OPERATOR(pg_catalog.<) {{.MostPrepared}} THEN
+		EXECUTE pg_catalog.format('PREPARE %I (pg_catalog.xid) AS %s', statement, q);
+		prepared := true;
+	END IF;
 	IF aside THEN
 		FOREACH x IN ARRAY asides LOOP
 			IF x IS NOT NULL THEN
@@ -196,5 +215,33 @@ BEGIN
 		RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'more or less was written than was to be', DETAIL = '{{.Reason.SideEffect}}';
 	END IF;
 	RETURN done.changed;
+END $$;
+
+-- Is the end of a restore that told of tables which must be loaded, and has undone none: the
+-- caller has their rows of the baseline in the sources.
+CREATE FUNCTION groundhog.undo_loaded(spaces text[], names text[], loaded text[]) RETURNS TABLE (space text, name text, changed bigint) LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	w record;
+	roots oid[] := '{}';
+	sources text[] := '{}';
+	found groundhog.journals[] := '{}';
+	counts bigint[];
+BEGIN
+	PERFORM pg_catalog.set_config('enable_hashjoin', 'on', true);
+	FOR w IN SELECT o.root, o.space, o.name, (SELECT loaded[i] FROM pg_catalog.generate_subscripts(loaded, 1) i
+			WHERE spaces[i] OPERATOR(pg_catalog.=) o.space AND names[i] OPERATOR(pg_catalog.=) o.name) AS source FROM groundhog.written() o LOOP
+		roots := pg_catalog.array_append(roots, w.root);
+		sources := pg_catalog.array_append(sources, w.source);
+		found := pg_catalog.array_append(found, ROW(w.root, w.space, w.name, 0, NULL, false, false)::groundhog.journals);
+	END LOOP;
+	counts := groundhog.undo_checked(roots, sources, (SELECT st.baseline_xid::text::pg_catalog.xid FROM groundhog.state st), false, true);
+	FOR place IN 1 .. pg_catalog.cardinality(roots) LOOP
+		PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', roots[place])::regclass);
+		space := found[place].space;
+		name := found[place].name;
+		changed := counts[place];
+		RETURN NEXT;
+	END LOOP;
 END $$;
 {{end}}

@@ -294,7 +294,9 @@ END $$;
 -- Where want is null nothing is done, and nothing is locked that others wait for: a
 -- session that is new then has plans and a cache for the next call.
 --
--- With aside, unique values are kept out of each other's way; see undo_checked.
+-- With aside, unique values are kept out of each other's way; see undo_checked. Where foreign
+-- keys are checked and a table is told to be reloaded, nothing is undone: the caller calls
+-- undo_loaded before finish_undo.
 CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer, likeness text DEFAULT NULL, most bigint DEFAULT NULL, aside boolean DEFAULT false)
 RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
 DECLARE
@@ -308,6 +310,7 @@ DECLARE
 	undone groundhog.journals[] := '{}';
 	counts bigint[];
 	reads bigint;
+	loads boolean := false; -- tables must be loaded
 	{{- end}}
 BEGIN
 	IF want IS NOT NULL THEN
@@ -411,7 +414,11 @@ BEGIN
 				IF NOT partly THEN
 					RAISE EXCEPTION USING ERRCODE = 'GH001', MESSAGE = pg_catalog.concat(x.name, ': ', why), SCHEMA = x.space, TABLE = x.name, DETAIL = why;
 				END IF;
+				{{- if .Checked}}
+				loads := true;
+				{{- else}}
 				PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', x.root)::regclass);
+				{{- end}}
 				changed := 0;
 			END IF;
 			space := x.space;
@@ -421,10 +428,14 @@ BEGIN
 		END LOOP;
 		{{- if .Checked}}
 		IF pg_catalog.cardinality(roots) OPERATOR(pg_catalog.>) 0 THEN
-			counts := groundhog.undo_checked(roots, s.baseline_xid, aside, EXISTS (SELECT FROM groundhog.journals o WHERE o.awake AND o.root OPERATOR(pg_catalog.=) ANY (roots)));
+			IF NOT loads THEN
+				counts := groundhog.undo_checked(roots, pg_catalog.array_fill(NULL::text, ARRAY[pg_catalog.cardinality(roots)]), s.baseline_xid, aside, EXISTS (SELECT FROM groundhog.journals o WHERE o.awake AND o.root OPERATOR(pg_catalog.=) ANY (roots)));
+			END IF;
 			FOR place IN 1 .. pg_catalog.cardinality(roots) LOOP
-				PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', roots[place])::regclass);
-				IF EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) roots[place])
+				IF NOT loads THEN
+					PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', roots[place])::regclass);
+				END IF;
+				IF NOT loads AND EXISTS (SELECT FROM groundhog.native n WHERE n.root OPERATOR(pg_catalog.=) roots[place])
 					AND EXISTS (SELECT FROM groundhog.unseen_writes(s.baseline_xid, pg_catalog.pg_current_xact_id()::pg_catalog.xid) u(root) WHERE u.root OPERATOR(pg_catalog.=) roots[place]) THEN
 					RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'a table is not as it was', DETAIL = '{{.Reason.UnseenWrite}}';
 				END IF;
@@ -432,7 +443,7 @@ BEGIN
 				name := undone[place].name;
 				way := 'undone';
 				why := NULL;
-				changed := counts[place];
+				changed := coalesce(counts[place], 0);
 				RETURN NEXT;
 			END LOOP;
 		END IF;

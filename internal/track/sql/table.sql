@@ -27,7 +27,7 @@ is. In CREATE TABLE, storage is set from PostgreSQL 16 on.
 {{define "journal" -}}
 CREATE UNLOGGED TABLE {{.Journal}} (kind "char"{{if and .Journaled (not .Short)}}{{.All.Definitions}}{{end}});
 {{if .Short}}ALTER TABLE {{.Journal}} {{.All.ShortDefinitions}};
-{{end}}{{if .Journaled}}{{template "undo" .}}{{with .CheckedPart}}{{template "checked part" .}}{{end}}{{end}}
+{{end}}{{if .Journaled}}{{template "undo" .}}{{end}}{{with .CheckedPart}}{{template "checked part" .}}{{end}}
 {{- end}}
 
 {{- /* While triggers of ours are not disabled. */}}
