@@ -186,11 +186,19 @@ func (l *layout) leadsOutside(fk catalog.ForeignKey) bool {
 }
 
 // mayChange refuses what the role may not do, before anything is tried.
-func (l *layout) mayChange() error {
+func (l *layout) mayChange(ctx context.Context) error {
 	for _, t := range l.sel.Tables {
-		if !t.Owned {
-			return errs.New(ErrPermission, msg.NotOwner.In(l.cfg.lang, l.privileges.Role, t.Name.String()), nil)
+		if t.Owned {
+			continue
 		}
+		owner, err := catalog.OwnerNotInherited(ctx, l.tx, t.Name)
+		switch {
+		case err != nil:
+			return err
+		case owner != "":
+			return errs.New(ErrPermission, msg.NotInheriting.In(l.cfg.lang, l.privileges.Role, owner, t.Name.String()), nil)
+		}
+		return errs.New(ErrPermission, msg.NotOwner.In(l.cfg.lang, l.privileges.Role, t.Name.String()), nil)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schem
 // replaceRows replaces the rows alone, then does what else is to be done before
 // triggers wake up again.
 func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...func() error) (plan []loadStep, err error) {
-	if err := l.mayChange(); err != nil {
+	if err := l.mayChange(ctx); err != nil {
 		return nil, err
 	}
 	if !l.privileges.Replica {

@@ -2,7 +2,12 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
 // Privileges are what the role of a session may do, and where.
@@ -28,4 +33,16 @@ func ReadPrivileges(ctx context.Context, q Querier) (Privileges, error) {
 		return p, fmt.Errorf("ask who we are: %w", err)
 	}
 	return p, nil
+}
+
+// OwnerNotInherited returns the owner of a table where the role of the session is a member of
+// that role and does not inherit its rights, or else nothing. Such a session has the rights
+// after SET ROLE.
+func OwnerNotInherited(ctx context.Context, q Querier, table schema.Name) (owner string, err error) {
+	err = q.QueryRow(ctx, `SELECT pg_catalog.pg_get_userbyid(c.relowner) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname = $1 AND c.relname = $2 AND pg_catalog.pg_has_role(c.relowner, 'MEMBER') AND NOT pg_catalog.pg_has_role(c.relowner, 'USAGE')`, table.Schema, table.Name).Scan(&owner)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", fmt.Errorf("ask who owns %s: %w", table, err)
+	}
+	return owner, nil
 }

@@ -33,7 +33,15 @@ func Written(ctx context.Context, tx pgx.Tx, token *string, serverID string) (ou
 		})
 		return err
 	})
-	if why := unusable(ctx, tx, err); why != "" {
+	if err == nil {
+		return out, nil
+	}
+	sub, failed := tx.Begin(ctx) // what is asked may fail too, and the caller goes on
+	if failed != nil {
+		return out, err
+	}
+	defer sub.Rollback(ctx)
+	if why := unusable(ctx, sub, err); why != "" {
 		return Outcome{Unusable: why}, nil
 	}
 	return out, err

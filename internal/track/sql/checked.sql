@@ -4,6 +4,9 @@ session_replication_role: as a part of one statement for all tables that were wr
 which groundhog.undo_checked puts together; see there. The parameter $1 of the statement is
 the transaction of the baseline.
 
+Two row constructors are compared column by column, by operators of the columns' types: one of them
+is a record where images are compared.
+
 n are the rows of the table that are not the baseline's, o those of the baseline that are
 to be there. l are the rows that leave, m those that stay and are made what they were, a
 those that arrive. Where more than the primary key keeps rows apart, a changed row leaves and arrives,
@@ -39,12 +42,12 @@ something to other rows then.
 
 {{- /* Whether a row would have to be given a value that UPDATE can't give. */}}
 {{define "checked stuck"}}EXISTS (SELECT FROM m_{{.OID}} m JOIN {{.Only}} t ON t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel
-	WHERE ROW({{.FixedColumns.Plain}}) OPERATOR(pg_catalog.*<>) ROW({{.FixedColumns.Made}})){{end}}
+	WHERE ROW({{.FixedColumns.Plain}})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({{.FixedColumns.Made}})){{end}}
 
 {{- /* Keeps rows whose unique values change out of each other's way. */}}
 {{define "checked aside"}}WITH {{template "checked sets" .}}
 UPDATE {{.Only}} t SET {{.AsideAssignments}} FROM (SELECT m.*, pg_catalog.row_number() OVER () AS place FROM m_{{.OID}} m) m
-WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND ROW({{.ApartColumns.Plain}}) OPERATOR(pg_catalog.*<>) ROW({{.ApartColumns.Made}}){{end}}
+WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND ROW({{.ApartColumns.Plain}})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({{.ApartColumns.Made}}){{end}}
 
 {{- /* The parts of the statements, and what is done before and after. They are a function, which has no file that a copy of the database would have too. */}}
 {{define "checked part" -}}
