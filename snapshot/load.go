@@ -104,7 +104,7 @@ func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...fu
 
 // stageAll loads the rows of the tables into temporary tables.
 func (l *loader) stageAll(ctx context.Context, r *snapfile.Reader) (sources []track.Source, err error) {
-	if err := l.mayChange(); err != nil {
+	if err := l.mayChange(ctx); err != nil {
 		return nil, err
 	}
 	m := merger{l.copier}

@@ -11,6 +11,7 @@ import (
 // foreign keys are checked, as they are for a role that may not set
 // session_replication_role.
 type CheckedFacts struct {
+	Deferred  bool     // the primary key is deferrable: two rows may have the same
 	Unique    bool     // more than the primary key keeps rows apart
 	Acting    bool     // a foreign key does something to other rows, or refuses it at once, when a row is deleted
 	Fixed     []string // columns that UPDATE can't set: identities that are always generated
@@ -63,6 +64,7 @@ const checkedFactsSQL = `
 		FROM pg_catalog.pg_index i
 	)
 	SELECT c.oid,
+		EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND NOT i.indimmediate),
 		EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND NOT i.indisprimary AND (i.indisunique OR i.indisexclusion)),
 		EXISTS (SELECT FROM pg_catalog.pg_constraint k WHERE k.confrelid = c.oid AND k.contype = 'f' AND k.confdeltype <> 'a'),
 		ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attidentity = 'a' ORDER BY a.attnum),
@@ -102,7 +104,7 @@ func ReadCheckedFacts(ctx context.Context, q Querier, oids []uint32) (map[uint32
 			f     CheckedFacts
 			aside []*string
 		)
-		if err := row.Scan(&oid, &f.Unique, &f.Acting, &f.Fixed, &f.Sleep, &f.Wake, &f.Alike, &f.Forced, &f.Unindexed, &aside, &f.Apart); err != nil {
+		if err := row.Scan(&oid, &f.Deferred, &f.Unique, &f.Acting, &f.Fixed, &f.Sleep, &f.Wake, &f.Alike, &f.Forced, &f.Unindexed, &aside, &f.Apart); err != nil {
 			return none, err
 		}
 		for _, a := range aside {

@@ -25,8 +25,13 @@ func newCheckedPart(t *table, facts catalog.CheckedFacts) *checkedPart {
 // Replaces reports whether a row that was changed leaves and arrives, rather than be
 // updated.
 func (p *checkedPart) Replaces() bool {
-	return len(p.Key) == 0 || slices.ContainsFunc(p.Key, func(c column) bool { return c.Generated != "" }) || (p.facts.Unique || len(p.FixedColumns()) > 0) && !p.facts.Acting
+	return p.Whole() || slices.ContainsFunc(p.Key, func(c column) bool { return c.Generated != "" }) || (p.facts.Unique || len(p.FixedColumns()) > 0) && !p.facts.Acting
 }
+
+// Whole reports whether all rows of the baseline whose keys the journal has arrive, and all
+// others leave: the key, if there is one, does not tell rows apart. In replica role the server
+// does not check a deferrable one.
+func (p *checkedPart) Whole() bool { return len(p.Key) == 0 || p.facts.Deferred }
 
 // Settable are the columns that UPDATE can set.
 func (p *checkedPart) Settable() columns {
@@ -104,7 +109,7 @@ func joinFacts(members []*catalog.TrackedTable, facts map[uint32]catalog.Checked
 		out.Alike, out.Acting = out.Alike || f.Alike, out.Acting || f.Acting
 		out.Sleep, out.Wake, out.Unindexed = append(out.Sleep, f.Sleep...), append(out.Wake, f.Wake...), append(out.Unindexed, f.Unindexed...)
 		if i == 0 {
-			out.Fixed, out.Aside, out.Forced = f.Fixed, f.Aside, f.Forced
+			out.Fixed, out.Aside, out.Forced, out.Deferred = f.Fixed, f.Aside, f.Forced, f.Deferred
 		}
 		if f.Unique && len(f.Aside) == 0 { // one that a partition has by itself
 			out.Aside = nil

@@ -27,11 +27,11 @@ something to other rows then.
 ), o_{{.OID}} AS MATERIALIZED (
 	{{if .Loaded}}SELECT {{.Stored.Staged}} FROM @from@ j{{else}}SELECT {{.All.Named}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}'{{end}}
 ), l_{{.OID}} AS MATERIALIZED (
-	SELECT n.at, n.rel FROM n_{{.OID}} n{{if .Key}} WHERE NOT EXISTS (SELECT FROM o_{{.OID}} o WHERE {{.Key.Matching}}{{if .Replaces}} AND n.was OPERATOR(pg_catalog.*=) ROW({{.Stored.Kept}}){{end}}){{end}}
+	SELECT n.at, n.rel FROM n_{{.OID}} n{{if not .Whole}} WHERE NOT EXISTS (SELECT FROM o_{{.OID}} o WHERE {{.Key.Matching}}{{if .Replaces}} AND n.was OPERATOR(pg_catalog.*=) ROW({{.Stored.Kept}}){{end}}){{end}}
 ), {{if not .Replaces}}m_{{.OID}} AS MATERIALIZED (
 	SELECT n.at, n.rel, n.was, {{.Stored.Kept}} FROM n_{{.OID}} n JOIN o_{{.OID}} o ON {{.Key.Matching}} WHERE n.was OPERATOR(pg_catalog.*<>) ROW({{.Stored.Kept}})
 ), {{end}}a_{{.OID}} AS MATERIALIZED (
-	SELECT {{.Stored.Kept}} FROM o_{{.OID}} o{{if .Key}} WHERE NOT EXISTS (SELECT FROM n_{{.OID}} n WHERE {{.Key.Matching}}{{if .Replaces}} AND n.was OPERATOR(pg_catalog.*=) ROW({{.Stored.Kept}}){{end}}){{end}}
+	SELECT {{.Stored.Kept}} FROM o_{{.OID}} o{{if not .Whole}} WHERE NOT EXISTS (SELECT FROM n_{{.OID}} n WHERE {{.Key.Matching}}{{if .Replaces}} AND n.was OPERATOR(pg_catalog.*=) ROW({{.Stored.Kept}}){{end}}){{end}}
 ){{end}}
 
 {{define "checked delete"}}DELETE FROM {{.Only}} t USING l_{{.OID}} l WHERE t.ctid OPERATOR(pg_catalog.=) l.at AND t.tableoid OPERATOR(pg_catalog.=) l.rel RETURNING 1{{end}}
