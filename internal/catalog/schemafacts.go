@@ -42,7 +42,9 @@ var watchedFacts = []fact{
 	{name: "inherits", row: "i", catalog: "pg_inherits", rel: "i.inhrelid", of: "few", columns: "i.inhrelid, i.xmin"},
 	{name: "index", row: "i", catalog: "pg_index", rel: "i.indrelid", columns: "i.indexrelid, i.indisvalid, i.indisunique, i.indisprimary, i.indisreplident",
 		more: "i.indisclustered, i.indimmediate, i.indisready, i.indislive"},
-	{name: "rule", row: "w", catalog: "pg_rewrite", rel: "w.ev_class", columns: "w.oid, w.xmin"},
+	{name: "rule", row: "w", catalog: "pg_rewrite", rel: "w.ev_class", columns: "w.oid, w.xmin", // as with triggers
+		hashed: "CASE WHEN w.ev_type = '1' THEN " + version("w.oid", "w") + " ELSE " +
+			content("w.oid", `w.rulename, w.ev_class, w.ev_type, w.ev_enabled, w.is_instead, w.ev_qual::pg_catalog.text, w.ev_action::pg_catalog.text`) + " END"},
 	{name: "policy", row: "p", catalog: "pg_policy", rel: "p.polrelid", columns: "p.oid, p.xmin"},
 	{name: "sequence", row: "q", catalog: "pg_sequence", rel: "q.seqrelid", of: "few", columns: "q.seqrelid, q.seqtypid, q.seqstart, q.seqincrement, q.seqmax, q.seqmin, q.seqcache, q.seqcycle"},
 	{name: "function", row: "p", catalog: "pg_proc", space: "p.pronamespace", columns: "p.oid, p.xmin"},
