@@ -39,12 +39,12 @@ something to other rows then.
 
 {{- /* Whether a row would have to be given a value that UPDATE can't give. */}}
 {{define "checked stuck"}}EXISTS (SELECT FROM m_{{.OID}} m JOIN {{.Only}} t ON t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel
-	WHERE ROW({{.FixedColumns.Plain}}) OPERATOR(pg_catalog.*<>) ROW({{.FixedColumns.Made}})){{end}}
+	WHERE ROW({{.FixedColumns.Plain}})::record OPERATOR(pg_catalog.*<>) ROW({{.FixedColumns.Made}})){{end}}
 
 {{- /* Keeps rows whose unique values change out of each other's way. */}}
 {{define "checked aside"}}WITH {{template "checked sets" .}}
 UPDATE {{.Only}} t SET {{.AsideAssignments}} FROM (SELECT m.*, pg_catalog.row_number() OVER () AS place FROM m_{{.OID}} m) m
-WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND ROW({{.ApartColumns.Plain}}) OPERATOR(pg_catalog.*<>) ROW({{.ApartColumns.Made}}){{end}}
+WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND ROW({{.ApartColumns.Plain}})::record OPERATOR(pg_catalog.*<>) ROW({{.ApartColumns.Made}}){{end}}
 
 {{- /* The parts of the statements, and what is done before and after. They are a function, which has no file that a copy of the database would have too. */}}
 {{define "checked part" -}}
