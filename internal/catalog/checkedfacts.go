@@ -46,7 +46,7 @@ const asideValue = `CASE
 		WHEN i.indisexclusion THEN CASE WHEN y.typtype = 'r' THEN '''empty''' END
 		WHEN y.oid = 'pg_catalog.int2'::pg_catalog.regtype THEN '(-20000 OPERATOR(pg_catalog.-) m.place)'
 		WHEN y.oid = 'pg_catalog.numeric'::pg_catalog.regtype AND ` + asideModifier + ` >= 4
-			THEN '(m.place OPERATOR(pg_catalog.-) ' || pg_catalog.repeat('9', greatest(((` + asideModifier + ` - 4) >> 16) - ((` + asideModifier + ` - 4) & 2047), 0)) || '0 OPERATOR(pg_catalog./) 10)'
+			THEN '(m.place OPERATOR(pg_catalog.-) ' || coalesce(nullif(pg_catalog.repeat('9', ((` + asideModifier + ` - 4) >> 16) - ((` + asideModifier + ` - 4) & 2047)), ''), '0') || ')'
 		WHEN y.oid IN ('pg_catalog.int4'::pg_catalog.regtype, 'pg_catalog.int8'::pg_catalog.regtype, 'pg_catalog.numeric'::pg_catalog.regtype) THEN '(-1000000000 OPERATOR(pg_catalog.-) m.place)'
 		WHEN y.oid IN ('pg_catalog.text'::pg_catalog.regtype, 'pg_catalog.varchar'::pg_catalog.regtype, 'pg_catalog.bpchar'::pg_catalog.regtype)
 			THEN 'pg_catalog.left(pg_catalog.md5(pg_catalog.concat(''groundhog '', m.place)), ' || CASE WHEN ` + asideModifier + ` > 4 THEN least(` + asideModifier + ` - 4, 32) ELSE 32 END || ')'
@@ -54,7 +54,7 @@ const asideValue = `CASE
 		WHEN y.oid = 'pg_catalog.bytea'::pg_catalog.regtype THEN 'pg_catalog.decode(pg_catalog.md5(pg_catalog.concat(''groundhog '', m.place)), ''hex'')'
 		WHEN y.oid = 'pg_catalog.date'::pg_catalog.regtype THEN '(pg_catalog.date ''4713-01-01 BC'' OPERATOR(pg_catalog.+) m.place::pg_catalog.int4)'
 		WHEN y.oid IN ('pg_catalog.timestamp'::pg_catalog.regtype, 'pg_catalog.timestamptz'::pg_catalog.regtype)
-			THEN '(pg_catalog.timestamp ''4713-01-01 BC'' OPERATOR(pg_catalog.+) m.place OPERATOR(pg_catalog.*) pg_catalog.interval ''1 day'')'
+			THEN '(pg_catalog.timestamp ''4713-01-01 BC'' OPERATOR(pg_catalog.+) (m.place OPERATOR(pg_catalog.*) pg_catalog.interval ''1 day''))'
 	END`
 
 // indexColumns are the columns of the index i, those of its expressions and its condition
