@@ -196,7 +196,7 @@ func UndoLoaded(ctx context.Context, tx pgx.Tx, sources []Source) (out Outcome, 
 	case !errors.As(err, &pg):
 	case pg.Code == "GH003":
 		return Outcome{Unusable: Reason(pg.Detail)}, nil
-	case strings.HasPrefix(pg.Code, "23"):
+	case notPutBack(err):
 		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
 	}
 	return out, err
