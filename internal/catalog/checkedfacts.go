@@ -36,20 +36,26 @@ const awakeTrigger = `NOT g.tgisinternal AND g.tgenabled IN ('O', 'A') AND g.tgt
 // what is written.
 const awakeRule = `w.ev_class = c.oid AND w.ev_type IN ('2', '3', '4') AND w.ev_enabled IN ('O', 'A')`
 
-// asideValue is an assignment that keeps a row, by column a of type y without domains, out of
+// asideModifier is the modifier of the type of column a, which may be the domain d.
+const asideModifier = `CASE WHEN d.typtype = 'd' THEN d.typtypmod ELSE a.atttypmod END`
+
+// asideValue is an assignment that keeps a row, by column a of type d, which is y without domains, out of
 // the way of others in the unique index i, or null if there is none.
 const asideValue = `CASE
-		WHEN NOT a.attnotnull AND y.typnotnull IS NOT TRUE AND NOT coalesce((pg_catalog.to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) THEN 'NULL'
+		WHEN NOT a.attnotnull AND NOT d.typnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_index o WHERE o.indrelid = i.indrelid AND a.attnum = ANY (o.indkey::int2[])
+			AND (pg_catalog.to_jsonb(o) ->> 'indnullsnotdistinct')::boolean) THEN 'NULL'
 		WHEN i.indisexclusion THEN CASE WHEN y.typtype = 'r' THEN '''empty''' END
 		WHEN y.oid = 'pg_catalog.int2'::pg_catalog.regtype THEN '(-20000 OPERATOR(pg_catalog.-) m.place)'
+		WHEN y.oid = 'pg_catalog.numeric'::pg_catalog.regtype AND ` + asideModifier + ` >= 4
+			THEN '(m.place OPERATOR(pg_catalog.-) ' || coalesce(nullif(pg_catalog.repeat('9', ((` + asideModifier + ` - 4) >> 16) - ((` + asideModifier + ` - 4) & 2047)), ''), '0') || ')'
 		WHEN y.oid IN ('pg_catalog.int4'::pg_catalog.regtype, 'pg_catalog.int8'::pg_catalog.regtype, 'pg_catalog.numeric'::pg_catalog.regtype) THEN '(-1000000000 OPERATOR(pg_catalog.-) m.place)'
 		WHEN y.oid IN ('pg_catalog.text'::pg_catalog.regtype, 'pg_catalog.varchar'::pg_catalog.regtype, 'pg_catalog.bpchar'::pg_catalog.regtype)
-			THEN 'pg_catalog.left(pg_catalog.md5(pg_catalog.concat(''groundhog '', m.place)), ' || CASE WHEN a.atttypmod > 4 THEN least(a.atttypmod - 4, 32) ELSE 32 END || ')'
+			THEN 'pg_catalog.left(pg_catalog.md5(pg_catalog.concat(''groundhog '', m.place)), ' || CASE WHEN ` + asideModifier + ` > 4 THEN least(` + asideModifier + ` - 4, 32) ELSE 32 END || ')'
 		WHEN y.oid = 'pg_catalog.uuid'::pg_catalog.regtype THEN 'pg_catalog.md5(pg_catalog.concat(''groundhog '', m.place))::pg_catalog.uuid'
 		WHEN y.oid = 'pg_catalog.bytea'::pg_catalog.regtype THEN 'pg_catalog.decode(pg_catalog.md5(pg_catalog.concat(''groundhog '', m.place)), ''hex'')'
 		WHEN y.oid = 'pg_catalog.date'::pg_catalog.regtype THEN '(pg_catalog.date ''4713-01-01 BC'' OPERATOR(pg_catalog.+) m.place::pg_catalog.int4)'
 		WHEN y.oid IN ('pg_catalog.timestamp'::pg_catalog.regtype, 'pg_catalog.timestamptz'::pg_catalog.regtype)
-			THEN '(pg_catalog.timestamp ''4713-01-01 BC'' OPERATOR(pg_catalog.+) m.place OPERATOR(pg_catalog.*) pg_catalog.interval ''1 day'')'
+			THEN '(pg_catalog.timestamp ''4713-01-01 BC'' OPERATOR(pg_catalog.+) (m.place OPERATOR(pg_catalog.*) pg_catalog.interval ''1 day''))'
 	END`
 
 // indexColumns are the columns of the index i, those of its expressions and its condition

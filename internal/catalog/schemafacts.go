@@ -123,10 +123,14 @@ func WatchedFacts() string {
 // UnwatchedFacts returns the query of the privileges and of what [WatchedFacts] leave out.
 func UnwatchedFacts() string {
 	return union(unwatchedFacts, func(f fact) string {
-		if f.made == "" {
-			return f.text() + " AS f" + f.table() + f.condition()
+		var more []string
+		if f.made != "" {
+			more = append(more, f.made+made)
 		}
-		return f.text() + " AS f" + f.table() + f.condition(f.made+made)
+		if f.space != "" { // the note of the fingerprint is made when it is known
+			more = append(more, f.space+` IS DISTINCT FROM (SELECT g.oid FROM pg_catalog.pg_namespace g WHERE g.nspname = '`+OwnSchema+`')`)
+		}
+		return f.text() + " AS f" + f.table() + f.condition(more...)
 	})
 }
 

@@ -3,7 +3,6 @@ package track
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,7 +18,7 @@ func RestoreAside(ctx context.Context, conn *pgx.Conn, token, serverID string) (
 	if errors.As(err, &pg) && pg.Code == "GH003" {
 		return Outcome{Unusable: Reason(pg.Detail)}, nil
 	}
-	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "23") {
+	if notPutBack(err) {
 		return Outcome{Unusable: Constraint}, nil
 	}
 	return out, err

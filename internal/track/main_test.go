@@ -112,7 +112,7 @@ func (w *world) asOwner() string {
 	if w.owner == "" {
 		return "SELECT"
 	}
-	return "RESET ROLE; SET session_replication_role = origin; SET ROLE " + w.owner
+	return "RESET ROLE; SET CONSTRAINTS ALL IMMEDIATE; SET session_replication_role = origin; SET groundhog_test.loads = off; SET ROLE " + w.owner
 }
 
 // asSuperuser is SQL that lets the session write rows which nothing reacts to.
@@ -120,7 +120,7 @@ func (w *world) asSuperuser() string {
 	if w.owner == "" {
 		return "SELECT"
 	}
-	return "RESET ROLE; SET session_replication_role = replica"
+	return "RESET ROLE; SET session_replication_role = replica; SET groundhog_test.loads = on"
 }
 
 // inTx runs f in a transaction that keeps writers out.

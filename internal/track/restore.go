@@ -74,7 +74,15 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 // loaded. When these are, FinishUndo ends it. Where foreign keys are checked and tables must be
 // loaded, Undo does nothing yet: see UndoLoaded.
 func Undo(ctx context.Context, tx pgx.Tx, token, serverID string) (Outcome, error) {
-	return query(ctx, tx, question{token: &token, serverID: serverID, partly: true})
+	out, err := query(ctx, tx, question{token: &token, serverID: serverID, partly: true})
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "GH003" {
+		return Outcome{Unusable: Reason(pg.Detail)}, nil
+	}
+	if notPutBack(err) {
+		return Outcome{Unusable: Constraint}, nil
+	}
+	return out, err
 }
 
 // Warm spares the next Restore of a new session, which has no plans and no cache of the
@@ -99,10 +107,27 @@ func restore(ctx context.Context, conn *pgx.Conn, token, serverID string, alt *A
 		q.aside = true
 		out, err = query(ctx, conn, q)
 	}
-	if errors.As(err, &pg) && strings.HasPrefix(pg.Code, "23") { // integrity_constraint_violation
+	if notPutBack(err) {
+		errors.As(err, &pg)
 		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
 	}
 	return out, err
+}
+
+// notPutBack reports whether the server refused rows that an undo wrote, or what an undo
+// did to triggers: a constraint, an expression of one, of an index or of a generated column,
+// or an event trigger. Errors of connections, locks and what the server runs out of are none
+// of these.
+func notPutBack(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || len(pg.Code) != 5 {
+		return false
+	}
+	switch pg.Code[:2] {
+	case "21", "22", "23", "27", "38", "39", "44", "P0": // cardinality, data, constraints, writes of triggers, functions, exceptions that these raise
+		return true
+	}
+	return false
 }
 
 // question is what groundhog.restore is called with.
@@ -171,7 +196,7 @@ func UndoLoaded(ctx context.Context, tx pgx.Tx, sources []Source) (out Outcome, 
 	case !errors.As(err, &pg):
 	case pg.Code == "GH003":
 		return Outcome{Unusable: Reason(pg.Detail)}, nil
-	case strings.HasPrefix(pg.Code, "23"):
+	case notPutBack(err):
 		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
 	}
 	return out, err

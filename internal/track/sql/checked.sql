@@ -36,7 +36,8 @@ something to other rows then.
 
 {{define "checked delete"}}DELETE FROM {{.Only}} t USING l_{{.OID}} l WHERE t.ctid OPERATOR(pg_catalog.=) l.at AND t.tableoid OPERATOR(pg_catalog.=) l.rel RETURNING 1{{end}}
 
-{{define "checked update"}}UPDATE {{.Only}} t SET {{.Settable.Assigned}} FROM m_{{.OID}} m WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND (SELECT g.n FROM g_deleted g) OPERATOR(pg_catalog.>=) 0 RETURNING 1{{end}}
+{{- /* Where UPDATE can set no column no row has changed, or it is stuck. */}}
+{{define "checked update"}}{{if not .Settable}}SELECT 1 WHERE false{{else}}UPDATE {{.Only}} t SET {{.Settable.Assigned}} FROM m_{{.OID}} m WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND (SELECT g.n FROM g_deleted g) OPERATOR(pg_catalog.>=) 0 RETURNING 1{{end}}{{end}}
 
 {{define "checked insert"}}INSERT INTO {{.Ident}}{{with .Stored}} ({{.Idents}}) OVERRIDING SYSTEM VALUE{{end}} SELECT {{.Stored.Arriving}} FROM a_{{.OID}} a WHERE (SELECT g.n FROM g_updated g) OPERATOR(pg_catalog.>=) 0 RETURNING 1{{end}}
 
@@ -170,7 +171,7 @@ BEGIN
 				updates := pg_catalog.concat(updates, 'u_', r, ' AS (', p.updates, '), ');
 				updated := pg_catalog.concat(updated, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM u_', r, ')');
 				meant := pg_catalog.concat(meant, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM m_', r, ')');
-				changed := pg_catalog.concat(changed, ' OPERATOR(pg_catalog.+) 2 OPERATOR(pg_catalog.*) (SELECT pg_catalog.count(*) FROM m_', r, ')');
+				changed := pg_catalog.concat(changed, ' OPERATOR(pg_catalog.+) (2 OPERATOR(pg_catalog.*) (SELECT pg_catalog.count(*) FROM m_', r, '))');
 			END IF;
 			IF p.stuck IS NOT NULL THEN
 				stuck := pg_catalog.concat(stuck, ' OR ', p.stuck);

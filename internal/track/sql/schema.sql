@@ -495,12 +495,13 @@ END $$;
 
 {{if .Checked}}{{template "checked schema" .}}
 {{end -}}
--- How many rows this transaction wrote.
+-- How many rows this transaction wrote.{{if .Checked}} Where a table was truncated, which no count tells, it is far
+-- more: that gives it another file.{{end}}
 CREATE FUNCTION groundhog.rows_written() RETURNS numeric LANGUAGE sql VOLATILE AS $$
 	SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(t.rel) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(t.rel)
-		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM (SELECT rel FROM groundhog.journals_of{{if .Checked}} UNION SELECT rel FROM groundhog.neighbours{{else}} GROUP BY rel{{end}}) t
+		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) {{if .Checked}}OPERATOR(pg_catalog.+) (1e15 OPERATOR(pg_catalog.*) coalesce(pg_catalog.sum(pg_catalog.pg_relation_filenode(t.rel)::bigint), 0)) {{end -}}
+		FROM (SELECT rel FROM groundhog.journals_of{{if .Checked}} UNION SELECT rel FROM groundhog.neighbours{{else}} GROUP BY rel{{end}}) t
 $$;
-
 
 -- Sets the sequences that are not as in the baseline. This outlives a rollback, so
 -- it comes last.
