@@ -127,8 +127,8 @@ func UnwatchedFacts() string {
 		if f.made != "" {
 			more = append(more, f.made+made)
 		}
-		if f.space != "" { // the note of the fingerprint is made when it is known
-			more = append(more, f.space+` IS DISTINCT FROM (SELECT g.oid FROM pg_catalog.pg_namespace g WHERE g.nspname = '`+OwnSchema+`')`)
+		if f.space != "" { // the note of the fingerprint is made when that is known
+			more = append(more, f.space+` NOT IN (SELECT g.oid FROM pg_catalog.pg_namespace g WHERE g.nspname = '`+OwnSchema+`' OR g.nspname ~ '^pg_toast')`)
 		}
 		return f.text() + " AS f" + f.table() + f.condition(more...)
 	})

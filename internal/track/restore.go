@@ -123,6 +123,9 @@ func notPutBack(err error) bool {
 	if !errors.As(err, &pg) || len(pg.Code) != 5 {
 		return false
 	}
+	if pg.Code == "55000" || pg.Code == "55006" { // a row without a replica identity, a table that a trigger truncates
+		return true
+	}
 	switch pg.Code[:2] {
 	case "21", "22", "23", "27", "38", "39", "44", "P0": // cardinality, data, constraints, writes of triggers, functions, exceptions that these raise
 		return true
