@@ -98,6 +98,7 @@ func again(t *testing.T, b bundle, f func(t testing.TB, db *pgxpool.Pool)) (used
 }
 
 func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
+	superuser(t, fixtures.Open(t))
 	b := setup(t, fixtures.WithSchema(shopSchema+`;
 		CREATE TABLE schema_migrations (id serial, version int); INSERT INTO schema_migrations (version) VALUES (1);
 		CREATE FUNCTION nothing() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';

@@ -68,6 +68,7 @@ func TestADeadlockIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	b := setupSmall(t)
+	superuser(t, b.pool) // others never wait until there is a deadlock: see TestNoTestIsTheVictimOfAnOwnersRestore
 	_, err := b.store.Create(ctx, "a")
 	require.NoError(t, err)
 	require.NoError(t, b.store.Untrack(ctx)) // so that all tables are locked
@@ -132,6 +133,7 @@ func TestGoingBackGivesWay(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := setup(t, fixtures.WithSchema(shelfSchema))
+			superuser(t, b.pool)
 			s := newShelf(t, b, fixtures.URL(t))
 			exec(t, b.pool, c.change)
 			holder, err := b.pool.Begin(t.Context())

@@ -181,6 +181,8 @@ func TestNamesThatLookAlike(t *testing.T) {
 		changes: []string{`UPDATE author SET name = 'changed' WHERE id = 1`},
 		changed: []string{"public.author"},
 		noClone: "the event trigger is no part of the schema",
+
+		ownersReload: true,
 	}})
 }
 
@@ -401,7 +403,10 @@ func FuzzNames(f *testing.F) {
 		require.Empty(t, snapshot.LineDiff(set.Text(), set.Text()))
 		require.Len(t, strings.Split(set.Summary(), "\n"), len(told))
 		restored := restore("the changes")
-		require.NotContains(t, waysIn(restored), snapshot.Reloaded, "%v", restored.Methods)
+		for _, m := range restored.Methods {
+			alike := !isSuperuser(t, b.pool) && strings.Contains(m.Why, "fires always") // a trigger that is called like ours
+			require.True(t, m.Method != snapshot.Reloaded || alike, "%v", m)
+		}
 		require.Contains(t, waysIn(restored), snapshot.Undone)
 		truncate(t, b.pool)
 		restore("TRUNCATE")

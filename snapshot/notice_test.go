@@ -232,6 +232,7 @@ func TestTheServersWords(t *testing.T) {
 	b := setup(t, fixtures.WithSchema(`CREATE FUNCTION fine(i int) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN
 			IF current_setting('my.mood', true) = 'bad' THEN RAISE 'not %', i USING DETAIL = 'It rains.', HINT = 'Wait.'; END IF; RETURN true; END $$;
 		CREATE TABLE n (id int PRIMARY KEY CHECK (fine(id))); INSERT INTO n VALUES (1)`))
+	superuser(t, b.pool) // sets parameters
 	_, err := b.store.Create(ctx, "a")
 	require.NoError(t, err)
 	exec(t, b.pool, "TRUNCATE n; ALTER DATABASE "+pgx.Identifier{nameOf(t, b.pool)}.Sanitize()+" SET my.mood = bad;"+

@@ -327,6 +327,7 @@ func TestTrackingIsInNobodysWay(t *testing.T) {
 		CREATE TABLE k (m mood, c text COLLATE nocase, v text, PRIMARY KEY (m, c));
 		INSERT INTO t SELECT g, 'v', 'sad', '{sad,glad}', ('2024-02-01', g)::pair, g FROM generate_series(1, 5) g;
 		INSERT INTO k VALUES ('sad', 'A', 'v'), ('glad', 'B', 'w')`))
+	superuser(t, b.pool) // sets parameters
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
 	baseline := state(t, b.pool)
