@@ -36,7 +36,7 @@ type baselineMarker struct {
 
 // newBaselineMarker returns nil where nothing can be marked.
 func newBaselineMarker(ctx context.Context, d *database, cfg *settings) *baselineMarker {
-	if cfg.scoped() != nil {
+	if cfg.scoped() != nil || d.root.disturbed.Load() {
 		return nil
 	}
 	se, _, err := d.session(ctx, cfg)

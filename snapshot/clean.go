@@ -10,12 +10,18 @@ import (
 // cleanDatabase empties the tables in scope, and puts the sequences back.
 func cleanDatabase(ctx context.Context, d *database, cfg *settings) error {
 	began := time.Now()
-	err := operation{db: d, cfg: cfg}.change(ctx, func(t *transaction) error {
-		l := newLoader(t, cfg)
-		if err := l.read(ctx, cfg.scoped(), true); err != nil {
+	err := operation{db: d, cfg: cfg}.write(ctx, func(se *session) error {
+		err := change(ctx, d, cfg, se, func(t *transaction) error {
+			l := newLoader(t, cfg)
+			if err := l.read(ctx, cfg.scoped(), true); err != nil {
+				return err
+			}
+			_, err := l.replace(ctx, nil, nil)
 			return err
+		})
+		if err == nil {
+			tellRights(ctx, d, cfg, se)
 		}
-		_, err := l.replace(ctx, nil, nil)
 		return err
 	})
 	if err == nil {

@@ -74,7 +74,7 @@ func (c *clone) undo(ctx context.Context, sum string, alt *track.Alternative) (w
 		}
 	}
 	if !c.se.tracks {
-		return c.se.untracked.UntrackedText(c.cfg.lang), nil
+		return c.se.untracked.Text(c.cfg.lang), nil
 	}
 	if ok, err := catalog.IsPristine(ctx, c.se.conn, c.source.Likeness()); err != nil || !ok {
 		return msg.CloneSettings.In(c.cfg.lang), err

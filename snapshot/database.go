@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -26,6 +27,10 @@ type database struct {
 	sessions sessions
 	files    files
 	notices  *notices // those of the root: what is true of one is true of its clones
+
+	// disturbed: event triggers that can't be disabled write to tables when a journal is made,
+	// so that none is tried any more. Only that of the root is used.
+	disturbed atomic.Bool
 
 	mu         sync.Mutex
 	config     *pgxpool.Config   // tells how to connect; without a pool, which it may outlive

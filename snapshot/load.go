@@ -3,7 +3,6 @@ package snapshot
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 
@@ -57,9 +56,6 @@ func (l *loader) replace(ctx context.Context, r *snapfile.Reader, states []schem
 func (l *loader) replaceRows(ctx context.Context, r *snapfile.Reader, then ...func() error) (plan []loadStep, err error) {
 	if err := l.mayChange(ctx); err != nil {
 		return nil, err
-	}
-	if !l.privileges.Replica {
-		l.db.notices.note(ctx, l.cfg.logger, l.cfg.lang, slog.LevelInfo, msg.NotSuperuser, l.privileges.Role, "role", l.privileges.Role)
 	}
 	if err := l.lockTables(ctx); err != nil {
 		return nil, err

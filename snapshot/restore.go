@@ -113,7 +113,7 @@ func restoreRows(ctx context.Context, d *database, cfg *restoreConfig, f *snapsh
 		r = restorer{db: d, cfg: cfg, se: se, file: f, exchanger: x}
 		restored, err = r.restore(ctx)
 		if err == nil && r.wish.IsZero() {
-			r.tellUnwatched(ctx)
+			tellRights(ctx, d, &cfg.settings, se)
 		}
 		return err
 	})
@@ -143,8 +143,8 @@ func (r *restorer) restore(ctx context.Context) (Restored, error) {
 	case r.file.manifest.Scope != nil:
 		why = track.Scoped.Because()
 	case !r.se.tracks:
-		why = track.NoPrivileges.Because()
-		r.tellUntracked(ctx, r.se.untracked, nil)
+		why = r.se.untracked
+		r.tellUntracked(ctx, why, nil)
 	default:
 		restored, done, void, err := r.undo(ctx)
 		if failed := unexpected(err); !failed.IsZero() {
@@ -320,6 +320,9 @@ func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restor
 			r.tellUntracked(ctx, track.WhyUntrackable(ctx, t.tx).Because(), nil)
 		default:
 			r.mark(ctx, t.tx, l, why)
+			if len(l.reactions.undisabled) > 0 { // they may have taken values, even where the mark was undone
+				return setSequences(ctx, l.layout, m.Sequences, false)
+			}
 		}
 		return nil
 	})
@@ -337,6 +340,9 @@ func (r *restorer) reload(ctx context.Context, why track.Cause) (restored Restor
 // mark makes what was loaded the baseline. Where it can't be, it is loaded again
 // the next time.
 func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cause) {
+	if r.db.root.disturbed.Load() {
+		return
+	}
 	baseline := l.sel.baseline()
 	baseline.Token, baseline.ServerID, baseline.EventTriggers, baseline.Checked, baseline.Reinstall, baseline.Rows = r.file.sum, r.se.serverID, l.privileges.Super, !l.privileges.Replica, r.renew || why.Reason == track.Damaged, map[schema.Name]int64{}
 	baseline.Untracked = untrackedTable(ctx, r.db, &r.cfg.settings)
@@ -350,6 +356,9 @@ func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cau
 		return track.SetBaseline(ctx, tx, baseline)
 	})
 	r.atBaseline = err == nil
+	if reacts := (*track.EventTriggerError)(nil); errors.As(err, &reacts) {
+		r.db.root.disturbed.Store(true)
+	}
 	switch {
 	case errors.Is(err, track.ErrWraparound):
 		r.tellUntracked(ctx, track.Wraparound.Because(), nil)
@@ -358,25 +367,14 @@ func (r *restorer) mark(ctx context.Context, tx pgx.Tx, l *loader, why track.Cau
 	}
 }
 
-// tellUnwatched logs that no event trigger sees changes of the schema, where that is so.
-func (r *restorer) tellUnwatched(ctx context.Context) {
-	role := r.se.privileges.Role
-	if r.se.privileges.Super || !r.se.tracks || !r.db.notices.untold(ctx, r.cfg.logger, slog.LevelInfo, msg.NotWatched, role) {
-		return
-	}
-	if watched, err := track.HasEventTriggers(ctx, r.se.conn); err == nil && !watched {
-		r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelInfo, msg.NotWatched, role, "role", role)
-	}
-}
-
 // tellUntracked tells why restores load everything.
 func (r *restorer) tellUntracked(ctx context.Context, why track.Cause, err error) {
-	reason, text := why.String(), why.UntrackedText(r.cfg.lang)
+	reason, text := why.String(), why.Text(r.cfg.lang)
 	if err != nil {
 		reason, text = err.Error(), errs.Text(err)
 	}
-	if why.Reason == track.NoPrivileges || catalog.LacksPrivilege(err) {
-		text += "; " + msg.TrackRights.In(r.cfg.lang)
+	if catalog.LacksPrivilege(err) && !r.se.privileges.Schemas {
+		text += "; " + msg.TrackRights.In(r.cfg.lang, grantSchemas(r.se.privileges))
 	}
 	r.db.notices.note(ctx, r.cfg.logger, r.cfg.lang, slog.LevelWarn, msg.CantTrack, reason, "role", r.se.privileges.Role, "why", text)
 }

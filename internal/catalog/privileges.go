@@ -17,6 +17,8 @@ type Privileges struct {
 	Role     string
 	Super    bool
 	Replica  bool  // may set session_replication_role
+	CreateDB bool  // may create databases
+	Schemas  bool  // may create schemas in this one
 	Objects  int64 // large objects in the database
 	Standby  bool  // the server takes no changes
 }
@@ -28,7 +30,9 @@ func ReadPrivileges(ctx context.Context, q Querier) (Privileges, error) {
 	err := q.QueryRow(ctx, `SELECT pg_catalog.current_database(), 'PostgreSQL ' || pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1),
 		current_user, pg_catalog.current_setting('is_superuser')::boolean,
 		pg_catalog.has_parameter_privilege('session_replication_role', 'SET'),
-		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata), pg_catalog.pg_is_in_recovery()`).Scan(&p.Database, &p.Server, &p.Role, &p.Super, &p.Replica, &p.Objects, &p.Standby)
+		coalesce((SELECT r.rolcreatedb OR r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user), false),
+		pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'),
+		(SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata), pg_catalog.pg_is_in_recovery()`).Scan(&p.Database, &p.Server, &p.Role, &p.Super, &p.Replica, &p.CreateDB, &p.Schemas, &p.Objects, &p.Standby)
 	if err != nil {
 		return p, fmt.Errorf("ask who we are: %w", err)
 	}

@@ -58,7 +58,7 @@ const (
 
 // The reasons for which nothing tracks a database: see WhyUntrackable.
 const (
-	NoPrivileges  Reason = "no_privileges"  // the role may not set session_replication_role
+	NoPrivileges  Reason = "no_privileges"  // the role may not set session_replication_role any more
 	ForeignSchema Reason = "foreign_schema" // another role's schema has the name
 	LaterVersion  Reason = "later_version"  // a later version of this library tracks the database
 )
@@ -201,12 +201,4 @@ func (c Cause) Text(lang msg.Lang) string {
 		return c.String()
 	}
 	return text.In(lang)
-}
-
-// UntrackedText returns the cause as people read it where nothing is tracked for it.
-func (c Cause) UntrackedText(lang msg.Lang) string {
-	if c.Reason == NoPrivileges {
-		return msg.CantTrackNoPrivileges.In(lang)
-	}
-	return c.Text(lang)
 }

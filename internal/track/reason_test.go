@@ -73,6 +73,4 @@ func TestCausesAreRead(t *testing.T) {
 	}
 	require.Equal(t, "the server's words", Said("the server's words").Text(msg.English))
 	require.True(t, Cause{}.IsZero())
-	require.NotEqual(t, NoPrivileges.Because().Text(msg.English), NoPrivileges.Because().UntrackedText(msg.English))
-	require.Equal(t, LaterVersion.Because().Text(msg.English), LaterVersion.Because().UntrackedText(msg.English))
 }
