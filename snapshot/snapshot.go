@@ -84,9 +84,9 @@
 // why tables were loaded or the database exchanged, and the last lines sum it up. Any other
 // reason for which something takes longer, or is left out, is in the log of the first test
 // that it concerns.
-// The journal needs a superuser, or an owner of the tables who may set
-// session_replication_role; for other owners all is loaded. [Store.Restore] has the
-// rest.
+//
+// No superuser is needed. An owner of the tables waits some milliseconds longer, and the log
+// says once which grant changes that. [Store.Restore] has the rest.
 //
 // # The exchange
 //

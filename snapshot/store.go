@@ -159,13 +159,15 @@ func (s *Store) Create(ctx context.Context, name string, opts ...CreateOption) (
 // server does not let be deleted, having no key for instance, has all its columns as
 // replica identity meanwhile, which waits for readers in open transactions too.
 //
-// A role that may set session_replication_role (a superuser, or who was granted
-// it) has a journal, and loads without checking each row's foreign keys. Any other
-// must own the tables, and always loads all of them, with foreign keys checked, which takes
-// about twice the time. Event triggers stay awake there: rows that they insert into the
-// snapshot's tables meanwhile are removed, anything else that they do to them is an
-// error. Memory does not grow with the
-// data.
+// The role must own the tables, or be a member of the role that does. One that may set
+// session_replication_role (a superuser, or who was granted it) puts rows back and loads them
+// while triggers are silent. For any other, foreign keys are checked meanwhile, which takes an
+// undo up to three times and a load twice as long; the user's triggers and rules on tables
+// that were written to are disabled by name until all is back. Where a foreign key's action, or
+// a trigger that can't be disabled, would write too, all is loaded or the database replaced.
+// Event triggers that the role can't disable stay awake: rows that they insert into the
+// snapshot's tables during a load are removed, anything else that they do to them is an
+// error. Memory does not grow with the data.
 //
 // Where the database can't be replaced, the schema is not reset (a test that changes it
 // needs a [Store.Clone]): columns, types, keys, foreign keys and sequences are compared;

@@ -112,7 +112,7 @@ var names = map[string]Reason{
 	"DatabaseGone":    DatabaseGone,
 }
 
-// texts are the reasons as people read them. That of Refused tells what the server said.
+// texts are the reasons as people read them. Those of Refused and Constraint tell what the server said.
 var texts = map[Reason]msg.Text{
 	NoBaseline:      msg.WhyNoBaseline,
 	Damaged:         msg.WhyDamaged,
@@ -126,7 +126,6 @@ var texts = map[Reason]msg.Text{
 	Subscription:    msg.WhySubscription,
 	Wraparound:      msg.WhyWraparound,
 	DatabaseAltered: msg.WhyDatabaseAltered,
-	Constraint:      msg.WhyConstraint,
 	SideEffect:      msg.WhySideEffect,
 	UnindexedKey:    msg.WhyUnindexedKey,
 	FixedIdentity:   msg.WhyFixedIdentity,
@@ -190,13 +189,13 @@ func (c Cause) String() string {
 // Text returns the cause as people read it. Without a reason that is what the server
 // said.
 func (c Cause) Text(lang msg.Lang) string {
-	if c.Reason == Refused {
+	switch c.Reason {
+	case Refused:
 		return msg.WhyRefused.In(lang, schema.Line(c.Server))
+	case Constraint:
+		return msg.WhyConstraint.In(lang, schema.Line(c.Server))
 	}
 	text, ok := texts[c.Reason]
-	if c.Reason == Constraint {
-		return text.In(lang, schema.Line(c.Server))
-	}
 	if !ok {
 		return c.String()
 	}

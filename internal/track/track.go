@@ -28,6 +28,14 @@
 // crash (all that is kept is unlogged, and comes back empty), another server, transaction
 // ids near wraparound, large objects, subscriptions.
 //
+// # Without the right to set session_replication_role
+//
+// Then foreign keys are checked and triggers fire while rows are put back (a checked undo).
+// All tables are put back by one statement: see sql/checked.sql. The checks and actions of
+// foreign keys come at its end, when the rows are as they were. What was written is counted
+// afterwards; if it is more or less than was meant, nothing is committed. Rules and triggers of
+// the user sleep meanwhile.
+//
 // # What is in the database
 //
 // All of it is in the schema groundhog, which this package alone writes: see
