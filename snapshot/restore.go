@@ -158,6 +158,7 @@ func (r *restorer) restore(ctx context.Context) (Restored, error) {
 			why = track.Damaged.Because() // the test dropped what this process had there
 		}
 		r.crashed = why.Reason == track.Crash
+		r.se.stale = why.Reason == track.NoPrivileges
 		if r.exchanger.prefers(why) {
 			r.wish = why
 			return Restored{}, nil

@@ -25,6 +25,7 @@ type session struct {
 	privileges catalog.Privileges
 	tracks     bool   // what is written can be tracked
 	serverID   string // see track.ServerID
+	stale      bool   // the role has other rights than when it began
 	path       string // the search path that it was given; none: that with which it began
 
 	untracked track.Cause // why not
@@ -60,7 +61,7 @@ func newSession(ctx context.Context, cfg *settings, conn *pgx.Conn) (_ *session,
 
 // usable reports whether another operation can use the session.
 func (se *session) usable() bool {
-	return !se.conn.IsClosed() && se.conn.PgConn().TxStatus() == 'I'
+	return !se.stale && !se.conn.IsClosed() && se.conn.PgConn().TxStatus() == 'I'
 }
 
 // guard refuses a database that is not for tests.

@@ -65,7 +65,7 @@ const indexColumns = `(SELECT a.attnum FROM pg_catalog.pg_attribute a WHERE a.at
 			AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum)) AND a.attnum > 0)`
 
 const checkedFactsSQL = `
-	WITH keyed AS (
+	WITH keyed AS NOT MATERIALIZED (
 		SELECT i.indrelid, i.indexrelid, i.indkey::int2[] AS key, i.indnkeyatts, i.indisprimary, i.indpred IS NULL AND i.indisvalid AS usable
 		FROM pg_catalog.pg_index i
 	)

@@ -56,6 +56,8 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 		return NoBaseline
 	case pg.Code == "42501" && strings.Contains(pg.Message, "schema groundhog"): // insufficient_privilege
 		return ForeignSchema
+	case pg.Code == "42501" && strings.Contains(pg.Message, "session_replication_role"):
+		return NoPrivileges // which the session had when it began
 	case pg.Code == "42883" && strings.Contains(pg.Message, "groundhog.restore("): // undefined_function
 		if v, err := versionOf(ctx, q); err == nil && v != version {
 			return OtherVersion // which has it with other parameters
