@@ -52,6 +52,18 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	return conn
 }
 
+// connectTo connects to another database of the server.
+func connectTo(t *testing.T, url, database string) *pgx.Conn {
+	t.Helper()
+	config, err := pgx.ParseConfig(url)
+	require.NoError(t, err)
+	config.Database = database
+	conn, err := pgx.ConnectConfig(context.Background(), config)
+	require.NoError(t, err)
+	t.Cleanup(func() { conn.Close(context.Background()) })
+	return conn
+}
+
 // newWorld makes a database of the SQL and marks it.
 func newWorld(t *testing.T, sql ...string) *world {
 	t.Helper()

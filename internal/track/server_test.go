@@ -128,14 +128,3 @@ func TestWhatTheServerDoes(t *testing.T) {
 	w.sql(old, `INSERT INTO t VALUES (41, 'a snapshot from before'); COMMIT`)
 	require.Equal(t, 1, w.same().why[track.OverlappingTx])
 }
-
-func connectTo(t *testing.T, url, database string) *pgx.Conn {
-	t.Helper()
-	config, err := pgx.ParseConfig(url)
-	require.NoError(t, err)
-	config.Database = database
-	conn, err := pgx.ConnectConfig(context.Background(), config)
-	require.NoError(t, err)
-	t.Cleanup(func() { conn.Close(context.Background()) })
-	return conn
-}
