@@ -26,8 +26,11 @@ type hidden struct {
 	before          string            // what the transaction had written
 }
 
-// rowsWrittenSQL tells what the transaction has written to the user's tables.
+// rowsWrittenSQL tells what the transaction has written to the user's tables. TRUNCATE gives a
+// table another file, but where the subtransaction itself has given it one before: so what event
+// triggers see is executed in one of its own.
 const rowsWrittenSQL = `SELECT coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)), 0)::text
+	|| ' ' || coalesce(pg_catalog.sum(pg_catalog.pg_relation_filenode(c.oid)::bigint), 0)
 	|| CASE WHEN pg_catalog.current_setting('track_counts')::boolean THEN '' ELSE ' ' || pg_catalog.clock_timestamp() END
 	FROM pg_catalog.pg_class c WHERE c.relkind = 'r' AND c.relnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', 'groundhog'))`
 
@@ -64,6 +67,9 @@ func withoutEventTriggers(ctx context.Context, tx pgx.Tx, sql string) error {
 	h, err := hideFromEventTriggers(ctx, tx)
 	if err != nil {
 		return err
+	}
+	if len(h.awake) > 0 {
+		sql = "SAVEPOINT groundhog_hidden;\n" + sql + ";\nRELEASE SAVEPOINT groundhog_hidden"
 	}
 	if err := catalog.ExecScript(ctx, tx, h.disable+sql, h.enable); err != nil {
 		return err

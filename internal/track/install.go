@@ -117,12 +117,17 @@ func (in *installer) read(ctx context.Context) (err error) {
 	}
 	in.group()
 	var names []schema.Name
+	commands := []string{"DELETE"}
+	if in.b.Checked {
+		commands = append(commands, "UPDATE")
+	}
 	for _, f := range in.families {
-		if r := f.root; f.level == journaled && (in.b.Checked || !r.AlwaysTrigger) && !r.Secured {
+		// Where foreign keys are checked, tables that must be loaded are loaded as others are undone.
+		if r := f.root; in.b.Checked || f.level == journaled && !r.AlwaysTrigger && !r.Secured {
 			names = append(names, r.Name)
 		}
 	}
-	unkeyed, err := published(ctx, in.tx, names)
+	unkeyed, err := published(ctx, in.tx, names, commands)
 	for _, f := range in.families {
 		f.unkeyed = unkeyed[f.root.Name]
 	}
@@ -206,7 +211,7 @@ func (in *installer) member(f *family, t *catalog.TrackedTable) *table {
 	out.Journaled, out.Noticed, out.Short = f.level == journaled, f.level != unnoticed, f.short()
 	out.EventTriggers, out.Unkeyed, out.Owners = in.b.EventTriggers, f.unkeyed, in.owners(t)
 	out.Checked = in.b.Checked
-	if t == f.root && out.Checked && f.why.Reason != LonePartition {
+	if t == f.root && out.Checked {
 		facts := f.checked
 		if f.unkeyed != nil {
 			facts.Sleep, facts.Wake = append(facts.Sleep, f.unkeyed.Switch...), append(facts.Wake, f.unkeyed.SwitchBack...)

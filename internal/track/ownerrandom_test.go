@@ -75,7 +75,7 @@ func randomOwner(t *testing.T, seed uint64, steps int, total *ownerShares, witho
 	g := &randomSchema{r: r}
 	sql := g.schema()
 	fixtures.Open(t, fixtures.WithSchema(sql))
-	w := &world{T: t, url: fixtures.URL(t), rowwise: r.IntN(4) == 0}
+	w := &world{T: t, url: fixtures.URL(t), rowwise: r.IntN(4) == 0, switched: g.heard}
 	w.giveAway()
 	w.session()
 	second := &asides{}
@@ -91,33 +91,64 @@ func randomOwner(t *testing.T, seed uint64, steps int, total *ownerShares, witho
 	for _, sql := range without {
 		w.inTx(func(tx pgx.Tx) { w.sql(tx, sql) })
 	}
-	writer := connect(t, w.url)
+	writers := []*pgx.Conn{connect(t, w.url), connect(t, w.url)}
+	for _, writer := range writers {
+		w.sql(writer, "SET lock_timeout = 20") // here one waits for the other, who does nothing meanwhile
+	}
 	var history []string
-	do := func(sql string) {
-		_, err := writer.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+	do := func(i int, sql string) {
+		_, err := writers[i].Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
 		total.statements++
+		line := fmt.Sprintf("/* %d */ %s;", i, sql)
 		if err != nil {
 			total.refused++
-			sql += " -- " + err.Error()
+			line += " -- " + err.Error()
 		}
-		history = append(history, sql+";")
+		history = append(history, line)
+	}
+	end := func(i int, how string) {
+		if writers[i].PgConn().TxStatus() != 'I' {
+			do(i, how)
+		}
+	}
+	begin := func(i int) {
+		do(i, "BEGIN"+pick(r, "", "", " ISOLATION LEVEL REPEATABLE READ", " ISOLATION LEVEL SERIALIZABLE"))
 	}
 	made := 0
 	for done := 0; done < steps && len(found) < 3; {
 		history = history[:0]
+		old := writers[1].PgConn().TxStatus() != 'I' // it began before the restore
+		if !old && r.IntN(3) == 0 {
+			begin(1)
+		}
+		if old || writers[1].PgConn().TxStatus() != 'I' {
+			if !old {
+				begin(0)
+			}
+			for n := 2 + r.IntN(5); n > 0; n-- {
+				done++
+				do(r.IntN(2), strings.TrimSuffix(strings.TrimPrefix(g.statement(), "BEGIN; "), "; COMMIT"))
+			}
+			for _, i := range r.Perm(2) {
+				end(i, pick(r, "COMMIT", "COMMIT", "COMMIT", "ROLLBACK"))
+			}
+		}
 		for n := 1 + r.IntN(6); n > 0; n-- {
 			done++
-			do(g.transaction())
-			if writer.PgConn().TxStatus() != 'I' {
-				do("ROLLBACK")
-			}
+			do(0, g.transaction())
+			end(0, "ROLLBACK")
+		}
+		if r.IntN(6) == 0 {
+			begin(1)
+			do(1, pick(r, "SELECT pg_current_xact_id()", "SELECT count(*) FROM pg_class"))
 		}
 		count := ways{why: map[track.Reason]int{}}
 		before := second.n
 		var wrong []string
 		err := w.back(&count, func(tx pgx.Tx) (err error) {
+			w.sql(tx, "RESET ROLE") // row level security hides rows from the owner
 			if wrong, err = w.differences(tx); err == nil && len(wrong) > 0 {
-				_, err = tx.Exec(t.Context(), "RESET ROLE; UPDATE groundhog.state SET token = NULL", pgx.QueryExecModeSimpleProtocol)
+				_, err = tx.Exec(t.Context(), "UPDATE groundhog.state SET token = NULL", pgx.QueryExecModeSimpleProtocol)
 			}
 			return err
 		})
@@ -162,15 +193,24 @@ func (s *ownerShares) add(count ways, asides int) {
 	}
 }
 
-// watchTriggers adds the states of the user's triggers to what is compared.
+// watchTriggers adds the states of the user's triggers and rules, the replica identities and row
+// level security to what is compared.
 func (w *world) watchTriggers() {
 	w.Helper()
-	const query = `SELECT coalesce(string_agg(concat_ws(' ', g.tgrelid::regclass, g.tgname, g.tgenabled), ',' ORDER BY g.tgrelid, g.tgname), '')
-		FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid WHERE NOT g.tgisinternal AND p.pronamespace = 'public'::regnamespace`
-	w.content["triggers"] = query
-	var states string
-	require.NoError(w, w.conn.QueryRow(w.Context(), query).Scan(&states))
-	w.truth["triggers"] = states
+	for name, query := range map[string]string{
+		"triggers": `SELECT coalesce(string_agg(concat_ws(' ', g.tgrelid::regclass, g.tgname, g.tgenabled), ',' ORDER BY g.tgrelid, g.tgname), '')
+			FROM pg_trigger g JOIN pg_proc p ON p.oid = g.tgfoid WHERE NOT g.tgisinternal AND p.pronamespace = 'public'::regnamespace`,
+		"rules": `SELECT coalesce(string_agg(concat_ws(' ', w.ev_class::regclass, w.rulename, w.ev_enabled), ',' ORDER BY w.ev_class, w.rulename), '')
+			FROM pg_rewrite w JOIN pg_class c ON c.oid = w.ev_class WHERE c.relnamespace = 'public'::regnamespace`,
+		"identities": `SELECT coalesce(string_agg(concat_ws(' ', c.oid::regclass, c.relreplident, c.relrowsecurity, c.relforcerowsecurity,
+				(SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident)), ',' ORDER BY c.oid), '')
+			FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')`,
+	} {
+		w.content[name] = query
+		var states string
+		require.NoError(w, w.conn.QueryRow(w.Context(), query).Scan(&states))
+		w.truth[name] = states
+	}
 }
 
 // randomSchema makes a schema, and statements on it. Each table has a column n, by which
@@ -180,6 +220,7 @@ type randomSchema struct {
 	tables []*randomTable
 	more   []string // after the tables
 	last   []string // after the rows
+	heard  []string // the tables that are published
 }
 
 type randomTable struct {
@@ -214,6 +255,7 @@ type link struct {
 	targets  []randomColumn
 	nullable bool
 	orphan   bool
+	part     bool // onto the partition with the keys up to 4 alone
 }
 
 func quoted(format string) func(*rand.Rand, int) string {
@@ -486,11 +528,16 @@ func (g *randomSchema) link(t, target *randomTable) {
 		l.columns = append(l.columns, fk)
 		names, targets = append(names, fk.name), append(targets, c.name)
 	}
+	referenced := target.name
+	if target.parts && !t.parts && g.chance(3) {
+		l.part = true
+		referenced += "_a"
+	}
 	t.links = append(t.links, l)
 	action := func() string {
 		return pick(r, "NO ACTION", "NO ACTION", "RESTRICT", "CASCADE", "CASCADE", "SET NULL", "SET DEFAULT")
 	}
-	sql := fmt.Sprintf("ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s (%s) ON DELETE %s ON UPDATE %s%s", t.name, strings.Join(names, ", "), target.name, strings.Join(targets, ", "),
+	sql := fmt.Sprintf("ALTER TABLE %s ADD FOREIGN KEY (%s) REFERENCES %s (%s) ON DELETE %s ON UPDATE %s%s", t.name, strings.Join(names, ", "), referenced, strings.Join(targets, ", "),
 		action(), action(), pick(r, "", "", "", " DEFERRABLE", " DEFERRABLE INITIALLY DEFERRED"))
 	if g.chance(15) && !t.parts && !target.parts {
 		sql += " NOT VALID"
@@ -525,7 +572,10 @@ func (t *randomTable) create() string {
 	if !t.parts {
 		return sql + ";\n"
 	}
-	return sql + fmt.Sprintf(" PARTITION BY RANGE (%[2]s);\nCREATE TABLE %[1]s_a PARTITION OF %[1]s FOR VALUES FROM (MINVALUE) TO (5); CREATE TABLE %[1]s_b PARTITION OF %[1]s FOR VALUES FROM (5) TO (9); CREATE TABLE %[1]s_c PARTITION OF %[1]s DEFAULT;\n", t.name, t.key[0].name)
+	return sql + fmt.Sprintf(` PARTITION BY RANGE (%[2]s);
+CREATE TABLE %[1]s_a PARTITION OF %[1]s FOR VALUES FROM (MINVALUE) TO (5); CREATE TABLE %[1]s_b PARTITION OF %[1]s FOR VALUES FROM (5) TO (9) PARTITION BY LIST (%[2]s);
+CREATE TABLE %[1]s_b1 PARTITION OF %[1]s_b FOR VALUES IN (5, 7); CREATE TABLE %[1]s_b2 PARTITION OF %[1]s_b DEFAULT; CREATE TABLE %[1]s_c PARTITION OF %[1]s DEFAULT;
+`, t.name, t.key[0].name)
 }
 
 // triggers makes triggers, rules and event triggers.
@@ -555,12 +605,33 @@ func (g *randomSchema) triggers() {
 			if state := pick(r, "", "", "ENABLE ALWAYS", "ENABLE REPLICA", "DISABLE"); state != "" {
 				g.last = append(g.last, fmt.Sprintf("ALTER TABLE %s %s TRIGGER %s", t.name, state, name))
 			}
-			if t.parts && g.chance(3) {
-				g.last = append(g.last, fmt.Sprintf("ALTER TABLE %s_a %s TRIGGER %s", t.name, pick(r, "ENABLE ALWAYS", "DISABLE"), name))
+			if t.parts && strings.Contains(sql, "FOR EACH ROW") && g.chance(3) {
+				g.last = append(g.last, fmt.Sprintf("ALTER TABLE %s_%s %s TRIGGER %s", t.name, pick(r, "a", "b1"), pick(r, "ENABLE ALWAYS", "DISABLE"), name))
 			}
 		}
-		if g.chance(30) {
-			g.last = append(g.last, fmt.Sprintf("CREATE RULE r AS ON %s TO %s DO ALSO INSERT INTO log (m) VALUES ('rule')", pick(r, "INSERT", "UPDATE", "DELETE"), t.name))
+		if g.chance(9) {
+			// Not when the test itself loads.
+			const there = "coalesce(current_setting('groundhog_test.loads', true), '') <> 'on'"
+			do := pick(r, "DO ALSO INSERT INTO log (m) VALUES ('rule')", "DO ALSO DELETE FROM cache WHERE k = 2", "DO INSTEAD INSERT INTO log (m) VALUES ('instead')", "DO INSTEAD NOTHING")
+			g.last = append(g.last, fmt.Sprintf("CREATE RULE r AS ON %s TO %s WHERE %s %s", pick(r, "INSERT", "UPDATE", "DELETE"), t.name, there, do))
+			if state := pick(r, "", "", "ENABLE ALWAYS", "ENABLE REPLICA", "DISABLE"); state != "" {
+				g.last = append(g.last, fmt.Sprintf("ALTER TABLE %s %s RULE r", t.name, state))
+			}
+		}
+		if g.chance(10) {
+			g.last = append(g.last, fmt.Sprintf("ALTER TABLE %[1]s ENABLE ROW LEVEL SECURITY; ALTER TABLE %[1]s FORCE ROW LEVEL SECURITY; CREATE POLICY p ON %[1]s %[2]s", t.name, pick(r, "USING (n < 5)", "USING (true)", "FOR SELECT USING (true)", "USING (v <> 'x') WITH CHECK (n > 3)")))
+		}
+		if g.chance(7) && t.parent == "" {
+			where := pick(r, "", "", " WHERE (n > 2)")
+			if t.parts {
+				where = ""
+			}
+			publish := pick(r, "insert, update, delete, truncate", "insert, update, delete, truncate", "insert, delete", "insert")
+			g.heard = append(g.heard, t.name)
+			g.last = append(g.last, fmt.Sprintf("CREATE PUBLICATION p_%[1]s FOR TABLE ONLY %[1]s%[3]s WITH (publish = '%[2]s')", t.name, publish, where))
+			if identity := pick(r, "", "", "NOTHING", "FULL"); identity != "" {
+				g.last = append(g.last, fmt.Sprintf("ALTER TABLE %s REPLICA IDENTITY %s", t.name, identity))
+			}
 		}
 	}
 	if g.chance(6) {
@@ -595,6 +666,9 @@ func (g *randomSchema) values(t *randomTable, k int, baseline bool) (names, valu
 		to := 1 + r.IntN(rowsOfATable-1)
 		if l.orphan && g.chance(3) {
 			to = 30
+		}
+		if l.part {
+			to = 1 + r.IntN(4)
 		}
 		if !baseline && g.chance(6) {
 			to = 1 + r.IntN(14)
@@ -690,8 +764,12 @@ func (g *randomSchema) statement() string {
 		}
 		return update(k, k)
 	case 17:
-		if g.chance(4) {
-			return "TRUNCATE " + pick(r, t.name, "cache", "log") + pick(r, "", " CASCADE")
+		if g.chance(2) {
+			name := t.name
+			if t.parts {
+				name += pick(r, "", "_a", "_b", "_b2")
+			}
+			return "TRUNCATE " + pick(r, name, name, "cache", "log") + pick(r, "", " CASCADE")
 		}
 		return fmt.Sprintf("UPDATE %s SET v = '%s' || v", t.name, pick(r, "p", "q"))
 	case 18: // two tables at once

@@ -9,7 +9,7 @@ import (
 	"github.com/groundhogdb/groundhog/internal/schema"
 )
 
-// unkeyed is a table whose rows the server does not let be deleted, since it is
+// unkeyed is a table whose rows the server does not let be deleted or updated, since it is
 // published and its replica identity does not suffice. It is undone with all columns
 // as its identity, where that is allowed.
 type unkeyed struct {
@@ -17,9 +17,9 @@ type unkeyed struct {
 	Switch, SwitchBack []string // statements
 }
 
-// published finds those of the tables whose rows can't be deleted. A later change of
+// published finds those of the tables on whose rows a command (DELETE, UPDATE) can't be used. A later change of
 // that is one of the schema.
-func published(ctx context.Context, tx pgx.Tx, names []schema.Name) (map[schema.Name]*unkeyed, error) {
+func published(ctx context.Context, tx pgx.Tx, names []schema.Name, commands []string) (map[schema.Name]*unkeyed, error) {
 	all, err := catalog.ReadPublished(ctx, tx, names)
 	if err != nil || len(all) == 0 {
 		return nil, err
@@ -28,7 +28,7 @@ func published(ctx context.Context, tx pgx.Tx, names []schema.Name) (map[schema.
 	for _, p := range all {
 		leaves = append(leaves, p.Leaves...)
 	}
-	refused, err := catalog.RefusedChanges(ctx, tx, leaves, "DELETE")
+	refused, err := catalog.RefusedChanges(ctx, tx, leaves, commands...)
 	if err != nil || len(refused) == 0 {
 		return nil, err
 	}

@@ -117,22 +117,23 @@ func restore(ctx context.Context, conn *pgx.Conn, token, serverID string, alt *A
 }
 
 // notPutBack reports whether the server refused rows that an undo wrote, or what an undo
-// did to triggers: a constraint, an expression of one, of an index or of a generated column,
-// or an event trigger. Errors of connections, locks and what the server runs out of are none
-// of these.
+// did to triggers: a constraint, an expression of one, of an index or of a generated column, a
+// publication, or an event trigger. Functions of the user's may raise any code. Errors of
+// connections, locks, what the server runs out of and what is missing are none of these.
 func notPutBack(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) || len(pg.Code) != 5 {
 		return false
 	}
-	if pg.Code == "55000" || pg.Code == "55006" { // a row without a replica identity, a table that a trigger truncates
-		return true
-	}
 	switch pg.Code[:2] {
-	case "21", "22", "23", "27", "38", "39", "44", "P0": // cardinality, data, constraints, writes of triggers, functions, exceptions that these raise
-		return true
+	case "08", "25", "3F", "40", "53", "57", "58", "F0", "GH", "XX":
+		return false
+	case "42":
+		return pg.Code == "42P10" // the condition of a publication has columns that are not in the replica identity
+	case "55":
+		return pg.Code == "55000" || pg.Code == "55006" // a row without a replica identity, a table that a trigger truncates
 	}
-	return false
+	return true
 }
 
 // question is what groundhog.restore is called with.
@@ -203,6 +204,8 @@ func UndoLoaded(ctx context.Context, tx pgx.Tx, sources []Source) (out Outcome, 
 		return Outcome{Unusable: Reason(pg.Detail)}, nil
 	case notPutBack(err):
 		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
+	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
+		return Outcome{Unusable: Damaged}, nil
 	}
 	return out, err
 }

@@ -233,8 +233,11 @@ DECLARE
 	counts bigint[];
 BEGIN
 	PERFORM pg_catalog.set_config('enable_hashjoin', 'on', true);
-	FOR w IN SELECT o.root, o.space, o.name, (SELECT loaded[i] FROM pg_catalog.generate_subscripts(loaded, 1) i
+	FOR w IN SELECT o.root, o.space, o.name, o.why, (SELECT loaded[i] FROM pg_catalog.generate_subscripts(loaded, 1) i
 			WHERE spaces[i] OPERATOR(pg_catalog.=) o.space AND names[i] OPERATOR(pg_catalog.=) o.name) AS source FROM groundhog.written() o LOOP
+		IF w.source IS NULL AND w.why IS NOT NULL THEN
+			RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = pg_catalog.concat(w.name, ' has no source'), DETAIL = w.why;
+		END IF;
 		roots := pg_catalog.array_append(roots, w.root);
 		sources := pg_catalog.array_append(sources, w.source);
 		found := pg_catalog.array_append(found, ROW(w.root, w.space, w.name, 0, NULL, false, false)::groundhog.journals);
