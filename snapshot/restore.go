@@ -264,8 +264,8 @@ func (r *restorer) undoPartly(ctx context.Context) (out track.Outcome, err error
 	if err != nil {
 		return out, err
 	}
-	if err := track.FinishUndo(ctx, tx); err != nil {
-		return out, err
+	if why, err := track.FinishUndo(ctx, tx); err != nil || why != "" {
+		return track.Outcome{Unusable: why}, err
 	}
 	return out, tx.Commit(ctx)
 }
@@ -289,8 +289,8 @@ func (r *restorer) undoLoaded(ctx context.Context, l *loader, told track.Outcome
 			told.Tables[i].Changed = changed[t.Name]
 		}
 	}
-	if err := track.FinishUndo(ctx, l.tx); err != nil {
-		return out, err
+	if why, err := track.FinishUndo(ctx, l.tx); err != nil || why != "" {
+		return track.Outcome{Unusable: why}, err
 	}
 	return told, l.tx.Commit(ctx)
 }

@@ -87,8 +87,10 @@ DECLARE
 	own text := (SELECT s.reset_val FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'search_path');
 	paths text[] := ARRAY[pg_catalog.current_setting('search_path'), own, pg_catalog.concat_ws(', ', nullif(own, ''),
 		(SELECT pg_catalog.string_agg(pg_catalog.quote_ident(n.nspname), ', ') FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_'))];
+	hidden text := pg_catalog.current_setting('row_security');
 	refused pg_catalog.jsonb := '{}';
 BEGIN
+	PERFORM pg_catalog.set_config('row_security', 'on', true); -- else a table with policies is refused for these
 	FOR t IN SELECT c.oid, n.nspname, c.relname, (SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid OPERATOR(pg_catalog.=) c.oid
 				AND a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped LIMIT 1) AS attname
 			FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace
@@ -110,7 +112,7 @@ BEGIN
 			END;
 		END LOOP;
 	END LOOP;
-	PERFORM pg_catalog.set_config('search_path', paths[1], true), pg_catalog.set_config('groundhog.refused', refused::text, true);
+	PERFORM pg_catalog.set_config('search_path', paths[1], true), pg_catalog.set_config('row_security', hidden, true), pg_catalog.set_config('groundhog.refused', refused::text, true);
 END $$; SELECT pg_catalog.current_setting('groundhog.refused')`).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("ask which tables may be changed while they are published: %w", err)

@@ -60,7 +60,7 @@ func (p *checkedPart) Updates() string { return render("checked update", p) }
 func (p *checkedPart) Inserts() string { return render("checked insert", p) }
 
 // Loads is Sets where the rows of the baseline come from another table, which undo_checked
-// puts in the place of @from@: those of the file.
+// makes the first set: those of the file.
 func (p *checkedPart) Loads() string {
 	loaded := *p
 	loaded.loaded = true
@@ -94,6 +94,9 @@ func (p *checkedPart) Aside() string {
 	}
 	return render("checked aside", p)
 }
+
+// Moved is the query that tells whether Aside does something.
+func (p *checkedPart) Moved() string { return render("checked moved", p) }
 
 // Sleep and Wake are statements around the others.
 func (p *checkedPart) Sleep() []string { return p.facts.Sleep }

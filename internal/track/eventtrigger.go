@@ -24,15 +24,25 @@ type hidden struct {
 	disable, enable string
 	awake           []catalog.Trigger // that can't be disabled
 	before          string            // what the transaction had written
+	files           string            // of the tables
 }
 
-// rowsWrittenSQL tells what the transaction has written to the user's tables. TRUNCATE gives a
-// table another file, but where the subtransaction itself has given it one before: so what event
-// triggers see is executed in one of its own.
-const rowsWrittenSQL = `SELECT coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_xact_tuples_updated(c.oid) + pg_catalog.pg_stat_get_xact_tuples_deleted(c.oid)), 0)::text
-	|| ' ' || coalesce(pg_catalog.sum(pg_catalog.pg_relation_filenode(c.oid)::bigint), 0)
-	|| CASE WHEN pg_catalog.current_setting('track_counts')::boolean THEN '' ELSE ' ' || pg_catalog.clock_timestamp() END
-	FROM pg_catalog.pg_class c WHERE c.relkind = 'r' AND c.relnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', 'groundhog'))`
+// rowsWrittenSQL tells what the transaction has written to the user's tables, which files they
+// have, and whether the transaction has given another one to one that had the file in $1.
+// TRUNCATE does so, but where the subtransaction itself has done it before: so what event triggers see is
+// executed in one of its own. Other sessions may rewrite tables that this one does not hold.
+const rowsWrittenSQL = `WITH t AS MATERIALIZED (
+		SELECT c.oid, pg_catalog.pg_relation_filenode(c.oid) AS file FROM pg_catalog.pg_class c
+		WHERE c.relkind = 'r' AND c.relnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', 'groundhog'))
+	), own AS MATERIALIZED (
+		SELECT l.relation FROM pg_catalog.pg_locks l WHERE l.locktype = 'relation' AND l.pid = pg_catalog.pg_backend_pid() AND l.mode = 'AccessExclusiveLock'
+			AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())
+	)
+	SELECT coalesce(pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(t.oid) + pg_catalog.pg_stat_get_xact_tuples_updated(t.oid) + pg_catalog.pg_stat_get_xact_tuples_deleted(t.oid)), 0)::text
+			|| CASE WHEN pg_catalog.current_setting('track_counts')::boolean THEN '' ELSE ' ' || pg_catalog.clock_timestamp() END,
+		coalesce(pg_catalog.jsonb_object_agg(t.oid, t.file), '{}')::text,
+		coalesce(pg_catalog.bool_or(($1::text::pg_catalog.jsonb ->> t.oid::text)::pg_catalog.oid <> t.file AND t.oid IN (SELECT o.relation FROM own o)), false)
+	FROM t`
 
 // hideFromEventTriggers begins it.
 func hideFromEventTriggers(ctx context.Context, tx pgx.Tx) (h hidden, err error) {
@@ -45,7 +55,7 @@ func hideFromEventTriggers(ctx context.Context, tx pgx.Tx) (h hidden, err error)
 		return h, nil
 	}
 	h.awake = triggers
-	return h, tx.QueryRow(ctx, rowsWrittenSQL).Scan(&h.before)
+	return h, tx.QueryRow(ctx, rowsWrittenSQL, "{}").Scan(&h.before, &h.files, nil)
 }
 
 // unseen returns an error if an event trigger has written to a table of the user's since.
@@ -54,8 +64,9 @@ func (h hidden) unseen(ctx context.Context, tx pgx.Tx) error {
 		return nil
 	}
 	var now string
-	err := tx.QueryRow(ctx, rowsWrittenSQL).Scan(&now)
-	if err == nil && now != h.before {
+	var truncated bool
+	err := tx.QueryRow(ctx, rowsWrittenSQL, h.files).Scan(&now, nil, &truncated)
+	if err == nil && (now != h.before || truncated) {
 		err = &EventTriggerError{Trigger: h.awake[0].Name}
 	}
 	return err

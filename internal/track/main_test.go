@@ -272,7 +272,7 @@ func (w *world) load(ctx context.Context, tx pgx.Tx, t catalog.Table) error {
 		there, back = nil, nil
 	}
 	for _, sql := range slices.Concat(there, []string{"DELETE FROM " + t.Only(),
-		"INSERT INTO " + target + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " + columns + " FROM " + copyOf(t)}, back) {
+		"INSERT INTO " + target + " (" + columns + ") OVERRIDING SYSTEM VALUE SELECT " + columns + " FROM " + copyOf(t), "SET CONSTRAINTS ALL IMMEDIATE"}, back) {
 		if _, err := tx.Exec(ctx, sql); err != nil {
 			return err
 		}
@@ -322,7 +322,10 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 				}
 			}
 			var together track.Outcome
-			if together, err = track.UndoLoaded(ctx, tx, sources); together.Unusable != "" {
+			if together, err = track.UndoLoaded(ctx, tx, sources); err == nil && together.Unusable == "" {
+				together.Unusable, err = track.FinishUndo(ctx, tx)
+			}
+			if together.Unusable != "" {
 				out, partly = together, false
 			}
 		}
@@ -378,8 +381,10 @@ func (w *world) back(count *ways, check func(tx pgx.Tx) error) error {
 				return err
 			}
 		}
-		if err := track.FinishUndo(ctx, tx); err != nil {
-			return err
+		if w.owner == "" {
+			if _, err := track.FinishUndo(ctx, tx); err != nil {
+				return err
+			}
 		}
 	case len(out.Tables) == 0:
 		count.nothing++

@@ -41,7 +41,29 @@ func TestLonePartitionOfAnOwner(t *testing.T) {
 		found, err := w.differences(tx)
 		require.NoError(t, err)
 		require.Empty(t, found)
-		require.NoError(t, track.FinishUndo(t.Context(), tx))
+		why, err := track.FinishUndo(t.Context(), tx)
+		require.NoError(t, err)
+		require.Empty(t, why)
 		require.NoError(t, tx.Commit(t.Context()))
 	}
+}
+
+// TestTruncatedByOthers: a table that another session rewrites meanwhile is not truncated by what
+// the restore does.
+func TestTruncatedByOthers(t *testing.T) {
+	t.Parallel()
+	w := newOwnersWorld(t, ten)
+	other := connect(t, w.url)
+	truncated := func(tx pgx.Tx, sql func()) (yes bool) {
+		var files []string
+		require.NoError(t, tx.QueryRow(t.Context(), `SELECT groundhog.files()`).Scan(&files))
+		sql()
+		require.NoError(t, tx.QueryRow(t.Context(), `SELECT groundhog.truncated($1)`, files).Scan(&yes))
+		return yes
+	}
+	w.inTx(func(tx pgx.Tx) {
+		require.False(t, truncated(tx, func() { w.sql(other, `VACUUM FULL t`) }))
+		require.False(t, truncated(tx, func() { w.sql(tx, `ALTER TABLE t ENABLE ROW LEVEL SECURITY`) }))
+		require.True(t, truncated(tx, func() { w.sql(tx, `TRUNCATE t`) }))
+	})
 }

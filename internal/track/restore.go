@@ -202,7 +202,7 @@ func UndoLoaded(ctx context.Context, tx pgx.Tx, sources []Source) (out Outcome, 
 	case !errors.As(err, &pg):
 	case pg.Code == "GH003":
 		return Outcome{Unusable: Reason(pg.Detail)}, nil
-	case notPutBack(err):
+	case notPutBack(err), pg.Code == "42501": // insufficient_privilege
 		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
 	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
 		return Outcome{Unusable: Damaged}, nil
@@ -210,8 +210,13 @@ func UndoLoaded(ctx context.Context, tx pgx.Tx, sources []Source) (out Outcome, 
 	return out, err
 }
 
-// FinishUndo ends what Undo began: the caller has loaded the tables that it named.
-func FinishUndo(ctx context.Context, tx pgx.Tx) error {
+// FinishUndo ends what Undo began: the caller has loaded the tables that it named. With a reason,
+// an event trigger or the server does not let that be done, and the transaction must end.
+func FinishUndo(ctx context.Context, tx pgx.Tx) (Reason, error) {
 	_, err := tx.Exec(ctx, `SELECT groundhog.finish_undo()`)
-	return err
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "GH003" {
+		return Reason(pg.Detail), nil
+	}
+	return "", err
 }

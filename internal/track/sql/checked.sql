@@ -25,7 +25,7 @@ something to other rows then.
 	WHERE {{template "newer" .}}
 	{{- end}}
 ), o_{{.OID}} AS MATERIALIZED (
-	{{if .Loaded}}SELECT {{.Stored.Staged}} FROM @from@ j{{else}}SELECT {{.All.Named}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}'{{end}}
+	{{if .Loaded}}SELECT {{.Stored.Staged}} FROM s_{{.OID}} j{{else}}SELECT {{.All.Named}} FROM {{.Journal}} j WHERE j.kind = '{{.Kind.Old}}'{{end}}
 ), l_{{.OID}} AS MATERIALIZED (
 	SELECT n.at, n.rel FROM n_{{.OID}} n{{if not .Whole}} WHERE NOT EXISTS (SELECT FROM o_{{.OID}} o WHERE {{.Key.Matching}}{{if .Replaces}} AND n.was OPERATOR(pg_catalog.*=) ROW({{.Stored.Kept}}){{end}}){{end}}
 ), {{if not .Replaces}}m_{{.OID}} AS MATERIALIZED (
@@ -45,14 +45,15 @@ something to other rows then.
 {{define "checked stuck"}}EXISTS (SELECT FROM m_{{.OID}} m JOIN {{.Only}} t ON t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel
 	WHERE ROW({{.FixedColumns.Plain}})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({{.FixedColumns.Made}})){{end}}
 
-{{- /* Keeps rows whose unique values change out of each other's way. */}}
-{{define "checked aside"}}WITH {{template "checked sets" .}}
-UPDATE {{.Only}} t SET {{.AsideAssignments}} FROM (SELECT m.*, pg_catalog.row_number() OVER () AS place FROM m_{{.OID}} m) m
-WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND ROW({{.ApartColumns.Plain}})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({{.ApartColumns.Made}}){{end}}
+{{- /* Keeps rows whose unique values change out of each other's way, and whether there are such. Both come after the sets. */}}
+{{define "checked aside"}}UPDATE {{.Only}} t SET {{.AsideAssignments}} FROM (SELECT m.*, pg_catalog.row_number() OVER () AS place FROM m_{{.OID}} m) m
+WHERE {{template "apart" .}}{{end}}
+{{define "checked moved"}}SELECT EXISTS (SELECT FROM {{.Only}} t JOIN m_{{.OID}} m ON {{template "apart" .}}){{end}}
+{{define "apart"}}t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND ROW({{.ApartColumns.Plain}})::pg_catalog.record OPERATOR(pg_catalog.*<>) ROW({{.ApartColumns.Made}}){{end}}
 
 {{- /* The parts of the statements, and what is done before and after. They are a function, which has no file that a copy of the database would have too. */}}
 {{define "checked part" -}}
-CREATE FUNCTION groundhog.part_{{.OID}}(OUT sets text, OUT deletes text, OUT updates text, OUT inserts text, OUT loads text, OUT stuck text, OUT aside text, OUT forced text, OUT sleep text[], OUT wake text[]) LANGUAGE plpgsql AS {{body}}
+CREATE FUNCTION groundhog.part_{{.OID}}(OUT sets text, OUT deletes text, OUT updates text, OUT inserts text, OUT loads text, OUT stuck text, OUT aside text, OUT moved text, OUT forced text, OUT sleep text[], OUT wake text[]) LANGUAGE plpgsql AS {{body}}
 BEGIN
 	{{- if .Journals}}
 	sets := {{literal .Sets}};
@@ -71,6 +72,7 @@ BEGIN
 	{{- end}}
 	{{- with .Aside}}
 	aside := {{literal .}};
+	moved := {{literal $.Moved}};
 	{{- end}}
 	sleep := ARRAY[{{range $i, $s := .Sleep}}{{if $i}}, {{end}}{{literal $s}}{{end}}]::text[];
 	wake := ARRAY[{{range $i, $s := .Wake}}{{if $i}}, {{end}}{{literal $s}}{{end}}]::text[];
@@ -102,6 +104,25 @@ BEGIN
 	RETURN reads;
 END $$;
 
+-- The files of the tables, and whether this transaction has given another one to one of them, as
+-- TRUNCATE does. VACUUM FULL in another session does so, too: then this one does not hold
+-- the table.
+CREATE FUNCTION groundhog.files() RETURNS text[] LANGUAGE sql VOLATILE AS $$
+	SELECT pg_catalog.array_agg(pg_catalog.concat(t.rel, ' ', pg_catalog.pg_relation_filenode(t.rel)) ORDER BY t.rel)
+	FROM (SELECT rel FROM groundhog.journals_of UNION SELECT rel FROM groundhog.neighbours) t
+$$;
+CREATE FUNCTION groundhog.truncated(before text[]) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+#variable_conflict use_variable
+DECLARE
+	now text[] := groundhog.files();
+BEGIN
+	RETURN now IS DISTINCT FROM before AND EXISTS (
+		SELECT FROM (SELECT f FROM pg_catalog.unnest(now) f EXCEPT SELECT f FROM pg_catalog.unnest(before) f) c(file)
+			JOIN pg_catalog.pg_locks l ON l.relation OPERATOR(pg_catalog.=) pg_catalog.split_part(c.file, ' ', 1)::pg_catalog.oid
+		WHERE l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.mode OPERATOR(pg_catalog.=) 'AccessExclusiveLock'
+			AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()));
+END $$;
+
 -- Undoes tables whose journals tell all, while foreign keys are checked and do what they
 -- do. It is one statement: what foreign keys check and do comes at its end, when all rows
 -- are as they were, so the order of tables does not matter, and there are no rows left to
@@ -111,7 +132,8 @@ END $$;
 -- values first.
 --
 -- At last the rows that the transaction wrote are counted. If these are others than the
--- statement meant to write, a foreign key, a trigger or an event trigger has written too: an
+-- statement meant to write, a foreign key, a trigger or an event trigger has written too, or has
+-- truncated a table, which no count tells: an
 -- error of code GH003 ends the transaction. Errors of constraints do so too.
 --
 -- There is no block with an exception handler: what is written within has the id of a later
@@ -137,10 +159,12 @@ DECLARE
 	meant text := '0';
 	changed text := '';
 	stuck text := 'false';
+	own text; -- the sets of a table
 	asides text[] := '{}';
 	sleep text[] := '{}';
 	wake text[] := '{}';
 	before numeric;
+	files text[];
 	passing bigint;
 	set_aside bigint := 0;
 	done record;
@@ -152,15 +176,15 @@ BEGIN
 		FOR place IN 1 .. pg_catalog.cardinality(roots) LOOP
 			r := roots[place];
 			EXECUTE pg_catalog.concat('SELECT * FROM groundhog.part_', r, '()') INTO p;
-			IF sources[place] IS NULL THEN
-				sets := pg_catalog.concat(sets, p.sets, ', ');
-			ELSE
-				sets := pg_catalog.concat(sets, pg_catalog.replace(p.loads, '@from@', sources[place]), ', ');
+			own := p.sets;
+			IF sources[place] IS NOT NULL THEN
+				own := pg_catalog.concat('s_', r, ' AS (SELECT * FROM ', sources[place], '), ', p.loads);
 				IF p.forced IS NOT NULL THEN
 					sleep := pg_catalog.array_append(sleep, pg_catalog.concat('ALTER TABLE ONLY ', p.forced, ' NO FORCE ROW LEVEL SECURITY'));
 					wake := pg_catalog.array_append(wake, pg_catalog.concat('ALTER TABLE ONLY ', p.forced, ' FORCE ROW LEVEL SECURITY'));
 				END IF;
 			END IF;
+			sets := pg_catalog.concat(sets, own, ', ');
 			deletes := pg_catalog.concat(deletes, 'd_', r, ' AS (', p.deletes, '), ');
 			deleted := pg_catalog.concat(deleted, ' OPERATOR(pg_catalog.+) (SELECT pg_catalog.count(*) FROM d_', r, ')');
 			inserts := pg_catalog.concat(inserts, ', i_', r, ' AS (', p.inserts, ')');
@@ -176,7 +200,7 @@ BEGIN
 			IF p.stuck IS NOT NULL THEN
 				stuck := pg_catalog.concat(stuck, ' OR ', p.stuck);
 			END IF;
-			asides := pg_catalog.array_append(asides, p.aside);
+			asides := pg_catalog.array_append(asides, 'WITH ' OPERATOR(pg_catalog.||) own OPERATOR(pg_catalog.||) ' ' OPERATOR(pg_catalog.||) p.aside);
 			sleep := pg_catalog.array_cat(sleep, p.sleep);
 			wake := pg_catalog.array_cat(wake, p.wake);
 		END LOOP;
@@ -185,6 +209,7 @@ BEGIN
 			' SELECT g.n OPERATOR(pg_catalog.+) ', inserted, ' AS written, ', meant, ' AS meant, ', stuck, ' AS stuck, ARRAY[', pg_catalog.substr(changed, 3), '] AS changed FROM g_updated g');
 	END IF;
 	before := groundhog.rows_written();
+	files := groundhog.files();
 	FOREACH x IN ARRAY sleep LOOP
 		EXECUTE x;
 	END LOOP;
@@ -215,14 +240,16 @@ BEGIN
 		EXECUTE x;
 	END LOOP;
 	IF done.written OPERATOR(pg_catalog.<>) done.meant
-		OR groundhog.rows_written() OPERATOR(pg_catalog.<>) (before OPERATOR(pg_catalog.+) done.written OPERATOR(pg_catalog.+) set_aside) THEN
+		OR groundhog.rows_written() OPERATOR(pg_catalog.<>) (before OPERATOR(pg_catalog.+) done.written OPERATOR(pg_catalog.+) set_aside)
+		OR groundhog.truncated(files) THEN
 		RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'more or less was written than was to be', DETAIL = '{{.Reason.SideEffect}}';
 	END IF;
 	RETURN done.changed;
 END $$;
 
 -- Is the end of a restore that told of tables which must be loaded, and has undone none: the
--- caller has their rows of the baseline in the sources.
+-- caller has their rows of the baseline in the sources. Where unique values of rows that stay
+-- change they may be in each other's way: that is tried first, and taken back.
 CREATE FUNCTION groundhog.undo_loaded(spaces text[], names text[], loaded text[]) RETURNS TABLE (space text, name text, changed bigint) LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
@@ -231,6 +258,10 @@ DECLARE
 	sources text[] := '{}';
 	found groundhog.journals[] := '{}';
 	counts bigint[];
+	baseline_xid xid := (SELECT st.baseline_xid::text::pg_catalog.xid FROM groundhog.state st);
+	aside boolean := false;
+	p record;
+	moved boolean;
 BEGIN
 	PERFORM pg_catalog.set_config('enable_hashjoin', 'on', true);
 	FOR w IN SELECT o.root, o.space, o.name, o.why, (SELECT loaded[i] FROM pg_catalog.generate_subscripts(loaded, 1) i
@@ -241,8 +272,27 @@ BEGIN
 		roots := pg_catalog.array_append(roots, w.root);
 		sources := pg_catalog.array_append(sources, w.source);
 		found := pg_catalog.array_append(found, ROW(w.root, w.space, w.name, 0, NULL, false, false)::groundhog.journals);
+		EXECUTE pg_catalog.concat('SELECT * FROM groundhog.part_', w.root, '()') INTO p;
+		IF p.aside IS NOT NULL AND w.source IS NOT NULL AND p.forced IS NOT NULL THEN
+			aside := true; -- its rows are hidden
+		ELSIF p.aside IS NOT NULL AND NOT aside THEN
+			EXECUTE pg_catalog.concat('WITH ', CASE WHEN w.source IS NULL THEN p.sets ELSE pg_catalog.concat('s_', w.root, ' AS (SELECT * FROM ', w.source, '), ', p.loads) END, ' ', p.moved)
+				INTO moved USING baseline_xid;
+			aside := moved;
+		END IF;
 	END LOOP;
-	counts := groundhog.undo_checked(roots, sources, (SELECT st.baseline_xid::text::pg_catalog.xid FROM groundhog.state st), false, true);
+	IF aside THEN
+		BEGIN
+			PERFORM groundhog.undo_checked(roots, sources, baseline_xid, false, true);
+			RAISE EXCEPTION USING ERRCODE = 'GH004';
+		EXCEPTION
+			WHEN unique_violation OR exclusion_violation THEN
+				NULL;
+			WHEN SQLSTATE 'GH004' THEN
+				aside := false;
+		END;
+	END IF;
+	counts := groundhog.undo_checked(roots, sources, baseline_xid, aside, true);
 	FOR place IN 1 .. pg_catalog.cardinality(roots) LOOP
 		PERFORM groundhog.empty_journal(pg_catalog.concat('groundhog.journal_', roots[place])::regclass);
 		space := found[place].space;

@@ -495,11 +495,10 @@ END $$;
 
 {{if .Checked}}{{template "checked schema" .}}
 {{end -}}
--- How many rows this transaction wrote.{{if .Checked}} Where a table was truncated, which no count tells, it is far
--- more: that gives it another file.{{end}}
+-- How many rows this transaction wrote.
 CREATE FUNCTION groundhog.rows_written() RETURNS numeric LANGUAGE sql VOLATILE AS $$
 	SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_inserted(t.rel) OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_updated(t.rel)
-		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) {{if .Checked}}OPERATOR(pg_catalog.+) (1e15 OPERATOR(pg_catalog.*) coalesce(pg_catalog.sum(pg_catalog.pg_relation_filenode(t.rel)::bigint), 0)) {{end -}}
+		OPERATOR(pg_catalog.+) pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel))
 		FROM (SELECT rel FROM groundhog.journals_of{{if .Checked}} UNION SELECT rel FROM groundhog.neighbours{{else}} GROUP BY rel{{end}}) t
 $$;
 
@@ -520,6 +519,7 @@ DECLARE
 	v record;
 	{{- if .Checked}}
 	written numeric;
+	files text[];
 	{{- else}}
 	e record;
 	enable text[] := '{}'; -- gives event triggers their states again
@@ -530,10 +530,11 @@ BEGIN
 	{{- if .Checked}}
 	IF EXISTS (SELECT FROM groundhog.views) THEN
 		written := groundhog.rows_written();
+		files := groundhog.files();
 		FOR v IN SELECT w.name FROM groundhog.views w ORDER BY w.place LOOP
 			EXECUTE pg_catalog.concat('REFRESH MATERIALIZED VIEW ', v.name);
 		END LOOP;
-		IF groundhog.rows_written() OPERATOR(pg_catalog.<>) written THEN -- by an event trigger
+		IF groundhog.rows_written() OPERATOR(pg_catalog.<>) written OR groundhog.truncated(files) THEN -- by an event trigger
 			RAISE EXCEPTION USING ERRCODE = 'GH003', MESSAGE = 'an event trigger wrote to a table', DETAIL = '{{.Reason.SideEffect}}';
 		END IF;
 	END IF;
