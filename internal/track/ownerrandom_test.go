@@ -494,8 +494,8 @@ func hasIdentity(columns []randomColumn) bool {
 
 // link makes a foreign key.
 func (g *randomSchema) link(t, target *randomTable) {
-	if t.parent != "" || target.parent != "" {
-		return
+	if t.parent != "" || target.parent != "" || slices.ContainsFunc(g.tables, func(o *randomTable) bool { return o.parent == t.name }) {
+		return // what inherits it has its columns
 	}
 	r := g.r
 	var choices [][]randomColumn
