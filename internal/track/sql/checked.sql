@@ -96,9 +96,13 @@ DECLARE
 	inserted bigint;
 	reads bigint := 0;
 BEGIN
-	FOR x IN SELECT u.root, pg_catalog.sum(pg_catalog.pg_relation_size(u.child) OPERATOR(pg_catalog./) {{.UsualEntry}})::bigint AS rows
-			FROM groundhog.unindexed u JOIN pg_catalog.unnest(tables) t ON t.root OPERATOR(pg_catalog.=) u.root WHERE t.always IS NULL GROUP BY u.root LOOP
-		EXECUTE pg_catalog.format('SELECT pg_catalog.count(*) FROM groundhog.journal_%s j WHERE j.kind OPERATOR(pg_catalog.=) %L', x.root, '{{.Kind.New}}') INTO inserted;
+	FOR x IN SELECT u.root, t.always, pg_catalog.sum(pg_catalog.pg_relation_size(u.child) OPERATOR(pg_catalog./) {{.UsualEntry}})::bigint AS rows
+			FROM groundhog.unindexed u JOIN pg_catalog.unnest(tables) t ON t.root OPERATOR(pg_catalog.=) u.root GROUP BY u.root, t.always LOOP
+		IF coalesce(x.always, '{{.Reason.Truncated}}') OPERATOR(pg_catalog.=) '{{.Reason.Truncated}}' THEN
+			EXECUTE pg_catalog.format('SELECT pg_catalog.count(*) FROM groundhog.journal_%s j WHERE j.kind OPERATOR(pg_catalog.=) %L', x.root, '{{.Kind.New}}') INTO inserted;
+		ELSE -- the journal does not tell: all rows may be new
+			inserted := pg_catalog.pg_relation_size(x.root) OPERATOR(pg_catalog./) {{.UsualEntry}};
+		END IF;
 		reads := reads OPERATOR(pg_catalog.+) (inserted OPERATOR(pg_catalog.*) x.rows);
 	END LOOP;
 	RETURN reads;

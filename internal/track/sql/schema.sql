@@ -382,7 +382,7 @@ BEGIN
 		END IF;
 		IF EXISTS (SELECT FROM groundhog.unindexed) THEN
 			reads := groundhog.unindexed_reads(tables) OPERATOR(pg_catalog./) {{.ReadRows}};
-			IF reads OPERATOR(pg_catalog.>) ({{.LoadedRow}} OPERATOR(pg_catalog.*) (SELECT pg_catalog.sum(o.rows) FROM groundhog.journals o)) OR most OPERATOR(pg_catalog.>=) 0 AND reads OPERATOR(pg_catalog.>) most THEN
+			IF reads OPERATOR(pg_catalog.>) greatest({{undoFrom}}, {{.LoadedRow}} OPERATOR(pg_catalog.*) (SELECT pg_catalog.sum(o.rows) FROM groundhog.journals o)) OR most OPERATOR(pg_catalog.>=) 0 AND reads OPERATOR(pg_catalog.>) most THEN
 				RETURN QUERY SELECT ''::text, ''::text, 'void'::text, '{{.Reason.UnindexedKey}}'::text, 0::bigint;
 				RETURN;
 			END IF;
