@@ -45,6 +45,10 @@ const loadedTogether = logged + `CREATE TABLE c (t int PRIMARY KEY REFERENCES t 
 const secured = `CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b');
 	ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY; CREATE POLICY p ON t USING (id < 2)`
 
+const refreshed = logged + `CREATE MATERIALIZED VIEW seen AS SELECT count(*) FROM t; CREATE FUNCTION hear() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+	CREATE EVENT TRIGGER hear ON ddl_command_end WHEN TAG IN ('REFRESH MATERIALIZED VIEW') EXECUTE FUNCTION hear();
+	CREATE OR REPLACE FUNCTION hear() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN `
+
 const heard = `CREATE TABLE t (id int, v text); INSERT INTO t VALUES (1, 'a'), (2, 'b'); CREATE PUBLICATION p FOR TABLE t`
 
 var ownerRules = []ownerRule{
@@ -304,6 +308,20 @@ var ownerRules = []ownerRule{
 		test:    `TRUNCATE t; INSERT INTO t VALUES (1, 'x')`,
 		way:     string(track.Truncated),
 		without: inChecked(`FOREACH x IN ARRAY sleep LOOP`, "FOREACH x IN ARRAY ARRAY[]::text[] LOOP"),
+	},
+	{
+		name:    "what an event trigger writes when views are refreshed, after a load",
+		schema:  refreshed + `INSERT INTO log VALUES ('refresh'); END $$`,
+		test:    `TRUNCATE t`,
+		way:     string(track.SideEffect),
+		without: inChecked(`IF groundhog\.rows_written\(\) OPERATOR\(pg_catalog\.<>\) written`, "IF false"),
+	},
+	{
+		name:    "what an event trigger truncates when views are refreshed",
+		schema:  refreshed + `TRUNCATE log; END $$`,
+		test:    `UPDATE t SET v = 'x'`,
+		way:     string(track.SideEffect),
+		without: inChecked(`RETURN now`, "RETURN false AND now"),
 	},
 	{
 		name:   "a table that has an identity and nothing else",
