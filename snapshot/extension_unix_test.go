@@ -114,6 +114,8 @@ func TestRowsOfExtensions(t *testing.T) {
 		changes:  changes,
 		changed:  []string{"public.app", `public."a ""rule"" é"`, "public.keyless", "public.part", "public.setting", "public.version", "public.zone"},
 		fixtures: on,
+
+		ownersReload: true,
 	}})
 }
 

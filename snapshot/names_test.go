@@ -140,7 +140,7 @@ func threes(turn int) (out [][3]string) {
 // TestNames proves all odd names at once.
 func TestNames(t *testing.T) {
 	t.Parallel()
-	k := kind{name: "of everything", noClone: "takes long, and copies no names but those of files"}
+	k := kind{name: "of everything", noClone: "takes long, and copies no names but those of files", ownersReload: true}
 	change := ""
 	for i, n := range threes(0) {
 		o := objectsNamed(i, n[0], n[1], n[2])

@@ -70,9 +70,9 @@ const lockPause = 5 * time.Millisecond
 // waited for. Work that the server gave up to end a deadlock, or that gave way to
 // another session, so that it is never a test's that fails, is done again at least
 // once, however long it took. Nothing is waited for in between: what was in the way is
-// past, or the server waited for it, unless the role must not wait. Where a lock was waited for too long, the sessions
-// that hold it are ended at least once, if that was asked for, else the error names
-// them. se is nil where work makes a connection of its own.
+// past, or the server waited for it, unless the role must not wait. Where a lock was waited
+// for too long, the sessions that hold it are ended at least once, if that was asked for,
+// else the error names them. se is nil where work makes a connection of its own.
 func (op operation) persist(ctx context.Context, se *session, work func() error) (err error) {
 	if op.terminate {
 		if err := se.setLockWait(ctx, terminateAfter); err != nil {

@@ -28,9 +28,10 @@ type hidden struct {
 }
 
 // rowsWrittenSQL tells what the transaction has written to the user's tables, which files they
-// have, and whether the transaction has given another one to one that had the file in $1.
-// TRUNCATE does so, but where the subtransaction itself has done it before: so what event triggers see is
-// executed in one of its own. Other sessions may rewrite tables that this one does not hold.
+// have, and whether the transaction has given another file to one of those in $1. TRUNCATE does
+// that, unless the same subtransaction has done it before: so what event triggers see is
+// executed in a subtransaction of its own. Other sessions may rewrite tables on which this one
+// holds no lock.
 const rowsWrittenSQL = `WITH t AS MATERIALIZED (
 		SELECT c.oid, pg_catalog.pg_relation_filenode(c.oid) AS file FROM pg_catalog.pg_class c
 		WHERE c.relkind = 'r' AND c.relnamespace NOT IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname ~ '^pg_' OR n.nspname IN ('information_schema', 'groundhog'))

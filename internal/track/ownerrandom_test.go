@@ -24,6 +24,7 @@ const envSeed = "GROUNDHOG_SEED"
 const (
 	defaultOwnerSteps = 240
 	stepsOfASchema    = 60
+	ownerShare        = 10 // of the steps of the other random tests, each of which takes a tenth of the time
 )
 
 // TestRandomSchemasOfAnOwner runs random statements on random schemas, whose tables belong to
@@ -39,7 +40,7 @@ func TestRandomSchemasOfAnOwner(t *testing.T) {
 	}
 	n := defaultOwnerSteps
 	if os.Getenv(envSteps) != "" {
-		n = steps()
+		n = max(n, steps()/ownerShare)
 	}
 	total := ownerShares{ways: ways{why: map[track.Reason]int{}}}
 	for done := 0; done < n; done += stepsOfASchema {

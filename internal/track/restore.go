@@ -129,7 +129,9 @@ func notPutBack(err error) bool {
 	case "08", "25", "3F", "40", "53", "57", "58", "F0", "GH", "XX":
 		return false
 	case "42":
-		return pg.Code == "42P10" // the condition of a publication has columns that are not in the replica identity
+		// The condition of a publication has columns that are not in the replica identity. A trigger
+		// reads a table of which row level security hides rows.
+		return pg.Code == "42P10" || pg.Code == "42501" && strings.Contains(pg.Message, "row-level security")
 	case "55":
 		return pg.Code == "55000" || pg.Code == "55006" // a row without a replica identity, a table that a trigger truncates
 	}

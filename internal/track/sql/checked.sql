@@ -4,14 +4,14 @@ session_replication_role: as a part of one statement for all tables that were wr
 which groundhog.undo_checked puts together; see there. The parameter $1 of the statement is
 the transaction of the baseline.
 
-Two row constructors are compared column by column, by operators of the columns' types: one of them
-is a record where images are compared.
+The server compares two row constructors column by column, by operators of the columns'
+types. Where images are compared, one of the two is cast to record.
 
 n are the rows of the table that are not the baseline's, o those of the baseline that are
 to be there. l are the rows that leave, m those that stay and are made what they were, a
-those that arrive. Where more than the primary key keeps rows apart, a changed row leaves and arrives,
-so that values which rows exchanged are in no other row's way, unless a foreign key does
-something to other rows then.
+those that arrive. Where more than the primary key keeps rows apart, a changed row leaves
+and arrives, so that values which rows exchanged are in no other row's way, unless a foreign
+key does something to other rows then.
 */}}
 
 {{define "checked sets"}}n_{{.OID}} AS MATERIALIZED (
@@ -36,7 +36,7 @@ something to other rows then.
 
 {{define "checked delete"}}DELETE FROM {{.Only}} t USING l_{{.OID}} l WHERE t.ctid OPERATOR(pg_catalog.=) l.at AND t.tableoid OPERATOR(pg_catalog.=) l.rel RETURNING 1{{end}}
 
-{{- /* Where UPDATE can set no column no row has changed, or it is stuck. */}}
+{{- /* Where UPDATE can set no column, either no row has changed or the table is stuck. */}}
 {{define "checked update"}}{{if not .Settable}}SELECT 1 WHERE false{{else}}UPDATE {{.Only}} t SET {{.Settable.Assigned}} FROM m_{{.OID}} m WHERE t.ctid OPERATOR(pg_catalog.=) m.at AND t.tableoid OPERATOR(pg_catalog.=) m.rel AND (SELECT g.n FROM g_deleted g) OPERATOR(pg_catalog.>=) 0 RETURNING 1{{end}}{{end}}
 
 {{define "checked insert"}}INSERT INTO {{.Ident}}{{with .Stored}} ({{.Idents}}) OVERRIDING SYSTEM VALUE{{end}} SELECT {{.Stored.Arriving}} FROM a_{{.OID}} a WHERE (SELECT g.n FROM g_updated g) OPERATOR(pg_catalog.>=) 0 RETURNING 1{{end}}
@@ -108,9 +108,9 @@ BEGIN
 	RETURN reads;
 END $$;
 
--- The files of the tables, and whether this transaction has given another one to one of them, as
--- TRUNCATE does. VACUUM FULL in another session does so, too: then this one does not hold
--- the table.
+-- The files of the tables, and whether this transaction has given one of them another file, as
+-- TRUNCATE does. VACUUM FULL in another session does that too: then this session holds no
+-- lock on the table.
 CREATE FUNCTION groundhog.files() RETURNS text[] LANGUAGE sql VOLATILE AS $$
 	SELECT pg_catalog.array_agg(pg_catalog.concat(t.rel, ' ', pg_catalog.pg_relation_filenode(t.rel)) ORDER BY t.rel)
 	FROM (SELECT rel FROM groundhog.journals_of UNION SELECT rel FROM groundhog.neighbours) t
@@ -131,14 +131,14 @@ END $$;
 -- do. It is one statement: what foreign keys check and do comes at its end, when all rows
 -- are as they were, so the order of tables does not matter, and there are no rows left to
 -- which something could be done. Uniqueness is seen row by row: rows leave first, then
--- others are changed, then rows arrive. The rows of a table come from its journal, or from the source
--- that is named for it: a table with all its rows. With aside, rows that are changed get passing unique
--- values first.
+-- others are changed, then rows arrive. The rows of a table come from its journal, or from
+-- the source that is named for it: a table with all its rows. With aside, rows that are
+-- changed get passing unique values first.
 --
--- At last the rows that the transaction wrote are counted. If these are others than the
--- statement meant to write, a foreign key, a trigger or an event trigger has written too, or has
--- truncated a table, which no count tells: an
--- error of code GH003 ends the transaction. Errors of constraints do so too.
+-- At last the rows that the transaction wrote are counted. If these are more or fewer than the
+-- statement meant to write, a foreign key, a trigger or an event trigger has written too. Or one
+-- has truncated a table, of which no count tells, but its file. Then an error of code GH003
+-- ends the transaction. Errors of constraints do so too.
 --
 -- There is no block with an exception handler: what is written within has the id of a later
 -- transaction than that of the baseline. The statement is prepared for the same tables in the
