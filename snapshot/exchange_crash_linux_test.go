@@ -36,9 +36,9 @@ func TestServerCrashesDuringExchanges(t *testing.T) {
 			w.requireTemplate(t, name)
 		}
 		name := []string{"a", "b"}[w.random.IntN(2)]
-		// A clone that comes first drops the copies, of which one would bring a schema back.
-		clonesFirst := i%2 == 0
-		change := swapChanges[w.random.IntN(cond(clonesFirst, 4, len(swapChanges)))]
+		// A clone or Create that comes first drops the copies, of which one would bring a schema back.
+		clonesFirst, createsFirst := i%2 == 0, i%3 == 2
+		change := swapChanges[w.random.IntN(cond(clonesFirst || createsFirst, 4, len(swapChanges)))]
 		require.NoError(t, script(ctx, w.db, change))
 		pid := checkpointer()
 		require.NotZero(t, pid)
@@ -57,7 +57,7 @@ func TestServerCrashesDuringExchanges(t *testing.T) {
 		if clonesFirst {
 			clone(i)
 		}
-		if i%3 == 2 { // the journal then knows nothing of the crash; the database may be gone
+		if createsFirst { // the journal then knows nothing of the crash; the database may be gone
 			_, _ = w.store.Create(ctx, "after a crash", snapshot.Replace())
 		}
 		for _, name := range []string{"a", "b", "a"} {
