@@ -258,6 +258,7 @@ func newDeeper(t *testing.T) *deeper {
 	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(richSchema))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
+	b.requireTemplate(t, "a")
 	created := picture(t, b.pool)
 	exec(t, b.pool, `CREATE TABLE x ()`)
 	restored, err := b.store.Restore(t.Context(), "a")
@@ -361,6 +362,21 @@ func TestMuchThatATestDoesComesBack(t *testing.T) {
 	}
 }
 
+// requireTemplate restores until there is a template: on a slow machine a connection that was
+// closed may still be there when it is made.
+func (b bundle) requireTemplate(t testing.TB, name string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		b.store.AwaitCopies()
+		if b.store.HasTemplate(name) {
+			return true
+		}
+		_, err := b.store.Restore(t.Context(), name)
+		require.NoError(t, err)
+		return false
+	}, time.Minute, time.Millisecond)
+}
+
 // TestPoolsGoOnAfterAnExchange: a test notices nothing, however it connects.
 func TestPoolsGoOnAfterAnExchange(t *testing.T) {
 	t.Parallel()
@@ -386,6 +402,7 @@ func TestPoolsGoOnAfterAnExchange(t *testing.T) {
 			b := setupCopied(t, alone, fixtures.WithSchema(richSchema), fixtures.WithPoolConfig(configure))
 			_, err := b.store.Create(t.Context(), "a")
 			require.NoError(t, err)
+			b.requireTemplate(t, "a")
 			db := stdlib.OpenDBFromPool(b.pool)
 			defer func() { require.NoError(t, db.Close()) }()
 
@@ -507,6 +524,7 @@ func TestOthersInTheDatabase(t *testing.T) {
 			b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 			_, err := b.store.Create(t.Context(), "a")
 			require.NoError(t, err)
+			b.requireTemplate(t, "a")
 			before := picture(t, b.pool)
 			told := enter(t, b)
 
@@ -545,6 +563,7 @@ func TestNoOlderSchemaComesBack(t *testing.T) {
 	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
+	b.requireTemplate(t, "a")
 	exec(t, b.pool, `CREATE TABLE x ()`)
 	restored, err := b.store.Restore(t.Context(), "a")
 	require.NoError(t, err)
@@ -622,6 +641,7 @@ func TestExchangesBetweenSnapshots(t *testing.T) {
 	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
+	b.requireTemplate(t, "a")
 	wants := map[string]map[string]string{"a": picture(t, b.pool)}
 	exec(t, b.pool, `UPDATE author SET name = 'b'; DELETE FROM tag; INSERT INTO author (name) VALUES ('only in b')`)
 	_, err = b.store.Create(t.Context(), "b")
@@ -644,6 +664,7 @@ func TestClonesAreExchanged(t *testing.T) {
 	dir := snapshot.WithDir(b.dir)
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
+	b.requireTemplate(t, "a")
 	want := picture(t, b.pool)
 	for i := range 3 {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
