@@ -302,7 +302,7 @@ func requireOnlyDatabases(t *testing.T, conn *pgx.Conn) {
 }
 
 // TestOrdinaryRolesExchange: a role that may create databases and is no superuser has no
-// event triggers. What its tests do to the schema comes back all the same.
+// event triggers. What its tests do to the schema comes back, too.
 func TestOrdinaryRolesExchange(t *testing.T) {
 	t.Parallel()
 	conn, err := pgx.Connect(t.Context(), ownServer(t).URL())

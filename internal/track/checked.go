@@ -11,13 +11,13 @@ import (
 // keys are checked: see sql/checked.sql. Facts are those of the table and its partitions.
 type checkedPart struct {
 	table
-	facts  catalog.CheckedFacts
-	loaded bool
+	catalog.CheckedFacts
+	Loaded bool // the rows of the baseline come from another table than the journal
 }
 
 // newCheckedPart returns the part of a root.
 func newCheckedPart(t *table, facts catalog.CheckedFacts) *checkedPart {
-	p := &checkedPart{table: *t, facts: facts}
+	p := &checkedPart{table: *t, CheckedFacts: facts}
 	p.BaselineXID = "$1"
 	return p
 }
@@ -25,32 +25,32 @@ func newCheckedPart(t *table, facts catalog.CheckedFacts) *checkedPart {
 // Replaces reports whether a row that was changed leaves and arrives, rather than be
 // updated.
 func (p *checkedPart) Replaces() bool {
-	return p.Whole() || slices.ContainsFunc(p.Key, func(c column) bool { return c.Generated != "" }) || (p.facts.Unique || len(p.FixedColumns()) > 0) && !p.facts.Acting
+	return p.Whole() || slices.ContainsFunc(p.Key, func(c column) bool { return c.Generated != "" }) || (p.Unique || len(p.FixedColumns()) > 0) && !p.Acting
 }
 
 // Whole reports whether all rows of the baseline whose keys the journal has arrive, and all
 // others leave: the key, if there is one, does not tell rows apart. In replica role the server
 // does not check a deferrable one.
-func (p *checkedPart) Whole() bool { return len(p.Key) == 0 || p.facts.Deferred }
+func (p *checkedPart) Whole() bool { return len(p.Key) == 0 || p.Deferred }
 
 // Settable are the columns that UPDATE can set.
 func (p *checkedPart) Settable() columns {
-	return p.Stored.having(func(c column) bool { return !slices.Contains(p.facts.Fixed, c.Name) })
+	return p.Stored.having(func(c column) bool { return !slices.Contains(p.Fixed, c.Name) })
 }
 
 // FixedColumns are the others, but for those of the primary key, which stay.
 func (p *checkedPart) FixedColumns() columns {
-	return p.Stored.having(func(c column) bool { return c.Equal == "" && slices.Contains(p.facts.Fixed, c.Name) })
+	return p.Stored.having(func(c column) bool { return c.Equal == "" && slices.Contains(p.Fixed, c.Name) })
 }
 
 // ApartColumns are those by which unique indexes keep rows apart.
 func (p *checkedPart) ApartColumns() columns {
-	return p.Stored.having(func(c column) bool { return slices.Contains(p.facts.Apart, c.Name) })
+	return p.Stored.having(func(c column) bool { return slices.Contains(p.Apart, c.Name) })
 }
 
 // AsideAssignments keep a row out of the way of others.
 func (p *checkedPart) AsideAssignments() string {
-	return strings.Join(slices.Compact(slices.Sorted(slices.Values(p.facts.Aside))), ", ")
+	return strings.Join(slices.Compact(slices.Sorted(slices.Values(p.CheckedFacts.Aside))), ", ")
 }
 
 // Sets, Deletes, Updates and Inserts are the parts of the statement that undoes.
@@ -63,21 +63,12 @@ func (p *checkedPart) Inserts() string { return render("checked insert", p) }
 // makes the first set: those of the file.
 func (p *checkedPart) Loads() string {
 	loaded := *p
-	loaded.loaded = true
+	loaded.Loaded = true
 	if slices.ContainsFunc(p.Key, func(c column) bool { return c.Generated != "" }) { // the file does not have it
 		loaded.Key = nil
 	}
 	return render("checked sets", &loaded)
 }
-
-// Loaded reports whether the rows of the baseline come from another table.
-func (p *checkedPart) Loaded() bool { return p.loaded }
-
-// Journals reports whether there is a journal that they come from else.
-func (p *checkedPart) Journals() bool { return p.Journaled }
-
-// Forced reports whether row level security hides rows from the owner.
-func (p *checkedPart) Forced() bool { return p.facts.Forced }
 
 // Stuck is the condition that a row can't be made what it was, or nothing.
 func (p *checkedPart) Stuck() string {
@@ -89,23 +80,16 @@ func (p *checkedPart) Stuck() string {
 
 // Aside is the statement that keeps rows out of each other's way, or nothing.
 func (p *checkedPart) Aside() string {
-	if p.Replaces() || len(p.facts.Aside) == 0 {
+	if p.Replaces() || len(p.CheckedFacts.Aside) == 0 {
 		return ""
 	}
 	return render("checked aside", p)
 }
 
-// Moved is the query that tells whether Aside does something.
+// Moved is the query whether Aside would change a row.
 func (p *checkedPart) Moved() string { return render("checked moved", p) }
 
-// Sleep and Wake are statements around the others.
-func (p *checkedPart) Sleep() []string { return p.facts.Sleep }
-func (p *checkedPart) Wake() []string  { return p.facts.Wake }
-
-// Unindexed are the tables that must be read to see whether they reference a row.
-func (p *checkedPart) Unindexed() []uint32 { return p.facts.Unindexed }
-
-// join returns the facts of a table together with those of its partitions.
+// joinFacts returns the facts of a table together with those of its partitions.
 func joinFacts(members []*catalog.TrackedTable, facts map[uint32]catalog.CheckedFacts) (out catalog.CheckedFacts) {
 	for i, t := range members {
 		f := facts[t.OID]

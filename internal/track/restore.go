@@ -34,11 +34,7 @@ type Alternative struct {
 func Restore(ctx context.Context, conn *pgx.Conn, token, serverID string, alt *Alternative) (out Outcome, partly bool, err error) {
 	out, err = restore(ctx, conn, token, serverID, alt)
 	var pg *pgconn.PgError
-	switch {
-	case !errors.As(err, &pg):
-	case pg.Code == "GH003":
-		return Outcome{Unusable: Reason(pg.Detail)}, false, nil
-	case pg.Code == "GH001":
+	if errors.As(err, &pg) && pg.Code == "GH001" {
 		return Outcome{Tables: []Table{{Name: schema.Name{Schema: pg.SchemaName, Name: pg.TableName}, Reload: causeOf(pg.Detail)}}}, true, nil
 	}
 	if why := unusable(ctx, conn, err); why != "" {
@@ -76,15 +72,7 @@ func unusable(ctx context.Context, q catalog.Querier, err error) (why Reason) {
 // loaded. When these are, FinishUndo ends it. Where foreign keys are checked and tables must be
 // loaded, Undo does nothing yet: see UndoLoaded.
 func Undo(ctx context.Context, tx pgx.Tx, token, serverID string) (Outcome, error) {
-	out, err := query(ctx, tx, question{token: &token, serverID: serverID, partly: true})
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) && pg.Code == "GH003" {
-		return Outcome{Unusable: Reason(pg.Detail)}, nil
-	}
-	if notPutBack(err) {
-		return Outcome{Unusable: Constraint}, nil
-	}
-	return out, err
+	return orRefused(query(ctx, tx, question{token: &token, serverID: serverID, partly: true}))
 }
 
 // Warm spares the next Restore of a new session, which has no plans and no cache of the
@@ -109,8 +97,18 @@ func restore(ctx context.Context, conn *pgx.Conn, token, serverID string, alt *A
 		q.aside = true
 		out, err = query(ctx, conn, q)
 	}
-	if notPutBack(err) {
-		errors.As(err, &pg)
+	return orRefused(out, err)
+}
+
+// orRefused makes an outcome of an error by which the server, or a function of ours, refused
+// what an undo did. Other errors stay.
+func orRefused(out Outcome, err error) (Outcome, error) {
+	var pg *pgconn.PgError
+	switch {
+	case !errors.As(err, &pg):
+	case pg.Code == "GH003":
+		return Outcome{Unusable: Reason(pg.Detail)}, nil
+	case notPutBack(err):
 		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
 	}
 	return out, err
@@ -199,12 +197,11 @@ func UndoLoaded(ctx context.Context, tx pgx.Tx, sources []Source) (out Outcome, 
 		out.Tables = append(out.Tables, t)
 		return nil
 	})
+	out, err = orRefused(out, err)
 	var pg *pgconn.PgError
 	switch {
 	case !errors.As(err, &pg):
-	case pg.Code == "GH003":
-		return Outcome{Unusable: Reason(pg.Detail)}, nil
-	case notPutBack(err), pg.Code == "42501": // insufficient_privilege
+	case pg.Code == "42501": // insufficient_privilege
 		return Outcome{Unusable: Constraint, Server: pg.Message}, nil
 	case strings.HasPrefix(pg.Code, "42"): // syntax_error_or_access_rule_violation
 		return Outcome{Unusable: Damaged}, nil

@@ -55,7 +55,7 @@ WHERE {{template "apart" .}}{{end}}
 {{define "checked part" -}}
 CREATE FUNCTION groundhog.part_{{.OID}}(OUT sets text, OUT deletes text, OUT updates text, OUT inserts text, OUT loads text, OUT stuck text, OUT aside text, OUT moved text, OUT forced text, OUT sleep text[], OUT wake text[]) LANGUAGE plpgsql AS {{body}}
 BEGIN
-	{{- if .Journals}}
+	{{- if .Journaled}}
 	sets := {{literal .Sets}};
 	{{- end}}
 	loads := {{literal .Loads}};
