@@ -16,6 +16,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/bulk"
 	"github.com/groundhogdb/groundhog/internal/cost"
+	"github.com/groundhogdb/groundhog/internal/fault"
 )
 
 func TestOptionsAreCheckedBeforeAnyWork(t *testing.T) {
@@ -94,6 +95,7 @@ func TestOfficesOfAnotherDatabaseAreRefused(t *testing.T) {
 
 func TestLongWorkShowsProgress(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	db := tablesOf(t, `CREATE TABLE t (n int)`)
 	slow := func(yield func(struct{ N int }) bool) {
 		deadline := time.Now().Add(3500 * time.Millisecond)

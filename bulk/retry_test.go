@@ -54,6 +54,7 @@ const numberedSQL = `CREATE TABLE t (id serial PRIMARY KEY, n int UNIQUE, v text
 // rows exactly once all the same.
 func TestCutAnywhereTheRowsAreStoredExactlyOnce(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	direct, db, proxy := proxied(t, numberedSQL)
 	const n = 3000
 	began := proxy.Traffic()

@@ -17,6 +17,7 @@ import (
 // TestStandby: nothing is tried that the server would refuse in words of its own.
 func TestStandby(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	if os.Getenv(fixtures.EnvURL) != "" {
 		t.Skip("the server was given, and can't be copied")
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/bulk"
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 )
 
 func TestDefaultRowsByteForByte(t *testing.T) {
@@ -553,6 +554,7 @@ func seedAsChild() {
 
 func TestProcessesAtOnceNeverCollide(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	db := welfare(t)
 	self, err := os.Executable()
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -341,6 +342,7 @@ func TestChangesOfWhatIsStoredInAnotherWay(t *testing.T) {
 // TestChangesOfWideTables: as many columns as a table with a journal may have.
 func TestChangesOfWideTables(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	columns := ""
 	for i := range 1400 {
 		columns += fmt.Sprintf(", c%d int", i)

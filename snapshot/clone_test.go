@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -98,6 +99,7 @@ func again(t *testing.T, b bundle, f func(t testing.TB, db *pgxpool.Pool)) (used
 }
 
 func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
+	fault.SkipShort(t)
 	superuser(t, fixtures.Open(t))
 	b := setup(t, fixtures.WithSchema(shopSchema+`;
 		CREATE TABLE schema_migrations (id serial, version int); INSERT INTO schema_migrations (version) VALUES (1);
@@ -186,6 +188,7 @@ func TestFailedClonesAreKept(t *testing.T) {
 // TestManyClones: 64 tests at once, few databases, and each is found as the snapshot
 // has it, whatever those before did.
 func TestManyClones(t *testing.T) {
+	fault.SkipShort(t)
 	b := setupClones(t)
 	content := `SELECT (SELECT string_agg(i::text, '|' ORDER BY i::text) FROM item i), (SELECT string_agg(n::text, '|' ORDER BY n::text) FROM note n),
 		(SELECT string_agg(s::text, '|' ORDER BY s::text) FROM sale s), (SELECT ROW(last_value, is_called)::text FROM item_id_seq)`
@@ -252,6 +255,7 @@ func TestClonesEndWithTheirOrigin(t *testing.T) {
 
 func TestSubtestsOfClonesGetTheirs(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupClones(t)
 	var down func(t *testing.T, depth int)
 	down = func(t *testing.T, depth int) {
@@ -336,6 +340,7 @@ func TestCloneHooksThatEnd(t *testing.T) {
 // TestClonesOfManySnapshots do not pile up while they wait for another test.
 func TestClonesOfManySnapshots(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupClones(t)
 	var names []string
 	for i := range 3 * snapshot.LimitOfClones() {
@@ -354,6 +359,7 @@ func TestClonesOfManySnapshots(t *testing.T) {
 
 // TestCancelledClonesLeaveNothing, at whatever moment.
 func TestCancelledClonesLeaveNothing(t *testing.T) {
+	fault.SkipShort(t)
 	server := ownServer(t) // whose databases are these alone
 	db, err := server.CreateDatabase(t.Context(), fixtures.WithSchema(shopSchema))
 	require.NoError(t, err)

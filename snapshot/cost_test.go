@@ -10,12 +10,14 @@ import (
 	"github.com/groundhogdb/groundhog/bulk"
 	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/internal/cost"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
 // TestCosts compares statements and allocations with what was recorded. Record
 // anew with: GROUNDHOG_RECORD=1 go test ./snapshot -run TestCosts
 func TestCosts(t *testing.T) {
+	fault.SkipShort(t)
 	b := setup(t, fixtures.WithSchema(fixtures.WelfareSchema))
 	superuser(t, b.pool)
 	bulk.Welfare(t, b.pool, bulk.Small)

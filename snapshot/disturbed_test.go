@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 )
 
 // noteEvents is a function for event triggers that writes to log, and log.
@@ -74,6 +75,7 @@ func TestWhatOurStatementsSetOff(t *testing.T) {
 // TestEventTriggersOfASchema are in clones too, and hear nothing of what is made there.
 func TestEventTriggersOfASchema(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for _, state := range []string{"", "ALWAYS", "REPLICA"} {
 		for _, event := range []string{"ddl_command_start", "ddl_command_end", "sql_drop"} {
 			t.Run(event+" "+state, func(t *testing.T) {

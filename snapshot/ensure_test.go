@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -117,6 +118,7 @@ func TestABuilderThatFailsLeavesTheFormerFile(t *testing.T) {
 // TestABuilderThatAsksForItsOwnSnapshot does not wait for itself.
 func TestABuilderThatAsksForItsOwnSnapshot(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupSmall(t)
 	for name, ask := range map[string]func(ctx context.Context) error{
 		"create": func(ctx context.Context) error { _, err := b.store.Create(ctx, "a", snapshot.Replace()); return err },
@@ -147,6 +149,7 @@ func TestABuilderThatAsksForItsOwnSnapshot(t *testing.T) {
 
 func TestOneBuildsAndTheOthersWait(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	first := setupSmall(t)
 	several(t, first.pool)
 	dir := first.dir

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -19,6 +20,7 @@ import (
 // also of what a crash empties in every database, templates too.
 func TestServerCrashesDuringExchanges(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	server := ownServer(t)
 	w, db := newSwapper(t, server)
@@ -89,6 +91,7 @@ func checkpointerOf(server *fixtures.Server) (pid int) {
 // would tell of the crash is gone, or was made after it.
 func TestACrashThatNoJournalTells(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	server := ownServer(t)
 	for name, c := range map[string]struct {

@@ -397,6 +397,7 @@ func requireOnlyTemplates(t *testing.T, server *fixtures.Server) {
 
 func TestKilledDuringExchanges(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for _, private := range []bool{false, true} {
 		t.Run(cond(private, "private", "shared"), func(t *testing.T) {
 			t.Parallel()
@@ -416,6 +417,7 @@ func TestKilledDuringExchanges(t *testing.T) {
 // the next restores are right, and nothing is left.
 func TestConnectionsCutDuringExchanges(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	admin := ownServer(t)
 	proxy := fault.Postgres(t, admin.URL())
@@ -459,6 +461,7 @@ func TestConnectionsCutDuringExchanges(t *testing.T) {
 // can: then the database is exchanged or loaded, and is never half of something.
 func TestOthersConnectDuringExchanges(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	server := ownServer(t)
 	w, db := newSwapper(t, server)
@@ -531,6 +534,7 @@ func TestOthersConnectDuringExchanges(t *testing.T) {
 // pools that lead to it.
 func TestGoroutinesExchangeAtOnce(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	server := ownServer(t)
 	w, db := newSwapper(t, server)
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -593,6 +597,7 @@ func TestGoroutinesExchangeAtOnce(t *testing.T) {
 // for superusers. A restore works or is refused, and the next one is right.
 func TestTooManyConnectionsDuringExchanges(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	given := ownServer(t)
 	url := fault.Server(t, given.URL(), fault.Extra{Settings: map[string]string{"max_connections": "14", "superuser_reserved_connections": "2", "max_wal_senders": "0"}})
@@ -733,6 +738,7 @@ func ensureSwap(server, dir string, private bool, n int) (err error) {
 // TestProcessesShareTemplatesThatArePruned: more snapshots than a server keeps templates of.
 func TestProcessesShareTemplatesThatArePruned(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	server := ownServer(t)
 	dir := t.TempDir()
 	ways := []bool{false, true}

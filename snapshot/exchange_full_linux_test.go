@@ -96,6 +96,7 @@ func init() {
 // does without.
 func TestFullMemoryDuringExchanges(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	dir, err := os.MkdirTemp(fault.TempDir(), "full-")
 	require.NoError(t, err)
 	fault.AtEnd(t, func() error { return os.RemoveAll(dir) })

@@ -116,6 +116,7 @@ func ensureInChild(t *testing.T, server, dir, prepare, scope string, versions ..
 // that the file does not have, and there alone.
 func TestEnsureInANewProcess(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	server := ownServer(t)
 	db, err := server.CreateDatabase(t.Context(), fixtures.WithSchema(richSchema))
 	require.NoError(t, err)
@@ -223,6 +224,7 @@ func everything(t testing.TB, pool *pgxpool.Pool) map[string]string {
 // TestExchangesLeaveNothing: neither a database but shared templates, nor a session, nor a
 // goroutine.
 func TestExchangesLeaveNothing(t *testing.T) {
+	fault.SkipShort(t)
 	admin := ownServer(t)
 	conn, err := pgx.Connect(t.Context(), admin.URL())
 	require.NoError(t, err)
@@ -305,6 +307,7 @@ func requireOnlyDatabases(t *testing.T, conn *pgx.Conn) {
 // event triggers. What its tests do to the schema comes back, too.
 func TestOrdinaryRolesExchange(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	conn, err := pgx.Connect(t.Context(), ownServer(t).URL())
 	require.NoError(t, err)
 	defer conn.Close(context.Background())
@@ -356,6 +359,7 @@ func TestOrdinaryRolesExchange(t *testing.T) {
 // so they are named, and when they are gone it is exchanged again.
 func TestWhatIsBoundPreventsAnExchange(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	url := fault.Server(t, ownServer(t).URL(), fault.Extra{Settings: map[string]string{"wal_level": "logical", "max_replication_slots": "4", "max_wal_senders": "4"}})
 	for name, c := range map[string]struct{ bind, free, english, japanese string }{
 		"slot":         {`SELECT pg_create_logical_replication_slot('bound_slot', 'pgoutput')`, `SELECT pg_drop_replication_slot('bound_slot')`, `logical replication slot "bound_slot"`, `論理レプリケーションスロット "bound_slot"`},
@@ -407,6 +411,7 @@ func TestWhatIsBoundPreventsAnExchange(t *testing.T) {
 // TestBubblesAndExchanges is run in a process of its own, as TestBubblesLeaveNothing is.
 func TestBubblesAndExchanges(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	several(t, fixtures.Open(t))
 	out, err := testsInChild(t, "^TestExchangeInBubble$", "exchange", "-test.v", "-test.count=2")
 	require.NoError(t, err, out)
@@ -465,6 +470,7 @@ func TestExchangeInBubble(t *testing.T) {
 // TestExtensionsOfATestGo, with the tables of their types, and those of the snapshot come back.
 func TestExtensionsOfATestGo(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(richSchema))
 	superuser(t, b.pool)
 	if text(t, b.pool, `SELECT FROM pg_available_extensions WHERE name IN ('hstore', 'pg_trgm') HAVING count(*) = 2`) == "" {
@@ -510,6 +516,7 @@ func TestExtensionsOfATestGo(t *testing.T) {
 // gone back to at once, and so can the one of before.
 func TestSnapshotsOfSchemasThatChange(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(richSchema))
 	before := map[string]map[string]string{}
 	create := func(name string) {
@@ -546,6 +553,7 @@ func awaited(s *snapshot.Store, name string) bool {
 // exchanges, and is again when a test changed little.
 func TestTablesThatTestsRewrite(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupCopied(t, fixtures.WithURL(ownServer(t).URL()), fixtures.WithSchema(shelfSchema+`; INSERT INTO book (author, title) SELECT 1, i::text FROM generate_series(1, 20000) i`))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)

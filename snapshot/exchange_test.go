@@ -21,6 +21,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -324,10 +325,11 @@ func (d *deeper) same(t testing.TB, inOrder bool, what string) {
 func TestWhateverATestDoesComesBack(t *testing.T) {
 	t.Parallel()
 	d := newDeeper(t)
-	first := rand.IntN(4)
+	const part = 10
+	first := rand.IntN(part)
 	for i, deed := range deeds {
-		if testing.Short() && i%4 != first {
-			continue // the whole of it takes more than a minute
+		if testing.Short() && i%part != first {
+			continue // the whole of it takes half a minute
 		}
 		t.Run(deed.name, func(t *testing.T) {
 			d.do(t, i)
@@ -339,6 +341,7 @@ func TestWhateverATestDoesComesBack(t *testing.T) {
 // TestMuchThatATestDoesComesBack: several deeds between two restores, in one database.
 func TestMuchThatATestDoesComesBack(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	d := newDeeper(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -380,6 +383,7 @@ func (b bundle) requireTemplate(t testing.TB, name string) {
 // TestPoolsGoOnAfterAnExchange: a test notices nothing, however it connects.
 func TestPoolsGoOnAfterAnExchange(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
 	enum := func(ctx context.Context, conn *pgx.Conn) error {
 		mood, err := conn.LoadType(ctx, "mood")
@@ -463,6 +467,7 @@ func TestPoolsGoOnAfterAnExchange(t *testing.T) {
 // TestOthersInTheDatabase prevent an exchange, and are told and ended.
 func TestOthersInTheDatabase(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
 	// Each returns what it is called.
 	for name, enter := range map[string]func(t *testing.T, b bundle) (told []string){
@@ -559,6 +564,7 @@ func TestOthersInTheDatabase(t *testing.T) {
 // TestNoOlderSchemaComesBack: what Open or a migration made is never replaced.
 func TestNoOlderSchemaComesBack(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
 	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 	_, err := b.store.Create(t.Context(), "a")
@@ -637,6 +643,7 @@ func TestNoOlderSchemaComesBack(t *testing.T) {
 // TestExchangesBetweenSnapshots alternately, with whatever was done between.
 func TestExchangesBetweenSnapshots(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
 	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 	_, err := b.store.Create(t.Context(), "a")
@@ -659,6 +666,7 @@ func TestExchangesBetweenSnapshots(t *testing.T) {
 // TestClonesAreExchanged too, and what is created in one.
 func TestClonesAreExchanged(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	alone := fixtures.WithURL(ownServer(t).URL()) // others would make more templates than a server keeps
 	b := setupCopied(t, alone, fixtures.WithSchema(richSchema))
 	dir := snapshot.WithDir(b.dir)

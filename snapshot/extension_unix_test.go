@@ -123,6 +123,7 @@ func TestRowsOfExtensions(t *testing.T) {
 // brought back, whatever the way, and the user's triggers are not told.
 func TestWhatAnExtensionKeepsInMindOfItsRows(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	url := confServer(t)
 	const schema = confSchema + `;
 		CREATE TABLE heard (what text);
@@ -169,6 +170,7 @@ func TestWhatAnExtensionKeepsInMindOfItsRows(t *testing.T) {
 // leads nowhere.
 func TestWhatStaysOutside(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	url := confServer(t)
 	b := setup(t, fixtures.WithURL(url), fixtures.WithSchema(confSchema, `
 		CREATE TABLE schema_migrations (version bigint PRIMARY KEY); INSERT INTO schema_migrations VALUES (7);
@@ -211,6 +213,7 @@ func TestWhatStaysOutside(t *testing.T) {
 // TestAKeyToWhatIsOutside never leads nowhere, whatever the way back.
 func TestAKeyToWhatIsOutside(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	url := confServer(t)
 	for way, prepare := range map[string]string{"undone": `SELECT`, "loaded": `CREATE TABLE passing (id int); DROP TABLE passing`} {
 		t.Run(way, func(t *testing.T) {
@@ -258,6 +261,7 @@ func TestAKeyToWhatIsOutside(t *testing.T) {
 // TestATableOfAnExtensionThatTheRoleDoesNotOwn is outside for that role alone.
 func TestATableOfAnExtensionThatTheRoleDoesNotOwn(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	url := confServer(t)
 	admin := setup(t, fixtures.WithURL(url), fixtures.WithSchema(`CREATE EXTENSION conf; INSERT INTO zone (label) VALUES ('north');
 		ALTER TABLE version ENABLE ROW LEVEL SECURITY`))
@@ -340,6 +344,7 @@ func TestATableOfAnExtensionThatTheRoleDoesNotOwn(t *testing.T) {
 // TestScopesAndExtensions: a scope names their tables as any others.
 func TestScopesAndExtensions(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setup(t, fixtures.WithURL(confServer(t)), fixtures.WithSchema(confSchema))
 	ctx := t.Context()
 	tables := func(opts ...snapshot.CreateOption) string {
@@ -370,6 +375,7 @@ func TestScopesAndExtensions(t *testing.T) {
 // of them where it is loaded anyway.
 func TestAFileFromBefore(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	url := confServer(t)
 	const app = `CREATE TABLE plain (id int PRIMARY KEY); INSERT INTO plain VALUES (1)`
 	before := setup(t, fixtures.WithURL(url), fixtures.WithSchema(app))
@@ -402,6 +408,7 @@ func TestAFileFromBefore(t *testing.T) {
 // user's is not known any more.
 func TestATableThatATestTakesFromItsExtension(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupCopied(t, fixtures.WithURL(confServer(t)), fixtures.WithSchema(confSchema))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
@@ -426,6 +433,7 @@ func TestATableThatATestTakesFromItsExtension(t *testing.T) {
 // is the baseline anyway.
 func TestConditionsThatNeedASearchPath(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	url := extensionServer(t, map[string]string{
 		"named.control": "default_version = '1.0'\nrelocatable = false\n",
 		"named--1.0.sql": `CREATE FUNCTION helper(text) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 LIKE ''m%''';

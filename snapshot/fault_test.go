@@ -108,8 +108,9 @@ func temporary(t *testing.T, dir string) []string {
 
 func TestKilledDuringCreate(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupNoise(t)
-	fault.KillAtRandom(t, cond(testing.Short(), 15, times(200, 500)), begin(t, b, "create"), func(run int, exit fault.Exit) {
+	fault.KillAtRandom(t, times(100, 500), begin(t, b, "create"), func(run int, exit fault.Exit) {
 		_, err := b.store.Verify(t.Context(), "a")
 		require.NoError(t, err, "run %d: %s", run, exit)
 		require.LessOrEqual(t, len(temporary(t, b.dir)), 1, "they pile up")
@@ -121,6 +122,7 @@ func TestKilledDuringCreate(t *testing.T) {
 
 func TestKilledDuringTheFirstCreate(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupNoise(t)
 	fault.KillAtRandom(t, 10, begin(t, b, "create"), func(run int, exit fault.Exit) {
 		_, err := b.store.Verify(t.Context(), "a")
@@ -135,6 +137,7 @@ func TestKilledDuringTheFirstCreate(t *testing.T) {
 
 func TestKilledDuringRestore(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupNoise(t)
 	changed := state(t, b.pool)
 	_, err := b.store.Create(t.Context(), "changed")
@@ -163,6 +166,7 @@ func TestKilledDuringRestore(t *testing.T) {
 // TestConnectionCutDuringRestore cuts it after many different numbers of bytes.
 func TestConnectionCutDuringRestore(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	b := setupNoise(t)
 	changed := state(t, b.pool)
@@ -279,6 +283,7 @@ func TestEveryFileOperationOfCreateMayFail(t *testing.T) {
 // TestAFileThatIsReplacedWhileItIsRead is one of both, whole.
 func TestAFileThatIsReplacedWhileItIsRead(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setup(t, fixtures.WithSchema(shelfSchema))
 	var states []map[string]string
 	var contents [][]byte

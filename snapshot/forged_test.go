@@ -89,6 +89,7 @@ func changesOf(manifest any) (all []struct {
 // refused, or harmless, and never a panic.
 func TestAForgedManifest(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupSmall(t)
 	exec(t, b.pool, `INSERT INTO book (author, title) VALUES (1, 'x')`)
 	info, err := b.store.Create(t.Context(), "a")

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -128,6 +129,7 @@ func TestFunctionsWhoseNamesNeedASearchPath(t *testing.T) {
 // TestScopesOverFunctions: conditions of the caller's call such functions too.
 func TestScopesOverFunctions(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	schema := indexable(t, unqualified+`CREATE TABLE place (id serial PRIMARY KEY, name text, test boolean DEFAULT true); CREATE INDEX ON place (fold(name)); CREATE INDEX ON place (name) WHERE known(name);
 		CREATE TABLE visit (id serial PRIMARY KEY, place int REFERENCES place, note text, test boolean DEFAULT true); CREATE INDEX ON visit (fold(note));
 		CREATE FUNCTION slow_known(text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN known($1); END $$;
@@ -189,6 +191,7 @@ func TestThePathOfThePoolsConnections(t *testing.T) {
 // TestAFunctionThatFailsIsNamed with the object that calls it, and the table.
 func TestAFunctionThatFailsIsNamed(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	const schema = unqualified + `CREATE TABLE place (id serial PRIMARY KEY, name text); INSERT INTO place (name) VALUES ('a'); `
 	for name, c := range map[string]struct {
 		object string // and its name

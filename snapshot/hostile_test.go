@@ -104,6 +104,7 @@ func TestWhatIsNotThereLeavesNothing(t *testing.T) {
 // TestALockFileThatIsRemoved lets no two in.
 func TestALockFileThatIsRemoved(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupSmall(t)
 	const writers = 12
 	failed := make(chan error, writers)
@@ -168,6 +169,7 @@ func TestAFolderThatVanishes(t *testing.T) {
 // once, has to wait.
 func TestNobodyTruncatesATableWhileOthersAreRead(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupNoise(t)
 	proxy := fault.Postgres(t, fixtures.URL(t))
 	pool, err := pgxpool.New(t.Context(), proxy.URL())
@@ -211,6 +213,7 @@ func TestNobodyTruncatesATableWhileOthersAreRead(t *testing.T) {
 // server.
 func TestAnyModeOfQueries(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
 		t.Run(mode.String(), func(t *testing.T) {
 			t.Parallel()
@@ -289,6 +292,7 @@ func TestEventTriggersThatObject(t *testing.T) {
 // changed meanwhile is not told, so all is loaded.
 func TestTheEventTriggersThatWatch(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for what, sql := range map[string][2]string{
 		"off and on": {`ALTER EVENT TRIGGER groundhog_changed DISABLE`, `ALTER EVENT TRIGGER groundhog_changed ENABLE ALWAYS`},
 		"off":        {`ALTER EVENT TRIGGER groundhog_changed DISABLE`, ``},
@@ -331,6 +335,7 @@ func TestTheEventTriggersThatWatch(t *testing.T) {
 // or shown in a view in another way than in ours.
 func TestSettingsOfTheDatabase(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for what, c := range map[string]struct{ settings, schema, change string }{
 		"views": {`SET timezone = 'Asia/Tokyo'; SET datestyle = 'SQL, DMY'; SET intervalstyle = sql_standard; SET extra_float_digits = -10; SET bytea_output = escape`,
 			`CREATE TYPE c AS (at timestamptz, span interval, b bytea, f float8, m money, d date);
@@ -434,6 +439,7 @@ func TestPrivilegesThatWereRevoked(t *testing.T) {
 // TestHostileDatabaseNames say that they are for tests, and much else.
 func TestHostileDatabaseNames(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	outer := fixtures.Open(t)
 	several(t, outer)
 	for _, name := range []string{`test"; DROP TABLE a; --`, `test ' $$ \ %s %20 &?=#/`, "テスト_test_名前", "test\nof lines", "TEST.a.b", "test_" + strings.Repeat("x", 58)} {
@@ -475,6 +481,7 @@ func TestHostileDatabaseNames(t *testing.T) {
 // anything was written or not, and after each Ensure.
 func TestMaterialisedViewsThatWereStale(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setup(t, fixtures.WithSchema(`CREATE TABLE a (id int PRIMARY KEY); CREATE MATERIALIZED VIEW v AS SELECT count(*) FROM a`))
 	ctx := t.Context()
 	for n := range 3 {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -31,6 +32,7 @@ func waiting(t *testing.T, pool *pgxpool.Pool) {
 // itself.
 func TestCreateAndEnsureWaitForALockWithALimit(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, call := range map[string]func(context.Context, bundle) error{
 		"create": func(ctx context.Context, b bundle) error { _, err := b.store.Create(ctx, "a"); return err },
 		"ensure": func(ctx context.Context, b bundle) error {

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
@@ -226,6 +227,7 @@ func TestOneOfTwoNamesThatLookAlike(t *testing.T) {
 // that of a temporary table is none.
 func TestDropOfWhatHasATemporaryName(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupCopied(t, fixtures.WithSchema(smallSchema+`; CREATE VIEW "a pg_temp" AS SELECT 1`))
 	_, err := b.store.Create(t.Context(), "a")
 	require.NoError(t, err)
@@ -251,6 +253,7 @@ func TestDropOfWhatHasATemporaryName(t *testing.T) {
 // changes that differ are told differently.
 func TestChangesOfOddNamesAreCompared(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	sql, change := "", ""
 	for i, n := range oddNames {
 		if i > 0 {
@@ -294,6 +297,7 @@ func TestChangesOfOddNamesAreCompared(t *testing.T) {
 // TestNamesOfSnapshots: all that is accepted is a file, listed and told.
 func TestNamesOfSnapshots(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setup(t, fixtures.WithSchema(`CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)`))
 	ctx := t.Context()
 	before := state(t, b.pool)
@@ -330,6 +334,7 @@ func TestNamesOfSnapshots(t *testing.T) {
 // TestNamesOfRolesAndDatabases: of the role that connects, and of the database.
 func TestNamesOfRolesAndDatabases(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	admin := setup(t)
 	superuser(t, admin.pool)
 	sum := sha256.Sum256([]byte(admin.pool.Config().ConnConfig.Database)) // of this process

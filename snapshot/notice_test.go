@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -42,6 +43,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 // TestEachReasonIsToldOnce, with Ensure too, by the first logger that shows it.
 func TestEachReasonIsToldOnce(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	const notTracked = "changes are not tracked"
 	for _, c := range []struct {
 		name  string
@@ -192,6 +194,7 @@ func TestTheLogSaysWhyTablesWereLoaded(t *testing.T) {
 // TestTheLogSaysWhyACloneIsNotUsedAgain.
 func TestTheLogSaysWhyACloneIsNotUsedAgain(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := context.Background()
 	b := setupClones(t)
 	logged, read := logTo()

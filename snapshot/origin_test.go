@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -59,6 +60,7 @@ func TestAnOriginIsThatOfItsDatabase(t *testing.T) {
 // database before.
 func TestALostOriginIsNotMadeOfWhatABuilderLeft(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, c := range map[string]struct {
 		lose func(t *testing.T, dir, path string)
 		want error
@@ -120,6 +122,7 @@ func TestAnOriginAfterAChangeOfTheSchema(t *testing.T) {
 // the way.
 func TestAnOriginThatWaitsForALock(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := &builder{bundle: setupSmall(t)}
 	b.ensure(t, "a")
 	exec(t, b.pool, `ALTER TABLE book ADD pages int DEFAULT 7`)

@@ -31,6 +31,7 @@ func available(t testing.TB, pool *pgxpool.Pool, extension string) {
 
 func TestExtensionsOfPackages(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for extension, k := range map[string]kind{
 		"postgis": {
 			schema: `CREATE EXTENSION postgis;

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 )
 
 // operationNowhere is an operation on a server that is not there, with its log.
@@ -107,6 +108,7 @@ func TestWorkIsNotDoneAgain(t *testing.T) {
 // before the load that follows it met the lock.
 func TestALockIsEndedAfterLongWork(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	pool := fixtures.Open(t, fixtures.WithSchema(`CREATE TABLE a ()`))
 	cfg := &settings{logger: discard}
 	d := databaseOf(pool)

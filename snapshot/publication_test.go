@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -156,6 +157,7 @@ func TestPublications(t *testing.T) {
 // replica identity that is, changes nothing about where a restore leads. It stays.
 func TestPublicationsOfATest(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, c := range map[string]struct{ first, then, last string }{
 		"made": {"", `CREATE PUBLICATION p FOR TABLE stock WHERE (v > 0), log, nothing, heap WITH (publish_via_partition_root = true)`, `DROP PUBLICATION p`},
 		"made in parts": {"", `CREATE PUBLICATION p FOR TABLE log; ALTER PUBLICATION p SET (publish_via_partition_root = true); ALTER PUBLICATION p ADD TABLE nothing, part WHERE (v > 'a')`,
@@ -368,6 +370,7 @@ func TestClonesOfWhatIsNotTracked(t *testing.T) {
 // told apart, is part of the schema for a role that may not watch it too.
 func TestPublicationsOfARoleWithoutEventTriggers(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := asOwner(t, publishable+`CREATE UNIQUE INDEX other ON indexed (a, b)`)
 	superuser(t, fixtures.DB(t))
 	role := b.pool.Config().ConnConfig.User

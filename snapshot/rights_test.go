@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -278,6 +279,7 @@ func mayTrack(t testing.TB, admin bundle, role string) {
 // of its role allow.
 func TestRights(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, f := range map[string]func(*testing.T) *rights{
 		"superuser": func(t *testing.T) *rights {
 			b := setupCopied(t, fixtures.WithSchema(rightsSchema+manyGuests))
@@ -418,6 +420,7 @@ func TestAnOwnerOfSomeTables(t *testing.T) {
 // copied: it is refused by name, and nothing is changed.
 func TestAnOwnerOfSomeTablesAndOfTheDatabase(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	r := ofMaker(t, asMaker(t), `CREATE TABLE mine (id int PRIMARY KEY, v text); INSERT INTO mine VALUES (1, 'a'), (2, 'b'); CREATE MATERIALIZED VIEW hosts AS SELECT 1`)
 	r.asOutsider(t, `CREATE TABLE theirs (id int PRIMARY KEY, v text); INSERT INTO theirs VALUES (1, 'a'); GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER ON theirs TO PUBLIC`)
@@ -449,6 +452,7 @@ func (r *rights) asOutsider(t testing.TB, sql string) {
 // TestOthersWrite: the code under test is other roles, of which none may use schema groundhog.
 func TestOthersWrite(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	for name, open := range map[string]func(t *testing.T) (bundle, *pgxpool.Pool){
 		"owner": func(t *testing.T) (bundle, *pgxpool.Pool) {
@@ -516,6 +520,7 @@ func TestOthersWrite(t *testing.T) {
 // TestTheRoleChanges: a database is tracked by one role, and used by another one.
 func TestTheRoleChanges(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for _, first := range []string{"superuser", "owner"} {
 		t.Run(first+" first", func(t *testing.T) {
 			t.Parallel()
@@ -568,6 +573,7 @@ func TestTheRoleChanges(t *testing.T) {
 // TestARightIsLost in between: that to set session_replication_role.
 func TestARightIsLost(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	admin := setup(t)
 	superuser(t, admin.pool)
@@ -598,6 +604,7 @@ func TestARightIsLost(t *testing.T) {
 // TestAnOwnerWithoutASchemaOfOurs may not make schema groundhog, or it belongs to another role: it loads, and says so once.
 func TestAnOwnerWithoutASchemaOfOurs(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, sql := range map[string]string{
 		"no CREATE":                 `REVOKE CREATE ON DATABASE %s FROM %s`,
 		"another role's":            `CREATE SCHEMA groundhog`,
@@ -641,6 +648,7 @@ func TestAnOwnerWithoutASchemaOfOurs(t *testing.T) {
 // restore of a role that can't choose the victim of a deadlock waits for them.
 func TestNoTestIsTheVictimOfAnOwnersRestore(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, c := range map[string]struct {
 		change, hold, write string
 		fails               bool
@@ -759,6 +767,7 @@ func TestWhatAnOwnersUndoExecutes(t *testing.T) {
 // and as it was.
 func TestRowLevelSecurityIsForced(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	b := asOwner(t, rightsSchema+`; ALTER TABLE guest ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY; CREATE POLICY few ON guest USING (id < 10)`)
 	admin := fixtures.DB(t)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/internal/fault"
 )
 
 // incompressible is an expression for a text of n times 32 letters that the server can't
@@ -129,6 +131,7 @@ func TestLongRowsOfATransactionOlderThanTheBaseline(t *testing.T) {
 // TestABaselineOfLongRowsAfterOneOfShortRows has journals with room for them.
 func TestABaselineOfLongRowsAfterOneOfShortRows(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	inBothRoles(t, `CREATE TABLE keyed (id int PRIMARY KEY, v text); CREATE TABLE keyless (id int, v text);
 		CREATE TABLE parts (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE part PARTITION OF parts FOR VALUES FROM (0) TO (1000);
 		INSERT INTO keyed SELECT i, 'v' FROM generate_series(1, 50) i; INSERT INTO keyless TABLE keyed; INSERT INTO parts TABLE keyed`, func(t *testing.T, b bundle) {

@@ -63,6 +63,7 @@ func init() {
 // use it, each for a database of its own.
 func TestSixteenProcessesWantTheSameSnapshot(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupSmall(t)
 	several(t, b.pool)
 	var databases []string
@@ -96,6 +97,7 @@ func TestSixteenProcessesWantTheSameSnapshot(t *testing.T) {
 // TestABuilderThatIsKilledDoesNotBlockTheOthers: the next one builds.
 func TestABuilderThatIsKilledDoesNotBlockTheOthers(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupSmall(t)
 	several(t, b.pool)
 	killed := fault.Child(t, "ensure", fixtures.URL(t), b.dir, "for ever")
@@ -112,6 +114,7 @@ func TestABuilderThatIsKilledDoesNotBlockTheOthers(t *testing.T) {
 // TestUpdateBuildsAnew sets the environment for a process that began after the
 // snapshot was made.
 func TestUpdateBuildsAnew(t *testing.T) {
+	fault.SkipShort(t)
 	b := setupSmall(t)
 	run := func() fault.Exit {
 		exit := fault.Child(t, "ensure", fixtures.URL(t), b.dir).Wait()
@@ -149,6 +152,7 @@ func TestMemoryDoesNotGrowWithTheRows(t *testing.T) {
 // TestTheRoomIsLookedAtFirst: nothing is written where it would not fit.
 func TestTheRoomIsLookedAtFirst(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setup(t, fixtures.WithSchema(`CREATE TABLE noise (id int, v bytea); ALTER TABLE noise ALTER v SET STORAGE EXTERNAL;
 		INSERT INTO noise SELECT i, decode(string_agg(md5(random()::text), ''), 'hex') FROM generate_series(1, 400) i, generate_series(1, 1000) GROUP BY i`))
 	dir := fault.TmpFS(t, 1<<20)
@@ -167,6 +171,7 @@ func TestTheRoomIsLookedAtFirst(t *testing.T) {
 // TestALostConnectionIsTriedAgain cuts the first connections.
 func TestALostConnectionIsTriedAgain(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	b := setupNoise(t)
 	proxy := fault.Postgres(t, fixtures.URL(t))

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/internal/snapfile"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
@@ -150,6 +151,7 @@ func sameBytes(t *testing.T, a, b string) {
 // restore, create gives the same bytes.
 func TestRestoreUndoesWhateverHappened(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupOdd(t)
 	ctx := t.Context()
 	seed := uint64(time.Now().UnixNano())

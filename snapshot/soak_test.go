@@ -196,6 +196,7 @@ func torn(ctx context.Context, pool *pgxpool.Pool) error {
 
 // TestManyProcessesOnTheSameNames create, restore, clone and delete for a while.
 func TestManyProcessesOnTheSameNames(t *testing.T) {
+	fault.SkipShort(t)
 	b := setup(t, fixtures.WithSchema(soakSchema))
 	several(t, b.pool)
 	processes, rounds, long := times(4, 32), times(1, 3), time.Duration(times(3, 100))*time.Second

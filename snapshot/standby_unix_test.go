@@ -17,6 +17,7 @@ import (
 // snapshot can be created there.
 func TestStandby(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	s := onServer(t, ownServer(t), shelfSchema)
 	exec(t, s.pool, waysBack[1].change)
 	standby, err := pgxpool.New(t.Context(), fault.Standby(t, s.url))

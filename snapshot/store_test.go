@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -262,6 +263,7 @@ func TestGuard(t *testing.T) {
 // none of its rows slips into the restored database.
 func TestAWriterInFlightIsWaitedForAndNamed(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	b := setupSmall(t)
 	_, err := b.store.Create(ctx, "a")

@@ -111,6 +111,7 @@ func (s subscribed) equal(t *testing.T, after string) {
 // are the publisher's again, and nothing that is ours breaks it.
 func TestSubscribersFollow(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, c := range map[string]struct {
 		publication string
 		changes     []string
@@ -172,6 +173,7 @@ func TestSubscribersFollow(t *testing.T) {
 // that were changed; of a load, all rows; never of the schema groundhog.
 func TestWhatASlotHears(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	s := subscribe(t, publishable+`CREATE PUBLICATION p FOR ALL TABLES`)
 	exec(t, s.pool, `SELECT pg_create_logical_replication_slot('heard', 'pgoutput')`)
 	restore := func() string {

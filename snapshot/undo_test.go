@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -56,6 +57,7 @@ func (b bundle) restored(t testing.TB, baseline map[string]string, opts ...snaps
 
 func TestARestoreTakesTheCheapestWay(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	t.Run("alone", func(t *testing.T) {
 		t.Parallel()
 		b, baseline := setupTracked(t)
@@ -102,6 +104,7 @@ func takesTheCheapestWay(t *testing.T, b bundle, baseline map[string]string, alt
 
 func TestAChangedSchemaIsExplainedAlsoWhenTracked(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b, baseline := setupTracked(t)
 	occupied(t, b.pool) // else it is brought back
 	for name, sql := range map[string][2]string{
@@ -147,6 +150,7 @@ func TestAnotherFileIsNotTakenForTheBaseline(t *testing.T) {
 
 func TestWritersInFlightAreNamedOrEnded(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b, baseline := setupTracked(t)
 	ctx := context.WithoutCancel(t.Context())
 	idle, err := b.pool.Acquire(ctx)
@@ -167,6 +171,7 @@ func TestWritersInFlightAreNamedOrEnded(t *testing.T) {
 
 func TestPreparedTransactionsAreNamedOrEnded(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b, baseline := setupTracked(t)
 	if ask(t, b.pool, `SELECT current_setting('max_prepared_transactions')`) == "0" {
 		t.Skip("the server allows no prepared transactions")
@@ -222,6 +227,7 @@ func TestALaterVersionIsLeftAlone(t *testing.T) {
 // has a journal too; it sees schema changes by looking at the catalog.
 func TestTrackedWithoutSuperuser(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	b := setupSmall(t)
 	superuser(t, b.pool)
 	role := "groundhog_test_replica_" + ask(t, b.pool, `SELECT md5(current_database())`)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -55,6 +56,7 @@ func methodsOf(r snapshot.Restored) map[string]string {
 // it was written to. That is told once.
 func TestATableThatCantBeTrackedEndsNothing(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	ctx := t.Context()
 	b := setup(t, fixtures.WithSchema(wideSchema+`CREATE TABLE big (id int PRIMARY KEY)`))
 	exec(t, b.pool, wideRows+`; INSERT INTO big SELECT generate_series(1, 1000)`)

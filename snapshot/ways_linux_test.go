@@ -22,6 +22,7 @@ import (
 // said was done, as a whole.
 func TestServerCrashesDuringRestore(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	s := onServer(t, ownServer(t), shelfSchema)
 	s.loses = true
 	checkpointer := func() (pid int) {

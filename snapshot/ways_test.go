@@ -128,6 +128,7 @@ func times(short, long int) int {
 }
 
 func TestFaultsByEachWay(t *testing.T) {
+	fault.SkipShort(t)
 	for _, way := range waysBack {
 		t.Run(way.name, func(t *testing.T) {
 			t.Parallel()
@@ -245,6 +246,7 @@ func onServer(t *testing.T, server *fixtures.Server, schema string) *shelf {
 
 func TestTooManyConnections(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	s := onServer(t, ownServer(t), shelfSchema)
 	exec(t, s.pool, waysBack[1].change)
 	changed := state(t, s.pool)
@@ -290,6 +292,7 @@ func TestTooManyConnections(t *testing.T) {
 // database is as it was.
 func TestFaultsDuringCreate(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	s := onServer(t, ownServer(t), shelfSchema)
 	ctx := t.Context()
 	exec(t, s.pool, waysBack[1].change)

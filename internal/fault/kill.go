@@ -88,3 +88,12 @@ const EnvLong = "GROUNDHOG_LONG"
 
 // Long reports whether that is wanted.
 func Long() bool { return os.Getenv(EnvLong) != "" }
+
+// SkipShort skips a test that takes longer than a run with -short may take for one: that
+// form is for a first look and for other versions of Go, pgx and PostgreSQL.
+func SkipShort(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("left out of the short form: it takes seconds")
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -30,6 +31,7 @@ func (w *world) likeness() string {
 // changed, or after it is changed back, the journal is undone.
 func TestDatabaseAltered(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, alter := range map[string]struct{ there, back string }{
 		"a setting":         {"ALTER DATABASE %s SET work_mem = '5MB'", "ALTER DATABASE %s RESET work_mem"},
 		"a role's setting":  {"ALTER ROLE CURRENT_USER IN DATABASE %s SET work_mem = '5MB'", "ALTER ROLE CURRENT_USER IN DATABASE %s RESET work_mem"},
@@ -78,6 +80,7 @@ func TestDatabaseAltered(t *testing.T) {
 // costs are told.
 func TestCostly(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	const large = `CREATE TABLE large (id int PRIMARY KEY, v text); INSERT INTO large SELECT g, 'large' FROM generate_series(1, 5000) g;
 		CREATE TABLE part (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE part0 PARTITION OF part FOR VALUES FROM (0) TO (100); CREATE TABLE part1 PARTITION OF part DEFAULT;
 		INSERT INTO part SELECT g, 'p' FROM generate_series(1, 200) g`

@@ -51,6 +51,7 @@ func chaosDatabase(t *testing.T, sql string) (extension bool) {
 // TestAnExtensionIsWoken, and nothing of what it then writes is left.
 func TestAnExtensionIsWoken(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	w := &world{T: t}
 	if !chaosDatabase(t, chaosSQL) {
 		t.Skip("no extension can be put on this server")

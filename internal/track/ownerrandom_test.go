@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
@@ -32,6 +33,7 @@ const (
 // and the states of all triggers are then what they were.
 func TestRandomSchemasOfAnOwner(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv(envSeed); s != "" {
 		var err error

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -335,6 +336,7 @@ var ownerRules = []ownerRule{
 // without.
 func TestRulesOfAnOwner(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for _, r := range ownerRules {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()

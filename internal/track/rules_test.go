@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
 
@@ -204,6 +205,7 @@ func TestChaosNeedsEveryRule(t *testing.T) {
 // several rows of one key. All of them are gone afterwards, and the baseline's is there.
 func TestRowsOfOneKey(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for name, sql := range map[string]string{
 		"deleted, then inserted twice":        `DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 'a'), (1, 'b')`,
 		"deleted, then inserted three times":  `DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 'a'), (1, 'b'), (1, 'c')`,

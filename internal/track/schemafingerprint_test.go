@@ -13,6 +13,7 @@ import (
 
 	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/internal/catalog"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -183,6 +184,7 @@ func TestSchemaFingerprintOfCopies(t *testing.T) {
 // TestSchemaFingerprintCost: see the log.
 func TestSchemaFingerprintCost(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	for _, tables := range []int{6, 44, 400} {
 		fixtures.Open(t, fixtures.WithSchema(`CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`, fmt.Sprintf(`DO $$ BEGIN FOR i IN 1..%d LOOP
 			EXECUTE format('CREATE TABLE t%%s (id bigint PRIMARY KEY, up bigint REFERENCES t%%s, a int NOT NULL, b text, c text, d timestamptz DEFAULT now(), e numeric, f boolean, g uuid, h jsonb, i date, j int, k text)', i, greatest(i - 1, 1));

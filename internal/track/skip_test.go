@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/internal/schema"
 	"github.com/groundhogdb/groundhog/internal/track"
 )
@@ -47,6 +48,7 @@ func (w *world) entries(table string) (n int) {
 // TestSkipped: what is written to a skipped table is not journaled, and the table is loaded.
 func TestSkipped(t *testing.T) {
 	t.Parallel()
+	fault.SkipShort(t)
 	const tables = ten + `; CREATE TABLE other (id int PRIMARY KEY, v text); INSERT INTO other SELECT g, 'o' FROM generate_series(1, 10) g;
 		CREATE TABLE part (id int PRIMARY KEY, v text) PARTITION BY RANGE (id); CREATE TABLE part0 PARTITION OF part FOR VALUES FROM (0) TO (10); CREATE TABLE part1 PARTITION OF part DEFAULT;
 		INSERT INTO part SELECT g, 'p' FROM generate_series(1, 20) g;
