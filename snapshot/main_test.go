@@ -10,10 +10,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	parallel := flag.Lookup("test.parallel")
-	if parallel.Value.String() == parallel.DefValue {
-		// Tests wait for servers, locks and processes for a quarter of their time.
-		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
-	}
+	// Tests wait for servers, locks and processes for a quarter of their time. What the
+	// command line says is read later.
+	_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
 	fixtures.Main(m, func(testing.TB) {})
 }
