@@ -115,9 +115,7 @@ func TestExtensionsOfPackages(t *testing.T) {
 // knows that the other would have.
 func TestJobsOfPgCron(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("jobs run each minute")
-	}
+	fault.SkipShort(t) // jobs run each minute
 	b := setup(t)
 	available(t, b.pool, "pg_cron")
 	if os.Getenv(fixtures.EnvURL) != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -159,9 +160,7 @@ func TestOwnSchemaIsNoPartOfAnything(t *testing.T) {
 // TestValuesOfHundredsOfMegabytes would not fit COPY's text form, which writes
 // two digits a byte.
 func TestValuesOfHundredsOfMegabytes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("moves a gigabyte through the server")
-	}
+	fault.SkipShort(t) // it moves a gigabyte through the server
 	b := setup(t, fixtures.WithSchema(`CREATE TABLE large (id int PRIMARY KEY, b bytea, t text); ALTER TABLE large ALTER b SET STORAGE EXTERNAL`))
 	exec(t, b.pool, `INSERT INTO large VALUES (1, decode(repeat('00ff10', 100000000), 'hex'), NULL), (2, NULL, repeat('テスト', 2000000))`)
 	const sums = `SELECT id, length(b), length(t), md5(t) FROM large`

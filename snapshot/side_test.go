@@ -131,9 +131,7 @@ func TestUpdateBuildsAnew(t *testing.T) {
 
 // TestMemoryDoesNotGrowWithTheRows moves a million rows both ways.
 func TestMemoryDoesNotGrowWithTheRows(t *testing.T) {
-	if testing.Short() {
-		t.Skip("moves a million rows")
-	}
+	fault.SkipShort(t)
 	b := setup(t, fixtures.WithSchema(`CREATE TABLE one (id int PRIMARY KEY, a uuid, b text, at timestamptz); CREATE TABLE two (LIKE one INCLUDING ALL, p point);
 		INSERT INTO one SELECT i, gen_random_uuid(), md5(i::text), now() FROM generate_series(1, 500000) i;
 		INSERT INTO two SELECT i, gen_random_uuid(), md5(i::text), now(), point(i, i) FROM generate_series(1, 500000) i`))
