@@ -76,7 +76,7 @@ func (c *clone) undo(ctx context.Context, sum string, alt *track.Alternative) (w
 	if !c.se.tracks {
 		return c.se.untracked.Text(c.cfg.lang), nil
 	}
-	if ok, err := catalog.IsPristine(ctx, c.se.conn, c.source.Likeness()); err != nil || !ok {
+	if ok, err := catalog.IsPristine(ctx, c.se.conn, c.source.Likeness(), c.source.Sessions()); err != nil || !ok {
 		return msg.CloneSettings.In(c.cfg.lang), err
 	}
 	if ok, err := track.MatchesFingerprint(ctx, c.se.conn); err != nil || !ok {

@@ -4,10 +4,10 @@ import "context"
 
 // IsPristine reports whether the database that q is connected to is as it was made,
 // but for what is in it: its settings, owner and rights are unchanged, it has no
-// prepared transaction, and no other session is connected to it. What it was made
-// like is the likeness that [GiveTraits] returned, or empty for what CREATE DATABASE
+// prepared transaction, and no session is connected to it but q's and those that are
+// given. What it was made like is the likeness that [GiveTraits] returned, or empty for what CREATE DATABASE
 // leaves.
-func IsPristine(ctx context.Context, q Querier, likeness string) (ok bool, err error) {
+func IsPristine(ctx context.Context, q Querier, likeness string, but []int32) (ok bool, err error) {
 	err = q.QueryRow(ctx, `
 		SELECT CASE WHEN $1 <> '' THEN `+LikenessOf+` = $1
 			ELSE d.datacl IS NULL AND d.datconnlimit = -1 AND d.datallowconn AND NOT d.datistemplate AND pg_catalog.pg_get_userbyid(d.datdba) = current_user
@@ -15,8 +15,8 @@ func IsPristine(ctx context.Context, q Querier, likeness string) (ok bool, err e
 				AND pg_catalog.shobj_description(d.oid, 'pg_database') IS NULL
 				AND NOT EXISTS (SELECT FROM pg_catalog.pg_shseclabel l WHERE l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND l.objoid = d.oid) END
 			AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts x WHERE x.database = d.datname)
-			AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid AND a.pid <> pg_catalog.pg_backend_pid() AND a.backend_type = 'client backend')
-		FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`, likeness).Scan(&ok)
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid AND a.pid <> pg_catalog.pg_backend_pid() AND a.pid <> ALL ($2::int[]) AND a.backend_type = 'client backend')
+		FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`, likeness, but).Scan(&ok)
 	return ok, err
 }
 

@@ -125,6 +125,9 @@ type Copy interface {
 	// program.
 	End(ctx context.Context, t testing.TB) (clean bool, err error)
 
+	// Sessions are those of connections that are kept for the next test.
+	Sessions() []int32
+
 	// Written is about how many rows were written to the database since it was made.
 	Written(ctx context.Context) (int64, error)
 
