@@ -15,7 +15,7 @@ func IsPristine(ctx context.Context, q Querier, likeness string, but []int32) (o
 				AND pg_catalog.shobj_description(d.oid, 'pg_database') IS NULL
 				AND NOT EXISTS (SELECT FROM pg_catalog.pg_shseclabel l WHERE l.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND l.objoid = d.oid) END
 			AND NOT EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts x WHERE x.database = d.datname)
-			AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid AND a.pid <> pg_catalog.pg_backend_pid() AND a.pid <> ALL ($2::int[]) AND a.backend_type = 'client backend')
+			AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datid = d.oid AND a.pid <> pg_catalog.pg_backend_pid() AND a.pid <> ALL (coalesce($2::int[], '{}')) AND a.backend_type = 'client backend')
 		FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()`, likeness, but).Scan(&ok)
 	return ok, err
 }

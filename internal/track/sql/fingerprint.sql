@@ -10,7 +10,7 @@ CREATE OR REPLACE FUNCTION groundhog.unwatched_fingerprint() RETURNS text LANGUA
 DECLARE
 	found text;
 	more text;
-	own text := (SELECT concat_ws(', ', 'pg_catalog', nullif(s.reset_val, '')) FROM pg_settings s WHERE s.name = 'search_path');
+	own text;
 	r record;
 BEGIN
 	SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) INTO found FROM pg_event_trigger e;
@@ -23,6 +23,7 @@ BEGIN
 		IF r.relkind = 'S' THEN
 			EXECUTE format('SELECT concat_ws('' '', last_value, is_called) FROM %s', r.name) INTO more;
 		ELSE
+			own := coalesce(own, (SELECT concat_ws(', ', 'pg_catalog', nullif(s.reset_val, '')) FROM pg_settings s WHERE s.name = 'search_path'));
 			PERFORM set_config('search_path', own, true); -- for functions behind its indexes
 			EXECUTE format('SELECT concat_ws('' '', count(*), sum(t.xmin::text::bigint)) FROM ONLY %s t', r.name) INTO more;
 			PERFORM set_config('search_path', 'pg_catalog', true);
