@@ -8,7 +8,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/groundhogdb/groundhog/internal/catalog"
 	"github.com/groundhogdb/groundhog/internal/errs"
 	"github.com/groundhogdb/groundhog/internal/msg"
 	"github.com/groundhogdb/groundhog/internal/schema"
@@ -22,6 +21,8 @@ type clone struct {
 	db     *database // from the first time that it is lent
 	se     *session  // kept while it is not lent, or nil
 	used   bool      // by a test
+
+	pristine bool // after the last test: see catalog.IsPristine
 
 	skipped []schema.Name // the tables that have no journal: see heavyTables
 
@@ -58,7 +59,7 @@ func (c *clone) lend(ctx context.Context, root *database, cfg *settings, f *snap
 func (c *clone) end(ctx context.Context, t testing.TB) (clean bool, err error) {
 	c.se = c.db.sessions.take()
 	c.db.setBaseline(nil)
-	clean, err = c.source.End(ctx, t)
+	clean, c.pristine, err = c.source.End(ctx, t)
 	c.lent, c.by = nil, ""
 	return clean, err
 }
@@ -76,8 +77,8 @@ func (c *clone) undo(ctx context.Context, sum string, alt *track.Alternative) (w
 	if !c.se.tracks {
 		return c.se.untracked.Text(c.cfg.lang), nil
 	}
-	if ok, err := catalog.IsPristine(ctx, c.se.conn, c.source.Likeness(), c.source.Sessions()); err != nil || !ok {
-		return msg.CloneSettings.In(c.cfg.lang), err
+	if !c.pristine {
+		return msg.CloneSettings.In(c.cfg.lang), nil
 	}
 	if ok, err := track.MatchesFingerprint(ctx, c.se.conn); err != nil || !ok {
 		return msg.CloneAltered.In(c.cfg.lang), err

@@ -44,9 +44,9 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 	s.db = databaseOf(db)
 	if testdb.MakerOf(db) != nil {
 		pool := weak.Make(db)
-		s.db.sessions.keepWhile(func() bool { // a pool that was closed has no connections
+		s.db.sessions.keepWhile(func() bool { // package fixtures forgets a pool that it closes
 			p := pool.Value()
-			return p != nil && p.Stat().TotalConns() > 0
+			return p != nil && testdb.MakerOf(p) != nil
 		})
 	}
 	return s, nil

@@ -121,12 +121,10 @@ type Copy interface {
 	Set(t testing.TB, db *Database)
 
 	// End closes the pool. The database is left as it is, and nobody is connected to
-	// it, if clean; else it was dropped, or kept for a look at it. t is nil for a
-	// program.
-	End(ctx context.Context, t testing.TB) (clean bool, err error)
-
-	// Sessions are those of connections that are kept for the next test.
-	Sessions() []int32
+	// it but groundhog itself, if clean; else it was dropped, or kept for a look at it.
+	// pristine reports whether the database itself is as it was made: see
+	// catalog.IsPristine. t is nil for a program.
+	End(ctx context.Context, t testing.TB) (clean, pristine bool, err error)
 
 	// Written is about how many rows were written to the database since it was made.
 	Written(ctx context.Context) (int64, error)
