@@ -1,0 +1,30 @@
+package msg
+
+// Connections to databases that outlive their pools, as the lines at the end of the tests say.
+var (
+	ConnectionsKept = Define("connections of pools: %d made, %d given out again, %d not kept", "プールの接続: 新規 %d、再利用 %d、保持しなかったもの %d")
+
+	NotKeptDialler        = Define("the pool dials by a function of its own", "プールが独自の関数で接続します")
+	NotKeptTLS            = Define("the connection is encrypted", "接続が暗号化されています")
+	NotKeptBubble         = Define("a bubble of testing/synctest", "testing/synctest のバブル内です")
+	NotKeptAuthentication = Define("authentication by another method than a password", "パスワード以外の方法で認証されました")
+	NotKeptProtocol       = Define("another protocol, or a replication connection", "別のプロトコル、またはレプリケーション接続です")
+	NotKeptInUse          = Define("a transaction, a COPY or a query was not over", "トランザクション、COPY、またはクエリが終わっていません")
+	NotKeptUnread         = Define("messages of the server were not read", "サーバーのメッセージが読まれていません")
+	NotKeptCustom         = Define("a setting with a dot in its name was set", "名前にドットを含む設定が変更されました")
+	NotKeptSeed           = Define("setseed", "setseed が使われました")
+	NotKeptLibrary        = Define("LOAD, or a command on an extension", "LOAD または拡張のコマンドが実行されました")
+	NotKeptRemote         = Define("dblink, or a foreign server", "dblink または外部サーバーがあります")
+	NotKeptLanguage       = Define("another procedural language than PL/pgSQL", "PL/pgSQL 以外の手続き言語があります")
+	NotKeptFunctionCall   = Define("a function call message", "関数呼び出しメッセージが送られました")
+	NotKeptLong           = Define("a statement of more than 1 MB", "1 MB を超える文が送られました")
+	NotKeptCancelled      = Define("a cancel request was sent", "キャンセル要求が送られました")
+	NotKeptLogin          = Define("the database has an event trigger that fires at login", "データベースにログインイベントトリガーがあります")
+	NotKeptSettings       = Define("settings or rights of the database or the role were changed", "データベースまたはロールの設定や権限が変更されました")
+	NotKeptDiscard        = Define("DISCARD ALL failed", "DISCARD ALL が失敗しました")
+	NotKeptWorn           = Define("used often enough", "使用回数の上限に達しました")
+	NotKeptFull           = Define("enough others are kept", "保持できる数の上限に達しました")
+	NotKeptGoing          = Define("the database was exchanged, copied or dropped", "データベースの入れ替え、コピー、または削除が行われました")
+	NotKeptNeeded         = Define("another connection needed its place at the server", "別の接続のために席を空けました")
+	NotKeptLost           = Define("the server ended it", "サーバーが切断しました")
+)

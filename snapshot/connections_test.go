@@ -1,0 +1,103 @@
+package snapshot_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/snapshot"
+)
+
+// backend is the session of the pool's first statement.
+func backend(t *testing.T, pool *pgxpool.Pool) (pid int32) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT pg_backend_pid()").Scan(&pid))
+	return pid
+}
+
+// ofSecondPool opens another pool of the configuration, and returns its session when it is
+// closed.
+func ofSecondPool(t *testing.T, pool *pgxpool.Pool) (pid int32) {
+	t.Helper()
+	second, err := pgxpool.NewWithConfig(t.Context(), pool.Config())
+	require.NoError(t, err)
+	defer second.Close()
+	return backend(t, second)
+}
+
+func isConnected(t *testing.T, b bundle, pid int32) (there bool) {
+	t.Helper()
+	require.NoError(t, b.pool.QueryRow(context.Background(), "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)", pid).Scan(&there))
+	return there
+}
+
+func TestClonesBeginWithConnectionsOfEarlierTests(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		options []fixtures.Option
+		again   bool
+	}{{"kept", nil, true}, {"fresh", []fixtures.Option{fixtures.WithFreshConnections()}, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			b := setup(t, append(c.options, fixtures.WithSchema("CREATE TABLE marks (a int PRIMARY KEY)"))...)
+			_, err := b.store.Create(t.Context(), "state")
+			require.NoError(t, err)
+			var pids []int32
+			for range 3 {
+				clone, err := b.store.Clone(t.Context(), "state")
+				require.NoError(t, err)
+				pids = append(pids, backend(t, clone.Pool))
+				exec(t, clone.Pool, "INSERT INTO marks VALUES (1); SET statement_timeout = '7min'; CREATE TEMP TABLE marks (a int)")
+				require.NoError(t, clone.Close())
+			}
+			require.Equal(t, c.again, pids[0] == pids[1] && pids[1] == pids[2], "%v", pids)
+			require.NoError(t, b.store.EndClones())
+			require.False(t, isConnected(t, b, pids[2]), "they go with the clone")
+		})
+	}
+}
+
+// A database that was replaced takes its connections with it.
+func TestAnExchangeEndsKeptConnections(t *testing.T) {
+	t.Parallel()
+	b := setupCopied(t, fixtures.WithSchema("CREATE TABLE marks (a int PRIMARY KEY); INSERT INTO marks VALUES (1)"))
+	_, err := b.store.Create(t.Context(), "state")
+	require.NoError(t, err)
+	b.store.AwaitCopies()
+	// As many may be kept as were in use at once.
+	var held []*pgxpool.Conn
+	for range 4 {
+		conn, err := b.pool.Acquire(t.Context())
+		require.NoError(t, err)
+		held = append(held, conn)
+	}
+	for _, conn := range held {
+		conn.Release()
+	}
+	// A clone that was used, and may take the place of the database.
+	clone, err := b.store.Clone(t.Context(), "state")
+	require.NoError(t, err)
+	ofClone := backend(t, clone.Pool)
+	require.NoError(t, clone.Close())
+	require.True(t, isConnected(t, b, ofClone))
+	for range 2 {
+		kept := ofSecondPool(t, b.pool)
+		require.True(t, isConnected(t, b, kept))
+		exec(t, b.pool, "ALTER TABLE marks ADD COLUMN b int; INSERT INTO marks VALUES (2, 2)")
+		restored, err := b.store.Restore(t.Context(), "state")
+		require.NoError(t, err)
+		require.Equal(t, snapshot.Exchanged, restored.Methods[0].Method, restored.NotExchanged)
+		require.False(t, isConnected(t, b, kept))
+		require.False(t, isConnected(t, b, ofClone))
+		var n int
+		require.NoError(t, b.pool.QueryRow(t.Context(), "SELECT count(*) FROM marks").Scan(&n))
+		require.Equal(t, 1, n)
+		next := ofSecondPool(t, b.pool)
+		require.NotEqual(t, kept, next)
+		require.Equal(t, next, ofSecondPool(t, b.pool), "those of the new one are kept")
+	}
+}
