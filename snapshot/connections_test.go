@@ -11,6 +11,22 @@ import (
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
+// setupAlone makes a database on a server of its own: as many connections are kept as tests
+// of one server used at once.
+func setupAlone(t *testing.T, options ...fixtures.DatabaseOption) bundle {
+	t.Helper()
+	server, err := fixtures.Start(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	db, err := server.CreateDatabase(t.Context(), options...)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	b := bundle{pool: db.Pool, dir: t.TempDir()}
+	b.store, err = snapshot.NewStore(b.pool, snapshot.WithDir(b.dir))
+	require.NoError(t, err)
+	return b
+}
+
 // backend is the session of the pool's first statement.
 func backend(t *testing.T, pool *pgxpool.Pool) (pid int32) {
 	t.Helper()
@@ -38,12 +54,12 @@ func TestClonesBeginWithConnectionsOfEarlierTests(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		options []fixtures.Option
+		options []fixtures.DatabaseOption
 		again   bool
-	}{{"kept", nil, true}, {"fresh", []fixtures.Option{fixtures.WithFreshConnections()}, false}} {
+	}{{"kept", nil, true}, {"fresh", []fixtures.DatabaseOption{fixtures.WithFreshConnections()}, false}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, append(c.options, fixtures.WithSchema("CREATE TABLE marks (a int PRIMARY KEY)"))...)
+			b := setupAlone(t, append(c.options, fixtures.WithSchema("CREATE TABLE marks (a int PRIMARY KEY)"))...)
 			_, err := b.store.Create(t.Context(), "state")
 			require.NoError(t, err)
 			var pids []int32
@@ -64,19 +80,21 @@ func TestClonesBeginWithConnectionsOfEarlierTests(t *testing.T) {
 // A database that was replaced takes its connections with it.
 func TestAnExchangeEndsKeptConnections(t *testing.T) {
 	t.Parallel()
-	b := setupCopied(t, fixtures.WithSchema("CREATE TABLE marks (a int PRIMARY KEY); INSERT INTO marks VALUES (1)"))
+	b := setupAlone(t, fixtures.WithSchema("CREATE TABLE marks (a int PRIMARY KEY); INSERT INTO marks VALUES (1)"))
 	_, err := b.store.Create(t.Context(), "state")
 	require.NoError(t, err)
 	b.store.AwaitCopies()
+	require.True(t, b.store.HasTemplate("state") || awaited(b.store, "state"))
 	// As many may be kept as were in use at once.
-	var held []*pgxpool.Conn
-	for range 4 {
-		conn, err := b.pool.Acquire(t.Context())
+	var more []*pgxpool.Pool
+	for range 8 {
+		second, err := pgxpool.NewWithConfig(t.Context(), b.pool.Config())
 		require.NoError(t, err)
-		held = append(held, conn)
+		backend(t, second)
+		more = append(more, second)
 	}
-	for _, conn := range held {
-		conn.Release()
+	for _, second := range more {
+		second.Close()
 	}
 	// A clone that was used, and may take the place of the database.
 	clone, err := b.store.Clone(t.Context(), "state")
