@@ -305,8 +305,9 @@ const copiedLines = 200
 // After t the pool is closed. The database is undone and given to the next test where
 // it is certain to be as it was; else it is dropped, or kept, with its address in the
 // log, when t failed and GROUNDHOG_KEEP is set. Connections that t left open are cut,
-// with a line in its log. When t fails, its log gets what it changed: see
-// [LogChanges].
+// with a line in its log; those of the pool go to the next test that has the database, as
+// new ones: see fixtures.WithFreshConnections. When t fails, its log gets what it changed:
+// see [LogChanges].
 func Clone(t testing.TB, name string, opts ...CloneOption) *pgxpool.Pool {
 	t.Helper()
 	s, _ := storeOf(t)
