@@ -22,8 +22,6 @@ type clone struct {
 	se     *session  // kept while it is not lent, or nil
 	used   bool      // by a test
 
-	pristine bool // after the last test: see catalog.IsPristine
-
 	skipped []schema.Name // the tables that have no journal: see heavyTables
 
 	// While it is lent:
@@ -54,48 +52,59 @@ func (c *clone) lend(ctx context.Context, root *database, cfg *settings, f *snap
 	return nil
 }
 
-// end closes the pool. It reports whether the database is there and no session of the
-// test is connected to it.
-func (c *clone) end(ctx context.Context, t testing.TB) (clean bool, err error) {
+// end closes the pool; see testdb.Copy.
+func (c *clone) end(ctx context.Context, t testing.TB, undo func(ctx context.Context, ours []int32) (alone bool)) (clean bool, err error) {
 	c.se = c.db.sessions.take()
 	c.db.setBaseline(nil)
-	clean, c.pristine, err = c.source.End(ctx, t)
+	clean, err = c.source.End(ctx, t, undo)
 	c.lent, c.by = nil, ""
 	return clean, err
 }
 
-// undo brings the database to its baseline, or tells why it can't be trusted.
-func (c *clone) undo(ctx context.Context, sum string, alt *track.Alternative) (why string, err error) {
+// endUndone closes the pool and brings the database to its baseline, or tells why it can't be
+// trusted; most is that of track.Alternative.
+func (c *clone) endUndone(ctx context.Context, t testing.TB, sum string, most int64) (clean bool, why string, err error) {
+	why = track.InUse.Because().Text(c.cfg.lang)
+	again := true
+	clean, err = c.end(ctx, t, func(ctx context.Context, ours []int32) (alone bool) {
+		if !again {
+			return false
+		}
+		ctx, cancel := context.WithTimeout(ctx, lockWait)
+		defer cancel()
+		again, why = c.undo(ctx, sum, &track.Alternative{
+			Likeness: c.source.Likeness(), Most: most, Reuse: &track.Reuse{Application: testdb.Application, PIDs: ours},
+		})
+		return why == ""
+	})
+	return clean, why, err
+}
+
+// undo brings the database to its baseline, or tells why it can't be trusted. It reports whether
+// that is since it is in use.
+func (c *clone) undo(ctx context.Context, sum string, alt *track.Alternative) (inUse bool, why string) {
 	if c.se != nil && !c.se.usable() {
 		c.closeSession()
 	}
+	var err error
 	if c.se == nil {
 		if c.se, _, err = c.db.session(ctx, c.cfg); err != nil {
-			return "", err
+			return false, errs.Line(err)
 		}
 	}
 	if !c.se.tracks {
-		return c.se.untracked.Text(c.cfg.lang), nil
-	}
-	if !c.pristine {
-		return msg.CloneSettings.In(c.cfg.lang), nil
-	}
-	if ok, err := track.MatchesFingerprint(ctx, c.se.conn); err != nil || !ok {
-		return msg.CloneAltered.In(c.cfg.lang), err
+		return false, c.se.untracked.Text(c.cfg.lang)
 	}
 	out, partly, err := track.Restore(ctx, c.se.conn, sum, c.se.serverID, alt)
 	switch {
 	case err != nil:
-		return "", err
+		return false, errs.Line(err)
 	case partly:
-		for _, t := range out.Tables {
-			why = t.Name.String() + ": " + t.Reload.Text(c.cfg.lang)
-		}
-		return why, nil
+		return false, out.Tables[0].Name.String() + ": " + out.Tables[0].Reload.Text(c.cfg.lang)
 	case out.Unusable != "":
-		return out.Unusable.Because().Text(c.cfg.lang), nil
+		return out.Unusable == track.InUse, out.Why().Text(c.cfg.lang)
 	}
-	return "", nil
+	return false, ""
 }
 
 // closeSession closes the session that is kept while the clone is not lent.

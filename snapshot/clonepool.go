@@ -361,7 +361,7 @@ func (p *clonePool) skipJournals(ctx context.Context, c *clone, cfg *settings, f
 		return err
 	}
 	err := c.db.inSession(ctx, cfg, func(se *session) error { return track.Skip(ctx, se.conn, tables) })
-	clean, ended := c.end(ctx, nil)
+	clean, ended := c.end(ctx, nil, nil)
 	if err = errors.Join(err, ended); err == nil && !clean {
 		err = errNotAtSnapshot
 	}
@@ -400,7 +400,7 @@ func (p *clonePool) giveBack(ctx context.Context, t testing.TB, c *clone) error 
 		tally.DropClone(why)
 		c.cfg.logger.InfoContext(ctx, msg.CloneDropped.In(c.cfg.lang), "why", why)
 	}
-	clean, err := c.end(ctx, t)
+	clean, why, err := c.endUndone(ctx, t, p.sum, -1)
 	if !clean {
 		c.close()
 		p.free()
@@ -411,12 +411,7 @@ func (p *clonePool) giveBack(ctx context.Context, t testing.TB, c *clone) error 
 		}
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockWait)
-	defer cancel()
-	if why, err := c.undo(ctx, p.sum, nil); err != nil || why != "" {
-		if err != nil {
-			why = errs.Line(err)
-		}
+	if why != "" {
 		dropped(why)
 		return p.drop(c)
 	}

@@ -283,7 +283,7 @@ func (o *origin) write(ctx context.Context) (err error) {
 		_, err = createSnapshot(ctx, c.db, &cfg, path, originName, true)
 		unlock()
 	}
-	_, ended := c.end(ctx, nil)
+	_, ended := c.end(ctx, nil, nil)
 	c.close()
 	if err = errors.Join(err, ended); err == nil {
 		o.path = path

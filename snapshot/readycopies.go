@@ -3,8 +3,6 @@ package snapshot
 import (
 	"context"
 	"time"
-
-	"github.com/groundhogdb/groundhog/internal/track"
 )
 
 // readyCopies are those of the copies in a pool that no test has: an exchange puts one in
@@ -128,10 +126,7 @@ func (r *readyCopies) reclaim(ctx context.Context, c *clone, cfg *settings, was 
 	if err == nil {
 		c.db.sessions.put(se)
 	}
-	if clean, err := c.end(ctx, nil); err != nil || !clean {
-		return false
-	}
-	why, err := c.undo(ctx, p.sum, &track.Alternative{Most: int64(took / undoneRow)})
+	clean, why, err := c.endUndone(ctx, nil, p.sum, int64(took/undoneRow))
 	c.closeSession() // it would be in the way of the next exchange
-	return err == nil && why == ""
+	return clean && err == nil && why == ""
 }

@@ -135,7 +135,7 @@ func (t Trait) statement(database string) string {
 var quotedLists = []string{"local_preload_libraries", "search_path", "session_preload_libraries", "temp_tablespaces"}
 
 // GiveTraits gives the traits to a database, in one round trip, and returns its
-// [IsPristine] likeness. Those that the server refuses are left out, and told.
+// likeness: see [Likeness]. Those that the server refuses are left out, and told.
 func GiveTraits(ctx context.Context, conn *pgx.Conn, database string, traits []Trait) (likeness string, refused []Refusal, err error) {
 	tell := "SELECT " + LikenessOf + " FROM pg_catalog.pg_database d WHERE d.datname = " + Literal(database)
 	run := func(statements ...string) (last string, err error) {

@@ -33,6 +33,4 @@ var (
 	CloneFailed   = Define("the test failed", "テストが失敗しました")
 	CloneLeft     = Define("connections to it were left open", "接続が開いたままでした")
 	CloneNotAhead = Define("no database could be made ahead for this test", "このテスト用のデータベースを事前に作れませんでした")
-	CloneAltered  = Define("its schema, or a table that no snapshot holds, was changed", "スキーマ、またはスナップショットに含まれないテーブルが変更されました")
-	CloneSettings = Define("its settings, owner or rights were changed, or somebody is connected", "設定・所有者・権限が変更されたか、接続が残っています")
 )

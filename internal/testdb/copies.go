@@ -122,16 +122,19 @@ type Copy interface {
 
 	// End closes the pool. The database is left as it is, and nobody is connected to
 	// it but groundhog itself, if clean; else it was dropped, or kept for a look at it.
-	// pristine reports whether the database itself is as it was made: see
-	// catalog.IsPristine. t is nil for a program.
-	End(ctx context.Context, t testing.TB) (clean, pristine bool, err error)
+	// t is nil for a program.
+	//
+	// undo, if there is one, brings the database to its baseline, and reports whether it is
+	// sure that no session is connected but ours and groundhog's. If it is not, End waits
+	// for sessions that end, and calls it once more. It is not called where t has failed.
+	End(ctx context.Context, t testing.TB, undo func(ctx context.Context, ours []int32) (alone bool)) (clean bool, err error)
 
 	// Written is about how many rows were written to the database since it was made.
 	Written(ctx context.Context) (int64, error)
 
 	Drop() error
 
-	// Likeness is what catalog.IsPristine compares the database with.
+	// Likeness is what catalog.Likeness says of the database as it was made.
 	Likeness() string
 }
 

@@ -38,6 +38,8 @@ const (
 
 	DatabaseAltered Reason = "database_altered" // settings or rights of the database were changed: see Alternative
 	Costly          Reason = "costly"           // the caller's alternative takes less time: see Alternative
+	InUse           Reason = "in_use"           // a session of others is connected, or a transaction is prepared: see Reuse
+	Unwatched       Reason = "unwatched"        // what the journal does not watch was written to: see Reuse
 )
 
 // The reasons that concern one table: see Table.Reload.
@@ -92,6 +94,8 @@ var names = map[string]Reason{
 	"ExtensionCache":  ExtensionCache,
 	"NotCounted":      NotCounted,
 	"Costly":          Costly,
+	"InUse":           InUse,
+	"Unwatched":       Unwatched,
 	"Truncated":       Truncated,
 	"OverlappingTx":   OverlappingTx,
 	"TooManyChanges":  TooManyChanges,
@@ -132,6 +136,8 @@ var texts = map[Reason]msg.Text{
 	ExtensionCache:  msg.WhyExtensionCache,
 	NotCounted:      msg.WhyNotCounted,
 	Costly:          msg.WhyCostly,
+	InUse:           msg.WhyInUse,
+	Unwatched:       msg.WhyUnwatched,
 	Truncated:       msg.WhyTruncated,
 	OverlappingTx:   msg.WhyOverlappingTx,
 	TooManyChanges:  msg.WhyTooManyChanges,

@@ -25,6 +25,17 @@ type Alternative struct {
 	// outcome is Costly, and lists the tables with about as many rows as the journal has, or
 	// with those of the baseline where they must be loaded. Below 0 there is no limit.
 	Most int64
+	// Reuse, if there is one, is that another client is to have the database as if it were new.
+	Reuse *Reuse
+}
+
+// Reuse is what Restore does before it undoes anything, for a database that is to be used again.
+// Where another session is connected to it, or a transaction is prepared, the outcome is InUse.
+// Where anything was written that the journal does not watch, of what RecordFingerprint has
+// noted, the outcome is Unwatched.
+type Reuse struct {
+	Application string  // the name of sessions that may be connected
+	PIDs        []int32 // other sessions that may be
 }
 
 // Restore goes back to the baseline of the snapshot called token, in a transaction
@@ -150,13 +161,19 @@ func query(ctx context.Context, q catalog.Querier, ask question) (out Outcome, e
 	alt := ask.alternative
 	var likeness *string
 	var most *int64
+	var application *string
+	var ours []int32
 	if alt != nil {
 		most = &alt.Most
+		if alt.Reuse != nil {
+			application, ours = &alt.Reuse.Application, append([]int32{}, alt.Reuse.PIDs...)
+		}
 		if alt.Likeness != "" {
 			likeness = &alt.Likeness
 		}
 	}
-	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4, $5, $6, $7)`, ask.token, ask.serverID, ask.partly, version, likeness, most, ask.aside)
+	rows, err := q.Query(ctx, `SELECT space, name, way, coalesce(why, ''), changed FROM groundhog.restore($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		ask.token, ask.serverID, ask.partly, version, likeness, most, ask.aside, application, ours)
 	if err != nil {
 		return out, err
 	}

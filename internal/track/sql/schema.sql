@@ -297,7 +297,11 @@ END $$;
 -- With aside, unique values are kept out of each other's way; see undo_checked. Where foreign
 -- keys are checked and a table is told to be reloaded, nothing is undone: the caller calls
 -- undo_loaded before finish_undo.
-CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer, likeness text DEFAULT NULL, most bigint DEFAULT NULL, aside boolean DEFAULT false)
+--
+-- With application, the database is for another client: nothing is undone where a session is
+-- connected to it that has neither this name nor a pid among ours, where the database is not
+-- as it was made, or where anything was written that the journal does not watch.
+CREATE FUNCTION groundhog.restore(want text, here text, partly boolean, library integer, likeness text DEFAULT NULL, most bigint DEFAULT NULL, aside boolean DEFAULT false, application text DEFAULT NULL, ours integer[] DEFAULT NULL)
 RETURNS TABLE (space text, name text, way text, why text, changed bigint) LANGUAGE plpgsql AS $$
 DECLARE
 	s record;
@@ -325,10 +329,20 @@ BEGIN
 	SELECT * INTO s FROM groundhog.verdict(want, here, library);
 	IF NOT FOUND THEN
 		s.void := '{{.Reason.Crash}}';
+	ELSIF application IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+			AND coalesce(a.application_name, '') OPERATOR(pg_catalog.<>) application AND a.pid OPERATOR(pg_catalog.<>) ALL (ours) AND a.backend_type OPERATOR(pg_catalog.=) 'client backend') THEN
+		s.void := '{{.Reason.InUse}}';
 	ELSIF likeness IS NOT NULL AND s.void IS DISTINCT FROM '{{.Reason.OtherVersion}}' THEN
 		-- As a part of the verdict's query it would have that planned each time.
 		IF likeness OPERATOR(pg_catalog.<>) (SELECT {{likeness}} FROM pg_catalog.pg_database d WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
 			s.void := '{{.Reason.DatabaseAltered}}';
+		END IF;
+	END IF;
+	IF application IS NOT NULL AND s.void IS NULL THEN
+		IF EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
+			s.void := '{{.Reason.InUse}}';
+		ELSIF NOT coalesce((SELECT pg_catalog.bool_and(b.fingerprint OPERATOR(pg_catalog.=) groundhog.unwatched_fingerprint()) FROM groundhog.unwatched b), false) THEN
+			s.void := '{{.Reason.Unwatched}}';
 		END IF;
 	END IF;
 	IF want IS NULL THEN
