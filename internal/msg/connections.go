@@ -9,6 +9,7 @@ var (
 	NotKeptBubble         = Define("a bubble of testing/synctest", "testing/synctest のバブル内です")
 	NotKeptAuthentication = Define("authentication by another method than a password", "パスワード以外の方法で認証されました")
 	NotKeptProtocol       = Define("another protocol, or a replication connection", "別のプロトコル、またはレプリケーション接続です")
+	NotKeptEarly          = Define("the pool closed it before the end of the test", "テストの終了前にプールが閉じました")
 	NotKeptInUse          = Define("a transaction, a COPY or a query was not over", "トランザクション、COPY、またはクエリが終わっていません")
 	NotKeptUnread         = Define("messages of the server were not read", "サーバーのメッセージが読まれていません")
 	NotKeptCustom         = Define("a setting with a dot in its name was set", "名前にドットを含む設定が変更されました")
