@@ -208,7 +208,7 @@ func (p plan) paused(ctx context.Context, r *rig, source string) (*grid, error) 
 
 // rounds measures suites in turns, of so many workers, and notes the time of a test.
 func (p plan) rounds(ctx context.Context, r *rig, g *grid, column string, workers int, ways []testWay) error {
-	for turn := range max(p.runs/3, 1) + 1 {
+	for turn := range max(p.runs/4, 1) + 1 {
 		for _, way := range ways {
 			tests := way.tests
 			if turn == 0 { // what is made once is made

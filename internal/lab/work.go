@@ -493,6 +493,7 @@ func (p plan) written(ctx context.Context, r *rig, source string) (*grid, error)
 				}
 			}
 		}
+		r.told("%s: %s tracked, %s not", op.name, g.cell(op.name, tracked).median().Round(10*time.Microsecond), g.cell(op.name, untracked).median().Round(10*time.Microsecond))
 	}
 	return g, nil
 }
