@@ -288,8 +288,8 @@ that is ` + "`fixtures.Open` and `snapshot.Ensure`" + ` with a file that is vali
 
 ## Seeding
 
-An empty database is filled, indexes and foreign keys in place, in one transaction. The factories make their rows and read the keys back; the other
-ways were given theirs ready-made. COPY of ready bytes is what the server itself takes, where nothing checks the foreign keys.
+An empty database is filled, indexes and foreign keys in place. The factories make their rows and read the keys back: in four calls, each a
+transaction that looks at and locks what the former ones left, or in one. The other ways have one transaction, and were given their rows ready-made. COPY of ready bytes is what the server itself takes, where nothing checks the foreign keys.
 
 {{.Seeds}}
 

@@ -42,7 +42,7 @@ type plan struct {
 }
 
 var (
-	full  = plan{restores: []int{100, 500, 3200}, deeds: []int{100, 500}, changes: []int{0, 10, 1000, -1}, seeds: []int{10, 100, 500, 3200}, runs: 9, patience: 5 * time.Second, tests: 50, all: 12, crowd: 100, web: workload.WebTests, pause: 2 * time.Second, writes: 300}
+	full  = plan{restores: []int{100, 500, 3200}, deeds: []int{100, 500}, changes: []int{0, 10, 1000, -1}, seeds: []int{10, 100, 500, 3200}, runs: 9, patience: 4 * time.Second, tests: 50, all: 8, crowd: 100, web: workload.WebTests, pause: 2 * time.Second, writes: 300}
 	short = plan{restores: []int{2, 4}, deeds: []int{2}, changes: []int{0, 10, -1}, seeds: []int{2}, runs: 2, patience: time.Second, tests: 3, all: 2, crowd: 10, web: 6, pause: 100 * time.Millisecond, writes: 5}
 )
 
