@@ -90,15 +90,25 @@ func newSchemaPool(b *testing.B, n int) chan *pgxpool.Pool {
 	for i := range n {
 		schema := fmt.Sprintf("schema_%d", i)
 		exec(b, db, "CREATE SCHEMA "+schema+"; SET search_path = "+schema+";"+workload.Five+" RESET search_path")
-		config := db.Config()
+		config := plainConfig(b, db.Config())
 		config.ConnConfig.RuntimeParams["search_path"] = schema
-		config.BeforeClose = nil
 		pool, err := pgxpool.NewWithConfig(b.Context(), config)
 		require.NoError(b, err)
 		b.Cleanup(pool.Close)
 		free <- pool
 	}
 	return free
+}
+
+// plainConfig leads to the same database, as one that others have written: connections that
+// outlive their pool are groundhog's, and read along.
+func plainConfig(b *testing.B, of *pgxpool.Config) *pgxpool.Config {
+	b.Helper()
+	config, err := pgxpool.ParseConfig(of.ConnString())
+	require.NoError(b, err)
+	config.ConnConfig.Database = of.ConnConfig.Database
+	config.MaxConns = of.MaxConns
+	return config
 }
 
 // BenchmarkRestoreAfterPause goes back after ten changed rows, at once and after a pause of

@@ -75,8 +75,9 @@ type webWay struct {
 // copy by hand.
 type webSuite struct {
 	bundle
-	hand  *byHand
-	admin *pgxpool.Pool // of the server's maintenance database
+	hand   *byHand
+	config *pgxpool.Config // of pools that are made by hand
+	admin  *pgxpool.Pool   // of the server's maintenance database
 }
 
 func newWebSuite(b *testing.B) *webSuite {
@@ -84,7 +85,8 @@ func newWebSuite(b *testing.B) *webSuite {
 	s := &webSuite{bundle: setupCopied(b, fixtures.WithSchema(strings.Join(workload.WebMigrations(), ";\n")))}
 	s.hand = newByHand(b, s.pool)
 	s.hand.pool.Close()
-	config := s.hand.config.Copy()
+	s.config = plainConfig(b, s.hand.config)
+	config := s.config.Copy()
 	config.ConnConfig.Database = "postgres"
 	var err error
 	s.admin, err = pgxpool.NewWithConfig(b.Context(), config)
@@ -138,7 +140,7 @@ func (s *webSuite) byHand(ctx context.Context, number int, create string, migrat
 	if _, err := s.admin.Exec(ctx, fmt.Sprintf(create, quoted)); err != nil {
 		return err
 	}
-	config := s.hand.config.Copy()
+	config := s.config.Copy()
 	config.ConnConfig.Database = name
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
