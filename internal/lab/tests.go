@@ -165,12 +165,20 @@ func (p plan) paused(ctx context.Context, r *rig, source string) (*grid, error) 
 	if err != nil {
 		return nil, err
 	}
+	held, err := other.Acquire(ctx) // a pool pings what was idle for a second
+	if err != nil {
+		return nil, err
+	}
+	defer held.Release()
 	ways := []struct {
 		name          string
 		before, timed func() error
 	}{
 		{us, func() error { return ours.exec(ctx, change(10)) }, func() error { _, err := ours.store.Restore(ctx, "lab"); return err }},
-		{"a client without groundhog", func() error { return nil }, func() error { return other.exec(ctx, "BEGIN; "+change(10)+"; ROLLBACK") }},
+		{"a client without groundhog", func() error { return nil }, func() error {
+			_, err := held.Exec(ctx, "BEGIN; "+change(10)+"; ROLLBACK", pgx.QueryExecModeSimpleProtocol)
+			return err
+		}},
 	}
 	run := func(way int, idle time.Duration, cell *outcome) error {
 		select {
@@ -203,6 +211,7 @@ func (p plan) paused(ctx context.Context, r *rig, source string) (*grid, error) 
 	for _, way := range ways {
 		r.told("after a pause: %s in %s", way.name, g.cell(way.name, g.columns[0]).median().Round(10*time.Microsecond))
 	}
+	held.Release()
 	return g, errors.Join(ours.close(ctx), other.close(ctx))
 }
 
