@@ -15,7 +15,7 @@ func TestPage(t *testing.T) {
 		t.Setenv(imageEnv, noImage) // or it would be downloaded
 	}
 	dir := t.TempDir()
-	tiny := plan{restores: []int{1, 2}, deeds: []int{1}, changes: []int{0, 10, -1}, seeds: []int{1}, runs: 1, patience: time.Second, tests: 1, writes: 2}
+	tiny := plan{restores: []int{1, 2}, deeds: []int{1}, changes: []int{0, 10, -1}, seeds: []int{1}, runs: 1, patience: time.Second, tests: 1, all: 1, crowd: 8, web: 2, pause: time.Millisecond, writes: 2}
 	require.NoError(t, run(t.Context(), tiny, dir, t.Logf))
 	text, err := os.ReadFile(filepath.Join(dir, "benchmarks.md"))
 	require.NoError(t, err)

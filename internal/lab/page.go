@@ -19,11 +19,14 @@ type results struct {
 	Runs                  int
 	Took                  time.Duration
 
+	parts []string // of the run, with how long each took
+
 	plan                                plan
 	restores                            map[int]*grid // by offices
 	deeds                               map[int]*grid
 	creates                             map[int]*grid
 	seeds, suite, first, starts, writes *grid
+	one, pause, crowd, web              *grid
 }
 
 // shown writes a time with as many digits as it deserves.
@@ -136,14 +139,27 @@ func (r *results) Creates() string {
 func (r *results) Seeds() string  { return r.seeds.times("rows", bulked) }
 func (r *results) Suite() string  { return r.suite.times("way", us) }
 func (r *results) Starts() string { return r.starts.times("server", "") }
+func (r *results) One() string    { return r.one.times("way", byRestore) }
+func (r *results) Crowd() string  { return r.crowd.times("way", byClone) }
+func (r *results) Web() string    { return r.web.times("way", byClone) }
 
 // Writes tells how many times as long statements take in a database that is tracked.
-func (r *results) Writes() string {
+func (r *results) Writes() string { return r.writes.compared("statement") }
+
+// Pause tells how many times as long something takes after a pause.
+func (r *results) Pause() string { return r.pause.compared("ten rows") }
+
+// Parts tells how long each part of the run took.
+func (r *results) Parts() string { return strings.Join(r.parts, ", ") }
+
+// compared shows the medians of two columns, and how many times as long as the second the
+// first is.
+func (g *grid) compared(first string) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "| statement | %s | times |\n|---|---:|---:|---:|\n", strings.Join(r.writes.columns, " | "))
-	for _, op := range r.writes.ways {
-		with, without := r.writes.cell(op, r.writes.columns[0]).median(), r.writes.cell(op, r.writes.columns[1]).median()
-		fmt.Fprintf(&out, "| %s | %s | %s | %.2f |\n", op, shown(with), shown(without), float64(with)/float64(without))
+	fmt.Fprintf(&out, "| %s | %s | times |\n|---|---:|---:|---:|\n", first, strings.Join(g.columns, " | "))
+	for _, way := range g.ways {
+		with, without := g.cell(way, g.columns[0]).median(), g.cell(way, g.columns[1]).median()
+		fmt.Fprintf(&out, "| %s | %s | %s | %.2f |\n", way, shown(with), shown(without), float64(with)/float64(without))
 	}
 	return out.String()
 }
@@ -160,25 +176,35 @@ func (r *results) Peers() string {
 }
 
 func (r *results) Tests() int    { return 4 * r.plan.tests }
-func (r *results) AllTests() int { return 4 * ((r.plan.tests + 1) / 2) }
+func (r *results) AllTests() int { return 4 * r.plan.all }
+func (r *results) Crowded() int  { return r.plan.crowd }
+func (r *results) WebTests() int { return r.plan.web }
 
 // Losing tells where others are quicker, as measured. A transaction is left out.
 func (r *results) Losing() string {
 	var lines []string
 	look := func(g *grid, what func(column string) string) {
 		for _, column := range g.columns {
-			mine := g.cell(us, column).median()
-			var quicker []string
-			for _, way := range g.ways {
-				if took := g.cell(way, column).median(); way != us && way != inTx && took > 0 && took < mine {
-					quicker = append(quicker, fmt.Sprintf("%s %s", way, shown(took)))
+			for _, ours := range g.ways {
+				if !strings.HasPrefix(ours, us) {
+					continue
 				}
-			}
-			if len(quicker) > 0 {
-				lines = append(lines, fmt.Sprintf("- %s: groundhog %s; %s.", what(column), shown(mine), strings.Join(quicker, ", ")))
+				mine := g.cell(ours, column).median()
+				var quicker []string
+				for _, way := range g.ways {
+					if took := g.cell(way, column).median(); !strings.HasPrefix(way, us) && way != inTx && took > 0 && took < mine {
+						quicker = append(quicker, fmt.Sprintf("%s %s", way, shown(took)))
+					}
+				}
+				if len(quicker) > 0 {
+					lines = append(lines, fmt.Sprintf("- %s: %s %s; %s.", what(column), ours, shown(mine), strings.Join(quicker, ", ")))
+				}
 			}
 		}
 	}
+	look(r.one, func(column string) string { return column })
+	look(r.crowd, func(string) string { return "tests with five tables, eight at a time" })
+	look(r.web, func(column string) string { return "the web application, " + column })
 	for _, offices := range r.plan.restores {
 		rows := number(rowsOf(offices)) + " rows, "
 		look(r.restores[offices], func(column string) string { return rows + column + " changed" })
@@ -189,6 +215,7 @@ func (r *results) Losing() string {
 	for _, offices := range r.plan.restores {
 		look(r.creates[offices], func(column string) string { return column + " rows written down" })
 	}
+	look(r.seeds, func(column string) string { return column + " rows seeded" })
 	return strings.Join(lines, "\n")
 }
 
@@ -218,6 +245,13 @@ Each way was proved right after its last run: every table has as many rows as be
 
 {{.Peers}}
 
+## One test
+
+From the call that gives a test a database at the baseline of 32,101 rows to the end of its clean-up; the test changes 10 of them. With Restore
+the tests of a process have one database, one after the other; a clone or a copy is a test's own.
+
+{{.One}}
+
 ## A suite
 
 {{.Tests}} tests in 4 packages, run as ` + "`go test`" + ` runs packages: as many processes at once as there are cores. Each test begins at the baseline of
@@ -229,6 +263,22 @@ first, so most of the time is that of their own writes, which groundhog's journa
 
 {{.Suite}}
 
+## Tests at the same time
+
+{{.Crowded}} tests, eight at a time, each of which inserts a row into five empty tables. The other way has eight schemas in one database, and a pool
+of connections for each: a test takes one, and empties its tables at the end, as job queues and other small services do. The time is that of all
+tests divided by their number.
+
+{{.Crowd}}
+
+## A web application
+
+{{.WebTests}} tests of an application with 50 tables, of which migrations fill ten. Each test makes 6 to 40 statements through database/sql over the
+pool; two to four handlers of requests work at the same time, each on a connection. With t.Parallel there are as many tests at once as there are
+cores. A copy by hand has a pool of its own and is dropped after the test.
+
+{{.Web}}
+
 ## A new process
 
 Until the first test of a process has an answer of a database at the baseline of 32,101 rows, where the server runs and has the template. Of groundhog
@@ -238,14 +288,15 @@ that is ` + "`fixtures.Open` and `snapshot.Ensure`" + ` with a file that is vali
 
 ## Seeding
 
-An empty database is filled, indexes and foreign keys in place, in one transaction. The factories make their rows and read the keys back; the other
-ways were given theirs ready-made. The last one is what the server itself takes: nobody checks the foreign keys.
+An empty database is filled, indexes and foreign keys in place. The factories make their rows and read the keys back: in four calls, each a
+transaction that looks at and locks what the former ones left, or in one. The other ways have one transaction, and were given their rows ready-made. COPY of ready bytes is what the server itself takes, where nothing checks the foreign keys.
 
 {{.Seeds}}
 
 ## Writing the state down
 
-groundhog writes a file that outlives the server, and begins to track changes; templates are copies in the server.
+groundhog writes a file that outlives the server, begins to track changes, and copies the database for those that replace it: without that copy it is
+"the file alone". Templates are copies in the server. testcontainers-go copies through the write-ahead log, too.
 
 {{.Creates}}
 
@@ -256,6 +307,8 @@ groundhog writes a file that outlives the server, and begins to track changes; t
 ## Where groundhog loses
 
 **A transaction that is rolled back** is the quickest of all, where the code under test needs no commit and no second connection.
+
+**A clone** costs more than a restore, since its connections find less in their caches; what it brings is tests at the same time.
 
 {{with .Losing}}**Here another way was quicker** in this run:
 
@@ -268,6 +321,11 @@ groundhog writes a file that outlives the server, and begins to track changes; t
 **What tests write** costs more in a database that is tracked, since triggers keep the journal:
 
 {{.Writes}}
+**After a pause** a restore takes longer, as any statement does: the processor's caches hold other things, and processes sleep. The same pause
+lets a client without groundhog wait that changes ten rows and rolls them back:
+
+{{.Pause}}
+The parts of the run: {{.Parts}}.
 `))
 
 // write makes the page and its pictures in a folder.

@@ -53,15 +53,18 @@ const (
 	inTx     = "a transaction, as go-txdb"
 )
 
+// manyRows is beyond what is loaded in a hurry.
+const manyRows = 200_000
+
 var peers = []peer{
 	{name: us, note: "a database that `fixtures` made. With more than some thousand changed rows, or another schema, it is replaced by a copy, which is made in the background where there is time", open: openGroundhog},
 	{name: fileCopy, note: "DROP DATABASE, CREATE DATABASE … STRATEGY FILE_COPY, a new pool", open: byTemplate("STRATEGY FILE_COPY")},
-	{name: "template, WAL_LOG", note: "the same with STRATEGY WAL_LOG", most: 200_000, open: byTemplate("STRATEGY WAL_LOG")},
+	{name: "template, WAL_LOG", note: "the same with STRATEGY WAL_LOG", most: manyRows, open: byTemplate("STRATEGY WAL_LOG")},
 	{name: "testcontainers-go", note: "the statements of its Restore on the same server; in a container it starts a psql for each of them", open: byTemplate("")},
-	{name: "testcontainers-go, in a container", note: "v0.45.0's own Snapshot and Restore; server and disk are others than those of the other ways", most: 200_000, open: openContainer},
+	{name: "testcontainers-go, in a container", note: "v0.45.0's own Snapshot and Restore; server and disk are others than those of the other ways", most: manyRows, open: openContainer},
 	{name: testdb, note: "v0.1.1, a new database for each test", open: openPgtestdb},
 	{name: inTx, note: "BEGIN and ROLLBACK by hand on one connection, which the code under test must use and never commit", open: openTx},
-	{name: "truncate and COPY", note: "by hand, with session_replication_role = replica", most: 200_000, rows: true, open: openCopy},
+	{name: "truncate and COPY", note: "by hand, with session_replication_role = replica", most: manyRows, rows: true, open: openCopy},
 	{name: "pg_dump, pg_restore", note: "custom format, into a new database", most: 40_000, open: openDump},
 	{name: "testfixtures", note: "v3.19.0, files named public.T.yml, else it loads everything each time", most: 40_000, rows: true, open: openTestfixtures},
 	{name: "delete and INSERT", note: "the system that groundhog replaces: 500 rows a statement, foreign keys checked", most: 40_000, rows: true, open: openInserts},
@@ -106,7 +109,7 @@ type groundhog struct {
 // openGroundhog loads the rows into a database that fixtures made, which alone may be
 // replaced by a copy.
 func openGroundhog(ctx context.Context, r *rig, source string) (way, error) {
-	db, err := r.server.CreateDatabase(ctx)
+	db, err := r.server.CreateDatabase(ctx, fixtures.WithSchema(fixtures.WelfareSchema))
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,13 +27,13 @@ func rowsOf(offices int) int { return 321*offices + 1 }
 type rig struct {
 	server *fixtures.Server
 	admin  *pgxpool.Pool
-	dir    string // for files
-	made   int    // databases, for their names
+	dir    string       // for files
+	made   atomic.Int64 // databases, for their names
 	told   func(format string, args ...any)
 }
 
 func newRig(ctx context.Context, dir string, told func(string, ...any)) (*rig, error) {
-	server, err := fixtures.Start(ctx, fixtures.WithSchema(fixtures.WelfareSchema))
+	server, err := fixtures.Start(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -116,13 +117,12 @@ func (r *rig) source(ctx context.Context, offices int) (name string, facts facts
 
 // name makes one that says it is for tests.
 func (r *rig) name(what string) string {
-	r.made++
 	return fmt.Sprintf("lab_test_%s_%d", strings.Map(func(c rune) rune {
 		if c >= 'a' && c <= 'z' {
 			return c
 		}
 		return -1
-	}, strings.ToLower(what)), r.made)
+	}, strings.ToLower(what)), r.made.Add(1))
 }
 
 // empty makes a database with the schema and no rows.

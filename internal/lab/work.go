@@ -16,7 +16,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/groundhogdb/groundhog/bulk"
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/workload"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -31,12 +33,17 @@ type plan struct {
 	runs     int
 	patience time.Duration // for the runs of one way at one thing, with what goes before each
 	tests    int           // of the suite, in each of its packages
+	all      int           // of these, that change all rows
+	crowd    int           // tests with five tables
+	web      int           // tests of the web application
+	pause    time.Duration // of a test that waits
 	writes   int           // runs of tracked writes
+	only     string        // what the names of the parts contain that are measured
 }
 
 var (
-	full  = plan{restores: []int{100, 500, 3200}, deeds: []int{100, 500}, changes: []int{0, 10, 1000, -1}, seeds: []int{10, 100, 500, 3200}, runs: 9, patience: 10 * time.Second, tests: 50, writes: 300}
-	short = plan{restores: []int{2, 4}, deeds: []int{2}, changes: []int{0, 10, -1}, seeds: []int{2}, runs: 2, patience: time.Second, tests: 3, writes: 5}
+	full  = plan{restores: []int{100, 500, 3200}, deeds: []int{100, 500}, changes: []int{0, 10, 1000, -1}, seeds: []int{10, 100, 500, 3200}, runs: 9, patience: 4 * time.Second, tests: 50, all: 8, crowd: 100, web: workload.WebTests, pause: 2 * time.Second, writes: 300}
+	short = plan{restores: []int{2, 4}, deeds: []int{2}, changes: []int{0, 10, -1}, seeds: []int{2}, runs: 2, patience: time.Second, tests: 3, all: 2, crowd: 10, web: 6, pause: 100 * time.Millisecond, writes: 5}
 )
 
 // outcome is what one way took, or why it did not.
@@ -166,6 +173,9 @@ func (p plan) restored(ctx context.Context, r *rig, offices int) (restores, afte
 		}
 		at = append(at, worker{peer, w})
 	}
+	if creates.cell(fileAlone, creates.columns[0]).series, err = p.fileAlone(ctx, r, source); err != nil {
+		return nil, nil, nil, err
+	}
 	for i, n := range p.changes {
 		sql := change(n)
 		if n == 0 {
@@ -185,6 +195,27 @@ func (p plan) restored(ctx context.Context, r *rig, offices int) (restores, afte
 		failed = append(failed, w.close(ctx))
 	}
 	return restores, after, creates, errors.Join(failed...)
+}
+
+// fileAlone is the way to write the state down in a database that groundhog makes no copies
+// of.
+const fileAlone = us + ", the file alone"
+
+func (p plan) fileAlone(ctx context.Context, r *rig, source string) (took series, err error) {
+	c, err := copied(ctx, r, source)
+	if err != nil {
+		return nil, err
+	}
+	store, err := snapshot.NewStore(c.Pool, snapshot.WithDir(filepath.Join(r.dir, c.name)), snapshot.WithProgress(false))
+	for range max(p.runs/3, 1) {
+		if err == nil {
+			err = r.settle(ctx)
+		}
+		if err == nil {
+			err = took.time(func() error { _, err := store.Create(ctx, "lab", snapshot.Replace()); return err })
+		}
+	}
+	return took, errors.Join(err, c.close(ctx))
 }
 
 // turns has the ways come back after a deed, in turns.
@@ -273,6 +304,7 @@ func (w worker) goes(ctx context.Context, cell *outcome, d deed) error {
 // Ways to seed.
 const (
 	bulked     = "groundhog, the factories"
+	welfare    = "groundhog, Welfare in one call"
 	copyFrom   = "pgx.CopyFrom, rows ready"
 	multiRow   = "INSERT of 500 rows, SQL ready"
 	readyBytes = "COPY of ready bytes, keys unchecked"
@@ -297,21 +329,29 @@ func (p plan) seeded(ctx context.Context, r *rig) (*grid, error) {
 		if err != nil {
 			return nil, err
 		}
-		statements, err := insertsOf(ctx, from)
-		if err != nil {
-			return nil, err
-		}
-		values, columns, err := valuesOf(ctx, from)
-		if err != nil {
-			return nil, err
+		var statements []string
+		var values map[string][][]any
+		var columns map[string][]string
+		if rowsOf(offices) <= manyRows {
+			if statements, err = insertsOf(ctx, from); err != nil {
+				return nil, err
+			}
+			if values, columns, err = valuesOf(ctx, from); err != nil {
+				return nil, err
+			}
 		}
 		from.Close()
 		ways := []struct {
 			name string
+			most int // rows; 0: any number
 			fill func(conn *pgx.Conn) error
 		}{
-			{bulked, func(conn *pgx.Conn) error { return seed(ctx, conn, offices) }},
-			{copyFrom, func(conn *pgx.Conn) error {
+			{bulked, 0, func(conn *pgx.Conn) error { return seed(ctx, conn, offices) }},
+			{welfare, 0, func(conn *pgx.Conn) error {
+				_, err := bulk.NewSeeder(conn, bulk.WithProgress(false)).Welfare(ctx, bulk.Scale(offices))
+				return err
+			}},
+			{copyFrom, manyRows, func(conn *pgx.Conn) error {
 				return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 					for _, table := range tables {
 						if _, err := tx.CopyFrom(ctx, pgx.Identifier{table}, columns[table], pgx.CopyFromRows(values[table])); err != nil {
@@ -321,7 +361,7 @@ func (p plan) seeded(ctx context.Context, r *rig) (*grid, error) {
 					return nil
 				})
 			}},
-			{multiRow, func(conn *pgx.Conn) error {
+			{multiRow, manyRows, func(conn *pgx.Conn) error {
 				return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 					for _, sql := range statements {
 						if _, err := tx.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
@@ -331,14 +371,18 @@ func (p plan) seeded(ctx context.Context, r *rig) (*grid, error) {
 					return nil
 				})
 			}},
-			{readyBytes, func(conn *pgx.Conn) error {
+			{readyBytes, 0, func(conn *pgx.Conn) error {
 				return ready.copyIn(ctx, conn, "BEGIN; SET LOCAL session_replication_role = replica")
 			}},
 		}
 		for range max(p.runs/3, 1) {
 			for _, way := range ways {
 				cell := g.cell(way.name, g.columns[i])
-				if cell.sum() > 2*p.patience {
+				if way.most > 0 && rowsOf(offices) > way.most {
+					cell.why = "takes too long"
+					continue
+				}
+				if cell.sum() > 4*p.patience {
 					continue
 				}
 				name := r.name("seed")
@@ -388,13 +432,10 @@ func valuesOf(ctx context.Context, db *pgxpool.Pool) (values map[string][][]any,
 
 // written measures what a test's own writes take in a database that is tracked, and
 // in one that is not.
-func (p plan) written(ctx context.Context, r *rig) (*grid, error) {
+func (p plan) written(ctx context.Context, r *rig, source string) (*grid, error) {
 	const tracked, untracked = "tracked", "not tracked"
+	const there = 10_000 // rows of the table
 	g := newGrid(tracked, untracked)
-	source, _, err := r.source(ctx, p.seeds[min(1, len(p.seeds)-1)])
-	if err != nil {
-		return nil, err
-	}
 	conns := map[string]*pgxpool.Pool{}
 	stores := map[string]*snapshot.Store{}
 	for _, name := range g.columns {
@@ -411,8 +452,13 @@ func (p plan) written(ctx context.Context, r *rig) (*grid, error) {
 			return nil, err
 		}
 	}
-	if err := stores[untracked].Untrack(ctx); err != nil {
-		return nil, err
+	back := func() error {
+		for _, name := range g.columns {
+			if _, err := stores[name].Restore(ctx, "lab"); err != nil {
+				return err
+			}
+		}
+		return stores[untracked].Untrack(ctx)
 	}
 	for _, op := range []struct {
 		name string
@@ -426,20 +472,20 @@ func (p plan) written(ctx context.Context, r *rig) (*grid, error) {
 		{"insert 1,000 rows", 1000, "INSERT INTO support_plan_cycles (welfare_recipient_id, office_id, is_latest_cycle) SELECT welfare_recipient_id, office_id, false FROM support_plan_cycles WHERE id BETWEEN %d AND %d"},
 		{"update 1,000 rows", 1000, "UPDATE support_plan_cycles SET google_event_id = 'x' WHERE id BETWEEN %d AND %d"},
 		{"delete 1,000 rows", 1000, "DELETE FROM support_plan_cycles WHERE id BETWEEN %d AND %d"},
+		{"delete 10,000 rows", 10_000, "DELETE FROM support_plan_cycles WHERE id BETWEEN %d AND %d"},
 	} {
-		for _, name := range g.columns {
-			if _, err := stores[name].Restore(ctx, "lab"); err != nil {
-				return nil, err
-			}
-		}
-		if err := stores[untracked].Untrack(ctx); err != nil {
-			return nil, err
-		}
-		runs := p.writes
+		runs, fresh := p.writes, there/op.rows // rows that were not written before
 		if op.rows > 1 {
 			runs = min(9, p.writes)
 		}
 		for i := range runs {
+			if i%fresh == 0 {
+				if err := back(); err != nil {
+					return nil, err
+				}
+				i = 0
+			}
+			i %= fresh
 			for _, name := range g.columns {
 				sql := fmt.Sprintf(op.sql, i*op.rows+1, (i+1)*op.rows)
 				if err := g.cell(op.name, name).time(func() error { _, err := conns[name].Exec(ctx, sql); return err }); err != nil {
@@ -447,6 +493,7 @@ func (p plan) written(ctx context.Context, r *rig) (*grid, error) {
 				}
 			}
 		}
+		r.told("%s: %s tracked, %s not", op.name, g.cell(op.name, tracked).median().Round(10*time.Microsecond), g.cell(op.name, untracked).median().Round(10*time.Microsecond))
 	}
 	return g, nil
 }
@@ -555,16 +602,12 @@ const (
 // suited measures a suite: packages that run as processes, as go test runs them, whose
 // tests begin at the baseline, change 10 rows, or all of them, and look at them. It also
 // measures what a process takes that is new until it has a database at the baseline.
-func (p plan) suited(ctx context.Context, r *rig) (suite, first *grid, err error) {
+func (p plan) suited(ctx context.Context, r *rig, source string) (suite, first *grid, err error) {
 	const packages = 4
 	suite, first = newGrid(serially, inParallel, allChanged), newGrid("to the first answer at the baseline")
 	binary := filepath.Join(r.dir, "suite.test")
 	if out, err := exec.CommandContext(ctx, "go", "test", "-c", "-o", binary, "./suite").CombinedOutput(); err != nil {
 		return nil, nil, fmt.Errorf("%w: %s", err, out)
-	}
-	source, _, err := r.source(ctx, 100)
-	if err != nil {
-		return nil, nil, err
 	}
 	process := func(way string, i int, env ...string) error {
 		cmd := exec.CommandContext(ctx, binary, "-test.count=1")
@@ -602,7 +645,7 @@ func (p plan) suited(ctx context.Context, r *rig) (suite, first *grid, err error
 				case turn == 0: // makes templates and files
 					tests = 1
 				case column == allChanged:
-					tests = (tests + 1) / 2
+					tests = p.all
 				}
 				cell := suite.cell(way, column)
 				if way == inTx && column == inParallel {
