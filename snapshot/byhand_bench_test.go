@@ -35,9 +35,6 @@ func newByHand(b *testing.B, pool *pgxpool.Pool) *byHand {
 	h.connect(b)
 	b.Cleanup(h.end)
 	pool.Reset()
-	// Those that outlive the pool are in the way of the copy.
-	_, err := h.admin.Exec(b.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", source)
-	require.NoError(b, err)
 	h.copy(b, h.templates[0], source)
 	h.copy(b, h.name, h.templates[0])
 	h.open(b)

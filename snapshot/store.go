@@ -18,7 +18,8 @@ import (
 // Store keeps the snapshots of one database in one folder. It is the
 // error-returning form of this package's functions, for programs. It is safe for
 // use by several goroutines and processes at once. It needs no Close: a connection that
-// is kept for the next call is closed after a second, or with the pool.
+// is kept for the next call is closed with the pool, and after a second where the database
+// is not one that package fixtures made.
 type Store struct {
 	settings
 	pool *pgxpool.Pool
