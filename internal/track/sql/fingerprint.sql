@@ -17,7 +17,8 @@ BEGIN
 	FOR r IN SELECT c.oid::regclass AS name, c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'groundhog')
 				AND c.oid NOT IN (SELECT t.rel FROM groundhog.journals_of t UNION ALL SELECT q.seq FROM groundhog.extension_sequences q)
-				AND (c.relkind = 'r' OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+				-- It counts, since EXISTS would read all of pg_depend once, and not a row or two for each sequence.
+				AND (c.relkind = 'r' OR 0 < (SELECT count(*) FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
 					AND (d.deptype = 'e' OR d.deptype IN ('a', 'i') AND d.refclassid = 'pg_class'::regclass AND d.refobjid NOT IN (SELECT t.rel FROM groundhog.journals_of t))))
 			ORDER BY c.oid LOOP
 		IF r.relkind = 'S' THEN
