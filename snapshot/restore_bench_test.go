@@ -183,10 +183,19 @@ func (r *restoring) run(b *testing.B, changed int) {
 
 // BenchmarkTrackedWrites compares what tests write to a tracked database with the
 // same in one that is not: each statement in a transaction of its own. "again" are
-// rows that were changed before.
+// rows that were changed before, "of" the rows that the table has.
 func BenchmarkTrackedWrites(b *testing.B) {
 	tracked, plain := setupWelfare(b, bulk.Medium), setupWelfare(b, bulk.Medium)
 	ctx := b.Context()
+	for _, w := range []bundle{tracked, plain} {
+		exec(b, w.pool, `CREATE TABLE few (LIKE support_plan_cycles, PRIMARY KEY (id)); CREATE TABLE many (LIKE support_plan_cycles, PRIMARY KEY (id));
+			CREATE TABLE parts (LIKE support_plan_cycles, PRIMARY KEY (id)) PARTITION BY HASH (id); CREATE TABLE parts0 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+			CREATE TABLE parts1 PARTITION OF parts FOR VALUES WITH (MODULUS 2, REMAINDER 1)`)
+		for table, rows := range map[string]int{"few": 10_000, "many": 100_000, "parts": 10_000} {
+			exec(b, w.pool, fmt.Sprintf(`INSERT INTO %s (id, welfare_recipient_id, office_id, is_latest_cycle, created_at, updated_at, is_test_data)
+				SELECT i, gen_random_uuid(), gen_random_uuid(), true, now(), now(), false FROM generate_series(1, %d) i`, table, rows))
+		}
+	}
 	_, err := tracked.store.Create(ctx, "bench")
 	require.NoError(b, err)
 	for _, w := range []bundle{tracked, plain} {
@@ -214,6 +223,9 @@ func BenchmarkTrackedWrites(b *testing.B) {
 		{"update=1000", 9, ranged(update, 1000)},
 		{"update-again=1000", 1 << 30, func(int) string { return fmt.Sprintf(update, 1, 1000) }},
 		{"delete=1000", 9, ranged(`DELETE FROM support_plan_cycles WHERE id BETWEEN %d AND %d`, 1000)},
+		{"delete=10000/of=10000", 1, func(int) string { return `DELETE FROM few` }},
+		{"delete=10000/of=100000", 1, func(int) string { return `DELETE FROM many WHERE id <= 10000` }},
+		{"delete=10000/of=10000/partitioned", 1, func(int) string { return `DELETE FROM parts` }},
 	} {
 		b.Run(op.name, func(b *testing.B) {
 			_, err := tracked.store.Restore(ctx, "bench")

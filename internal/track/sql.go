@@ -22,7 +22,8 @@ var templates = sync.OnceValue(func() *template.Template {
 		"literal":      catalog.Literal,
 		"likeness":     func() string { return catalog.LikenessOf },
 		"watchedFacts": catalog.WatchedFacts, "unwatchedFacts": catalog.UnwatchedFacts,
-		"body":     func() string { return bodyMark },
+		"body":           func() string { return bodyMark },
+		"journalCounted": func() int { return journalCounted }, "leastEntry": func() int { return leastEntry },
 		"undoFrom": func() int { return undoFrom }, "undoShare": func() float64 { return undoShare },
 	}).ParseFS(sqlFiles, "sql/*.sql"))
 })
@@ -109,4 +110,7 @@ const wraparound = 1<<31 - 1<<20
 const (
 	undoFrom  = 1000
 	undoShare = 0.7
+
+	journalCounted = 65536 // bytes: the entries of a smaller journal are not counted
+	leastEntry     = 36    // bytes: no entry takes less of its journal
 )

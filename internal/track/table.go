@@ -54,6 +54,10 @@ const wideFrom = 100
 // compressed, with labels as text and values that the row does not hold; see [catalog.TrackedTable].
 func (t *table) SurelyShort() int { return 3000 }
 
+// CountedFrom is how many rows a transaction deletes before the rows of a DELETE are counted: no
+// journal of fewer rows has too many changes.
+func (t *table) CountedFrom() int { return journalCounted / leastEntry }
+
 // Compressed is an expression that is not null where a value of the row OLD is compressed,
 // or nothing if none can be.
 func (t *table) Compressed() string {

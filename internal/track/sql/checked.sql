@@ -98,7 +98,9 @@ DECLARE
 BEGIN
 	FOR x IN SELECT u.root, t.always, pg_catalog.sum(pg_catalog.pg_relation_size(u.child) OPERATOR(pg_catalog./) {{.UsualEntry}})::bigint AS rows
 			FROM groundhog.unindexed u JOIN pg_catalog.unnest(tables) t ON t.root OPERATOR(pg_catalog.=) u.root GROUP BY u.root, t.always LOOP
-		IF coalesce(x.always, '{{.Reason.Truncated}}') OPERATOR(pg_catalog.=) '{{.Reason.Truncated}}' THEN
+		-- After TRUNCATE, and after a DELETE whose rows were not noted, the journal still tells of new rows.
+		IF coalesce(x.always, '{{.Reason.Truncated}}') OPERATOR(pg_catalog.=) '{{.Reason.Truncated}}'
+			OR x.always OPERATOR(pg_catalog.=) '{{.Reason.TooManyChanges}}' AND NOT EXISTS (SELECT FROM groundhog.skipped k WHERE k.root OPERATOR(pg_catalog.=) x.root) THEN
 			EXECUTE pg_catalog.format('SELECT pg_catalog.count(*) FROM groundhog.journal_%s j WHERE j.kind OPERATOR(pg_catalog.=) %L', x.root, '{{.Kind.New}}') INTO inserted;
 		ELSE -- the journal does not tell: all rows may be new
 			inserted := pg_catalog.pg_relation_size(x.root) OPERATOR(pg_catalog./) {{.UsualEntry}};

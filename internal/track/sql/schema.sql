@@ -129,6 +129,48 @@ BEGIN
 	INSERT INTO groundhog.touched VALUES (rel, '{{.Reason.UntrackedWrite}}');
 END $$;
 
+-- After a statement deleted rows of a root that has no partitions: if these alone are too many
+-- changes for an undo (see undo_*), it notes that and returns true. A rollback to a savepoint takes
+-- the note back with the rows. What else is written to the table is journaled as before.
+CREATE FUNCTION groundhog.note_deletion(rel oid, deleted bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	rows bigint;
+BEGIN
+	IF deleted OPERATOR(pg_catalog.<=) ({{journalCounted}} OPERATOR(pg_catalog./) {{leastEntry}}) THEN
+		RETURN false;
+	END IF;
+	SELECT o.rows INTO rows FROM groundhog.journals o WHERE o.root OPERATOR(pg_catalog.=) note_deletion.rel;
+	IF (deleted OPERATOR(pg_catalog.>) ({{undoFrom}} OPERATOR(pg_catalog.+) (rows OPERATOR(pg_catalog.*) {{undoShare}}))) IS NOT TRUE THEN
+		RETURN false;
+	END IF;
+	INSERT INTO groundhog.touched VALUES (note_deletion.rel, '{{.Reason.TooManyChanges}}');
+	RETURN true;
+END $$;
+
+-- After rows of a root, or of this partition of it, were deleted that are noted one by one: if the
+-- baseline has so many more rows than there are now that these alone are too many changes, it notes
+-- that and returns true. The setting groundhog.emptied lists such roots until the transaction ends.
+CREATE FUNCTION groundhog.note_emptying(root oid, part oid) RETURNS boolean LANGUAGE plpgsql AS $$
+#variable_conflict use_variable
+DECLARE
+	most numeric;
+	rows bigint;
+	left_over bigint;
+BEGIN
+	PERFORM pg_catalog.set_config(pg_catalog.concat('groundhog.counted_', part), pg_catalog.pg_stat_get_xact_tuples_deleted(part)::text, true);
+	SELECT o.rows, {{undoFrom}} OPERATOR(pg_catalog.+) (o.rows OPERATOR(pg_catalog.*) {{undoShare}}) INTO rows, most FROM groundhog.journals o WHERE o.root OPERATOR(pg_catalog.=) note_emptying.root;
+	IF ((SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM groundhog.journals_of t WHERE t.root OPERATOR(pg_catalog.=) note_emptying.root) OPERATOR(pg_catalog.>) most) IS NOT TRUE THEN
+		RETURN false;
+	END IF;
+	EXECUTE pg_catalog.format('SELECT pg_catalog.count(*) FROM %s%s', CASE (SELECT c.relkind FROM pg_catalog.pg_class c WHERE c.oid OPERATOR(pg_catalog.=) note_emptying.root) WHEN 'p' THEN '' ELSE 'ONLY ' END, root::pg_catalog.regclass) INTO left_over;
+	IF rows OPERATOR(pg_catalog.-) left_over OPERATOR(pg_catalog.<=) most THEN
+		RETURN false;
+	END IF;
+	INSERT INTO groundhog.touched VALUES (root, '{{.Reason.TooManyChanges}}');
+	PERFORM pg_catalog.set_config('groundhog.emptied', pg_catalog.concat(pg_catalog.current_setting('groundhog.emptied', true), ',', root, ','), true);
+	RETURN true;
+END $$;
+
 -- After a change of the schema. Refreshing a materialised view is none, but
 -- makes it one to refresh again.
 CREATE FUNCTION groundhog.note_schema_change() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -276,6 +318,9 @@ BEGIN
 			ELSE
 				cost := changed;
 			END IF;
+		ELSIF why OPERATOR(pg_catalog.=) '{{.Reason.TooManyChanges}}' AND NOT EXISTS (SELECT FROM groundhog.skipped k WHERE k.root OPERATOR(pg_catalog.=) w.root) THEN
+			-- One statement deleted so many rows at least; see note_deletion.
+			cost := least(cost, ({{undoFrom}} OPERATOR(pg_catalog.+) (w.rows OPERATOR(pg_catalog.*) {{undoShare}}))::bigint);
 		END IF;
 		RETURN NEXT;
 	END LOOP;
@@ -369,11 +414,11 @@ BEGIN
 	IF s.touched THEN
 		tables := ARRAY(SELECT ROW(o.root, o.space, o.name, o.rows, o.why, false, false)::groundhog.journals FROM groundhog.written() o);
 		IF most OPERATOR(pg_catalog.>=) 0 THEN
-			-- No entry takes less than 36 bytes of its journal: mostly there is nothing to count. A
+			-- No entry takes less than {{leastEntry}} bytes of its journal: mostly there is nothing to count. A
 			-- loop of simple expressions takes a tenth of a query's time.
 			FOREACH x IN ARRAY tables LOOP
 				IF x.always IS NULL THEN
-					room := room OPERATOR(pg_catalog.+) (pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', x.root)::pg_catalog.regclass) OPERATOR(pg_catalog./) 36);
+					room := room OPERATOR(pg_catalog.+) (pg_catalog.pg_relation_size(pg_catalog.concat('groundhog.journal_', x.root)::pg_catalog.regclass) OPERATOR(pg_catalog./) {{leastEntry}});
 				ELSE
 					room := room OPERATOR(pg_catalog.+) ({{.LoadedRow}} OPERATOR(pg_catalog.*) x.rows);
 				END IF;

@@ -71,6 +71,10 @@ Most rows surely fit into a journal of short rows. The others are those of a tra
 that is older than the baseline, of columns that were stored in other ways before, and
 those that are compressed: a plan for the very values, as the first ones of a session are,
 decompresses them. A subtransaction for each row would take too long.
+
+The triggers for rows fire when the statement has deleted all of them. If so few rows are left
+then that the table is loaded again, that is noted instead. The transaction's count is a hint
+which takes no query; the rows are counted at most once for every so many that were deleted.
 */}}
 {{define "note baseline rows" -}}
 CREATE FUNCTION groundhog.old_{{.OID}}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER{{template "text settings" .}} AS {{body}}
@@ -84,6 +88,19 @@ BEGIN
 		PERFORM groundhog.note_untracked_write({{.Root}});
 		RETURN NULL; -- the table is loaded again, whatever is noted of it
 	END IF;
+	{{- if not .Decides}}
+	IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+		IF pg_catalog.strpos(pg_catalog.current_setting('groundhog.emptied', true), ',{{.Root}},') OPERATOR(pg_catalog.>) 0 THEN
+			RETURN NULL;
+		END IF;
+		IF pg_catalog.pg_stat_get_xact_tuples_deleted(TG_RELID) OPERATOR(pg_catalog.>)
+			(coalesce(nullif(pg_catalog.current_setting('groundhog.counted_{{.OID}}', true), ''), '0')::bigint OPERATOR(pg_catalog.+) {{.CountedFrom}}) THEN
+			IF groundhog.note_emptying({{.Root}}, TG_RELID) THEN
+				RETURN NULL;
+			END IF;
+		END IF;
+	END IF;
+	{{- end}}
 	{{- if .Short}}
 	IF pg_catalog.pg_column_size(OLD) OPERATOR(pg_catalog.>) {{.SurelyShort}}{{with .Compressed}} OR {{.}} IS NOT NULL{{end}} THEN
 		BEGIN
@@ -107,7 +124,8 @@ CREATE TRIGGER {{.Trigger "zzz_groundhog_old"}} AFTER UPDATE{{if not .Decides}} 
 
 {{- /*
 Notes the keys of new rows, keys that rows went away from, and rows that a statement
-deleted.
+deleted. If one statement deleted so many that the table is loaded again, it notes that instead
+of the rows: copying them takes longer than the DELETE.
 
 A condition of a trigger that named columns would keep them from being altered. That on
 a changed key is a function, whose body is put in its place whenever it is evaluated, so
@@ -125,6 +143,12 @@ BEGIN
 			SELECT '{{.Kind.New}}'{{.Key.Of ""}} FROM groundhog_new;
 		{{- end}}
 	ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
+		{{- /* The transaction's count is a hint that takes no query. */}}
+		IF pg_catalog.pg_stat_get_xact_tuples_deleted(TG_RELID) OPERATOR(pg_catalog.>) {{.CountedFrom}} THEN
+			IF groundhog.note_deletion({{.Root}}, (SELECT pg_catalog.count(*) FROM groundhog_old)) THEN
+				RETURN NULL;
+			END IF;
+		END IF;
 		{{- /* those of the test may be longer than the baseline's */}}
 		{{- if .Short}}
 		BEGIN{{end}}
