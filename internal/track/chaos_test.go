@@ -65,14 +65,14 @@ func random(t *testing.T, chaos func(t *testing.T, seed uint64, steps int, witho
 
 // chaos returns the differences that it found.
 func chaos(t *testing.T, seed uint64, steps int, without ...string) (found []string) {
-	w := &world{T: t, rowwise: seed%2 == 0}
+	w := &world{T: t, rowwise: seed%2 == 0, lowered: seed%4 < 2}
 	w.extension = chaosDatabase(t, chaosSQL)
 	w.url = fixtures.URL(t)
 	return w.chaos(seed, steps, without...)
 }
 
 func chaosOfOwner(t *testing.T, seed uint64, steps int, without ...string) (found []string) {
-	w := &world{T: t, rowwise: seed%2 == 0}
+	w := &world{T: t, rowwise: seed%2 == 0, lowered: seed%4 < 2}
 	fixtures.Open(t, fixtures.WithSchema(chaosSQL, setupTable, setupRows))
 	w.url = fixtures.URL(t)
 	w.giveAway()

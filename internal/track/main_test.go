@@ -36,6 +36,7 @@ type world struct {
 
 	extension bool // setup is one's table
 	rowwise   bool // triggers for statements are not relied on
+	lowered   bool // a DELETE of three rows is one of too many
 
 	switched []string // the tables whose replica identities are switched where the test loads them
 
@@ -218,9 +219,23 @@ func (w *world) baseline(tx pgx.Tx) error {
 	if err := track.SetBaseline(w.Context(), tx, b); err != nil {
 		return err
 	}
+	if w.lowered {
+		if _, err := tx.Exec(w.Context(), lowerMost); err != nil {
+			return err
+		}
+	}
 	_, err = tx.Exec(w.Context(), "SET LOCAL search_path TO DEFAULT")
 	return err
 }
+
+// lowerMost makes three deleted rows too many, where that is not so yet.
+const lowerMost = `DO $do$ DECLARE f record; d text; was text; BEGIN
+	FOR f IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'groundhog'::regnamespace AND p.proname ~ '^(note|old)_' LOOP
+		was := pg_get_functiondef(f.oid);
+		d := regexp_replace(was, '\m1820\M|65536 OPERATOR\(pg_catalog\./\) 36|1000 OPERATOR\(pg_catalog\.\+\) \((o\.)?rows OPERATOR\(pg_catalog\.\*\) 0\.7\)', '2', 'g');
+		IF d <> was THEN EXECUTE d; END IF;
+	END LOOP;
+END $do$`
 
 // copyOf names the copy of a table.
 func copyOf(t catalog.Table) string {

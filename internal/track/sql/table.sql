@@ -84,15 +84,17 @@ DECLARE
 	mode text;
 {{- end}}
 BEGIN
+	{{- if not .Decides}}
+	IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' AND pg_catalog.strpos(pg_catalog.current_setting('groundhog.emptied', true), ',{{.Root}},') OPERATOR(pg_catalog.>) 0 THEN
+		RETURN NULL;
+	END IF;
+	{{- end}}
 	IF coalesce(pg_catalog.current_setting('groundhog.baseline_xid', true), '') OPERATOR(pg_catalog.=) '' THEN
 		PERFORM groundhog.note_untracked_write({{.Root}});
 		RETURN NULL; -- the table is loaded again, whatever is noted of it
 	END IF;
 	{{- if not .Decides}}
 	IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
-		IF pg_catalog.strpos(pg_catalog.current_setting('groundhog.emptied', true), ',{{.Root}},') OPERATOR(pg_catalog.>) 0 THEN
-			RETURN NULL;
-		END IF;
 		IF pg_catalog.pg_stat_get_xact_tuples_deleted(TG_RELID) OPERATOR(pg_catalog.>)
 			(coalesce(nullif(pg_catalog.current_setting('groundhog.counted_{{.OID}}', true), ''), '0')::bigint OPERATOR(pg_catalog.+) {{.CountedFrom}}) THEN
 			IF groundhog.note_emptying({{.Root}}, TG_RELID) THEN
