@@ -111,7 +111,7 @@ func TestBulkDeletionOfAnUnindexedKey(t *testing.T) {
 	t.Parallel()
 	fault.SkipShort(t)
 	w := newOwnersWorld(t, `CREATE TABLE p (id int PRIMARY KEY, v text); CREATE TABLE c (id int PRIMARY KEY, p int REFERENCES p ON DELETE SET NULL, v text);
-		INSERT INTO p SELECT g, 'p' FROM generate_series(1, 4000) g; INSERT INTO c SELECT g, 1, 'c' FROM generate_series(1, 3000) g`)
+		INSERT INTO p SELECT g, 'p' FROM generate_series(1, 4000) g; INSERT INTO c SELECT g, 1, 'c' FROM generate_series(1, 6000) g`)
 	w.sql(w.conn, "UPDATE groundhog.journals SET rows = 4000")
 	other := connect(t, w.url)
 	w.sql(other, `DELETE FROM p WHERE id > 1; INSERT INTO p VALUES (5000, 'n')`)
