@@ -22,7 +22,7 @@
 // ten times as long as the DELETE itself. There xmin can't be seen; but how many
 // rows of a key came and went is known exactly, and so whether the baseline had
 // one: see sql/undo.sql. A DELETE of so many rows that the table is loaded again is noted
-// without them: see note_deletion and note_emptying in sql/schema.sql.
+// without them: see most_changes and note_emptying in sql/schema.sql.
 //
 // What can't be undone with certainty has a [Reason]: TRUNCATE, a changed schema (seen by
 // event triggers, or by a fingerprint of the catalog where the role may make none), a

@@ -129,23 +129,13 @@ BEGIN
 	INSERT INTO groundhog.touched VALUES (rel, '{{.Reason.UntrackedWrite}}');
 END $$;
 
--- After a statement deleted rows of a root that has no partitions: if these alone are too many
--- changes for an undo (see undo_*), it notes that and returns true. A rollback to a savepoint takes
--- the note back with the rows. What else is written to the table is journaled as before.
-CREATE FUNCTION groundhog.note_deletion(rel oid, deleted bigint) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-	rows bigint;
-BEGIN
-	IF deleted OPERATOR(pg_catalog.<=) ({{journalCounted}} OPERATOR(pg_catalog./) {{leastEntry}}) THEN
-		RETURN false;
-	END IF;
-	SELECT o.rows INTO rows FROM groundhog.journals o WHERE o.root OPERATOR(pg_catalog.=) note_deletion.rel;
-	IF (deleted OPERATOR(pg_catalog.>) ({{undoFrom}} OPERATOR(pg_catalog.+) (rows OPERATOR(pg_catalog.*) {{undoShare}}))) IS NOT TRUE THEN
-		RETURN false;
-	END IF;
-	INSERT INTO groundhog.touched VALUES (note_deletion.rel, '{{.Reason.TooManyChanges}}');
-	RETURN true;
-END $$;
+-- How many changes of a root an undo takes at most: see undo_*. Where a statement deleted more
+-- rows, that is noted instead of them. A rollback to a savepoint takes the note back with the
+-- rows. What else is written to the table is journaled as before.
+CREATE FUNCTION groundhog.most_changes(root oid) RETURNS bigint LANGUAGE sql STABLE AS $$
+	SELECT greatest({{journalCounted}} OPERATOR(pg_catalog./) {{leastEntry}}, pg_catalog.floor({{undoFrom}} OPERATOR(pg_catalog.+) (o.rows OPERATOR(pg_catalog.*) {{undoShare}})))::bigint
+	FROM groundhog.journals o WHERE o.root OPERATOR(pg_catalog.=) most_changes.root
+$$;
 
 -- After rows of a root, or of this partition of it, were deleted that are noted one by one: if the
 -- baseline has so many more rows than there are now that these alone are too many changes, it notes
@@ -153,12 +143,11 @@ END $$;
 CREATE FUNCTION groundhog.note_emptying(root oid, part oid) RETURNS boolean LANGUAGE plpgsql AS $$
 #variable_conflict use_variable
 DECLARE
-	most numeric;
-	rows bigint;
+	most bigint := groundhog.most_changes(root);
+	rows bigint := (SELECT o.rows FROM groundhog.journals o WHERE o.root OPERATOR(pg_catalog.=) note_emptying.root);
 	left_over bigint;
 BEGIN
 	PERFORM pg_catalog.set_config(pg_catalog.concat('groundhog.counted_', part), pg_catalog.pg_stat_get_xact_tuples_deleted(part)::text, true);
-	SELECT o.rows, {{undoFrom}} OPERATOR(pg_catalog.+) (o.rows OPERATOR(pg_catalog.*) {{undoShare}}) INTO rows, most FROM groundhog.journals o WHERE o.root OPERATOR(pg_catalog.=) note_emptying.root;
 	IF ((SELECT pg_catalog.sum(pg_catalog.pg_stat_get_xact_tuples_deleted(t.rel)) FROM groundhog.journals_of t WHERE t.root OPERATOR(pg_catalog.=) note_emptying.root) OPERATOR(pg_catalog.>) most) IS NOT TRUE THEN
 		RETURN false;
 	END IF;
@@ -319,7 +308,7 @@ BEGIN
 				cost := changed;
 			END IF;
 		ELSIF why OPERATOR(pg_catalog.=) '{{.Reason.TooManyChanges}}' AND NOT EXISTS (SELECT FROM groundhog.skipped k WHERE k.root OPERATOR(pg_catalog.=) w.root) THEN
-			-- One statement deleted so many rows at least; see note_deletion.
+			-- One statement deleted more rows than an undo takes; see most_changes.
 			cost := least(cost, ({{undoFrom}} OPERATOR(pg_catalog.+) (w.rows OPERATOR(pg_catalog.*) {{undoShare}}))::bigint);
 		END IF;
 		RETURN NEXT;

@@ -147,8 +147,11 @@ BEGIN
 	ELSIF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
 		{{- /* The transaction's count is a hint that takes no query. */}}
 		IF pg_catalog.pg_stat_get_xact_tuples_deleted(TG_RELID) OPERATOR(pg_catalog.>) {{.CountedFrom}} THEN
-			IF groundhog.note_deletion({{.Root}}, (SELECT pg_catalog.count(*) FROM groundhog_old)) THEN
-				RETURN NULL;
+			IF pg_catalog.pg_stat_get_xact_tuples_deleted(TG_RELID) OPERATOR(pg_catalog.>) groundhog.most_changes({{.Root}}) THEN
+				IF EXISTS (SELECT FROM groundhog_old OFFSET groundhog.most_changes({{.Root}}) LIMIT 1) THEN
+					INSERT INTO groundhog.touched VALUES ({{.Root}}, '{{.Reason.TooManyChanges}}');
+					RETURN NULL;
+				END IF;
 			END IF;
 		END IF;
 		{{- /* those of the test may be longer than the baseline's */}}

@@ -33,7 +33,7 @@ SELECT f.at, f.deleted = 1 AND f.had = 1 AS one
 The function that puts the table back. It changes nothing when it says why it can't.
 
 A table with many changes is loaded again: putting one row back costs about as much as
-loading one. groundhog.note_deletion has the same rule. Then it is decided which deleted rows were the baseline's, rows that are not
+loading one. groundhog.most_changes has the same rule. Then it is decided which deleted rows were the baseline's, rows that are not
 the baseline's are deleted, and those that were saved are put in again. Around that, the
 replica identity is switched where a publication asks for it, and foreign keys are
 checked that lead to tables that are not tracked.
