@@ -337,6 +337,27 @@ func TestCloneHooksThatEnd(t *testing.T) {
 	}
 }
 
+// TestWhenClonesAreMadeAhead: only where tests use them up, since each costs a copy.
+func TestWhenClonesAreMadeAhead(t *testing.T) {
+	t.Parallel()
+	b := setupClones(t)
+	use := func(statement string) (clones int) {
+		c, err := b.store.Clone(t.Context(), "a")
+		require.NoError(t, err)
+		exec(t, c.Pool, statement)
+		b.store.AwaitCopies()
+		clones = b.store.Clones("a")
+		require.NoError(t, c.Close())
+		return clones
+	}
+	for range 4 {
+		require.Equal(t, 1, use("INSERT INTO note VALUES ('x')"), "one is enough")
+	}
+	use("CREATE TABLE more ()")
+	require.Equal(t, 2, use("SELECT"))
+	require.Equal(t, 2, use("SELECT"), "one that nobody has is enough")
+}
+
 // TestClonesOfManySnapshots do not pile up while they wait for another test.
 func TestClonesOfManySnapshots(t *testing.T) {
 	t.Parallel()

@@ -41,9 +41,9 @@ type clonePool struct {
 	lent  []*clone
 	total int           // idle, lent, or being made
 	freed chan struct{} // closed when one is given back or dropped
-	taken int           // how often one was
 	last  time.Time     // when one was
 	quick bool          // the last copy took little time
+	spent bool          // a test left one that is not used again: so may the next
 	ended bool
 	ahead sync.WaitGroup
 
@@ -164,8 +164,8 @@ func (p *clonePool) acquire(ctx context.Context, cfg *settings, f *snapshotFile,
 	c.used = true
 	p.mu.Lock()
 	p.lent = append(p.lent, c)
-	p.taken, p.last = p.taken+1, time.Now()
-	more := p.quick && !p.ended && p.taken > 1 && len(p.idle) == 0 && p.total < limitOfClones()
+	p.last = time.Now()
+	more := p.quick && p.spent && !p.ended && p.total == len(p.lent) && p.total < limitOfClones()
 	if more {
 		p.total++
 		p.ahead.Go(func() { p.makeAhead(cfg, f, nil) })
@@ -413,6 +413,9 @@ func (p *clonePool) giveBack(ctx context.Context, t testing.TB, c *clone) error 
 	}
 	if why != "" {
 		dropped(why)
+		p.mu.Lock()
+		p.spent = true
+		p.mu.Unlock()
 		return p.drop(c)
 	}
 	if !p.put(c) {

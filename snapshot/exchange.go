@@ -211,7 +211,9 @@ func (x *exchanger) run(ctx context.Context, why track.Cause, changed int64) (re
 	}
 	d.setLikeness(x.maker.Likeness())
 	d.setSkipped(skipped)
-	x.pool.ready.replenish(&x.cfg.settings, x.file)
+	if x.keepFormer == nil { // else no test has changed anything yet: most change little
+		x.pool.ready.replenish(&x.cfg.settings, x.file)
+	}
 	text := why.Text(x.cfg.lang)
 	restored.Methods = make([]TableMethod, len(x.file.manifest.Tables))
 	for i, t := range x.file.manifest.Tables {

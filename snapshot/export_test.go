@@ -60,5 +60,13 @@ func (s *Store) CloneAhead(name string) {
 	p.makeAhead(&s.settings, f, nil)
 }
 
+// Clones counts the clones at the snapshot called name, lent or not.
+func (s *Store) Clones(name string) int {
+	p, _ := s.copiesOf(name)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.total
+}
+
 // LineDiff compares the texts of changes.
 var LineDiff = lineDiff

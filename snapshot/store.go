@@ -279,8 +279,8 @@ func (s *Store) Changes(ctx context.Context, opts ...ChangesOption) (ChangeSet, 
 // the schema that fixtures was given and the rows of the file, once for each snapshot and
 // server, by one process while others wait; what was made after it in the origin's schema
 // by other means is an [ErrSchemaMismatch] then. A copy costs a CREATE DATABASE; a database that was used before, and whose changes the
-// journal could undo, costs nothing but that. One is made ahead where copying is
-// quick. There are GOMAXPROCS + 4 at a time: a call for one more waits, and gets it when
+// journal could undo, costs nothing but that. Once a test has left one that is not
+// used again, the next is made ahead, where copying is quick. There are GOMAXPROCS + 4 at a time: a call for one more waits, and gets it when
 // none became free for 10 s, or when it would wait for itself, as a subtest of a test
 // that has one.
 //
