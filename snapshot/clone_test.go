@@ -337,6 +337,28 @@ func TestCloneHooksThatEnd(t *testing.T) {
 	}
 }
 
+// TestAPreparedTransactionStaysWithItsClone: the next test gets another one.
+func TestAPreparedTransactionStaysWithItsClone(t *testing.T) {
+	t.Parallel()
+	b := setupClones(t)
+	if ask(t, b.pool, "SELECT current_setting('max_prepared_transactions')") == "0" {
+		t.Skip("the server has no room for prepared transactions")
+	}
+	one, err := b.store.Clone(t.Context(), "a")
+	require.NoError(t, err)
+	name, id := nameOf(t, one.Pool), "of the clone "+nameOf(t, one.Pool)
+	exec(t, one.Pool, "BEGIN; SELECT txid_current(); PREPARE TRANSACTION '"+id+"'")
+	_ = one.Close() // the database can't be dropped yet
+	two, err := b.store.Clone(t.Context(), "a")
+	require.NoError(t, err)
+	require.NotEqual(t, name, nameOf(t, two.Pool))
+	require.NoError(t, two.Close())
+	conn, err := pgx.Connect(t.Context(), one.URL)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "ROLLBACK PREPARED '"+id+"'")
+	require.NoError(t, errors.Join(err, conn.Close(t.Context())))
+}
+
 // TestWhenClonesAreMadeAhead: only where tests use them up, since each costs a copy.
 func TestWhenClonesAreMadeAhead(t *testing.T) {
 	t.Parallel()
