@@ -8,7 +8,7 @@ var (
 	NotKeptTLS            = Define("the connection is encrypted", "接続が暗号化されています")
 	NotKeptBubble         = Define("a bubble of testing/synctest", "testing/synctest のバブル内です")
 	NotKeptAuthentication = Define("authentication by another method than a password", "パスワード以外の方法で認証されました")
-	NotKeptProtocol       = Define("another protocol, or a replication connection", "別のプロトコル、またはレプリケーション接続です")
+	NotKeptProtocol       = Define("another protocol, or replication", "別のプロトコル、またはレプリケーションが使われました")
 	NotKeptEarly          = Define("the pool closed it before the end of the test", "テストの終了前にプールが閉じました")
 	NotKeptInUse          = Define("a transaction, a COPY or a query was not over", "トランザクション、COPY、またはクエリが終わっていません")
 	NotKeptUnread         = Define("messages of the server were not read", "サーバーのメッセージが読まれていません")
