@@ -27,5 +27,6 @@ var (
 	NotKeptFull           = Define("enough others are kept", "保持できる数の上限に達しました")
 	NotKeptGoing          = Define("the database was exchanged, copied or dropped", "データベースの入れ替え、コピー、または削除が行われました")
 	NotKeptNeeded         = Define("another connection needed its place at the server", "別の接続のために席を空けました")
+	NotKeptUnwanted       = Define("the next test did not take it within a second", "次のテストが 1 秒以内に使いませんでした")
 	NotKeptLost           = Define("the server ended it", "サーバーが切断しました")
 )

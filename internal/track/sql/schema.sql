@@ -344,7 +344,8 @@ BEGIN
 		END IF;
 	END IF;
 	IF application IS NOT NULL AND s.void IS NULL THEN
-		IF EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
+		IF EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database OPERATOR(pg_catalog.=) pg_catalog.current_database())
+			OR EXISTS (SELECT FROM pg_catalog.pg_replication_slots r WHERE r.database OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
 			s.void := '{{.Reason.InUse}}';
 		ELSIF NOT coalesce((SELECT pg_catalog.bool_and(b.fingerprint OPERATOR(pg_catalog.=) groundhog.unwatched_fingerprint()) FROM groundhog.unwatched b), false) THEN
 			s.void := '{{.Reason.Unwatched}}';
