@@ -167,6 +167,26 @@ func TestClonesAreUsedAgainWhenThatIsCertain(t *testing.T) {
 	}
 }
 
+// REASSIGN OWNED fires no event trigger.
+func TestClonesWithOtherOwnersAreNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	fault.SkipShort(t)
+	b := setupAlone(t, fixtures.WithSchema(`CREATE TABLE mine (a int); CREATE TABLE yours (a int);
+		DO $$ BEGIN CREATE ROLE one; CREATE ROLE two; EXCEPTION WHEN duplicate_object THEN END $$;
+		ALTER TABLE mine OWNER TO one; ALTER TABLE yours OWNER TO two`))
+	_, err := b.store.Create(t.Context(), "a")
+	require.NoError(t, err)
+	for _, from := range []string{"one TO two", "one TO CURRENT_USER", "two TO one"} {
+		for range 2 { // the second test may have the database of the first
+			clone, err := b.store.Clone(t.Context(), "a")
+			require.NoError(t, err)
+			require.Equal(t, "(one,two)", text(t, clone.Pool, "SELECT (SELECT relowner::regrole FROM pg_class WHERE relname = 'mine'), (SELECT relowner::regrole FROM pg_class WHERE relname = 'yours')"))
+			exec(t, clone.Pool, "REASSIGN OWNED BY "+from)
+			require.NoError(t, clone.Close())
+		}
+	}
+}
+
 func TestFailedClonesAreKept(t *testing.T) {
 	server := ownServer(t) // of whose own databases none is kept, since they are not its users
 	b := setup(t, fixtures.WithURL(server.URL()), fixtures.WithSchema(shopSchema))

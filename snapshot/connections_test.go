@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/groundhogdb/groundhog/fixtures"
+	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
 
@@ -93,4 +94,42 @@ func TestAnExchangeEndsKeptConnections(t *testing.T) {
 		require.NoError(t, b.pool.QueryRow(t.Context(), "SELECT count(*) FROM marks").Scan(&n))
 		require.Equal(t, 1, n)
 	}
+}
+
+// The server copies no database that has sessions. It waits for five seconds.
+func TestATestCopiesItsClone(t *testing.T) {
+	t.Parallel()
+	fault.SkipShort(t)
+	b := setupAlone(t, fixtures.WithSchema("CREATE TABLE marks (a int PRIMARY KEY)"), fixtures.WithPoolConfig(func(c *pgxpool.Config) { c.MaxConns = 4 }))
+	_, err := b.store.Create(t.Context(), "state")
+	require.NoError(t, err)
+	var former string
+	var pids []int32
+	for range 3 { // more copies are made meanwhile, which need the places of kept connections
+		b.store.AwaitCopies()
+		clone, err := b.store.Clone(t.Context(), "state")
+		require.NoError(t, err)
+		former, pids = nameOf(t, clone.Pool), nil
+		var held []*pgxpool.Conn
+		for range 3 {
+			conn, err := clone.Pool.Acquire(t.Context())
+			require.NoError(t, err)
+			held, pids = append(held, conn), append(pids, int32(conn.Conn().PgConn().PID()))
+		}
+		exec(t, b.pool, "SELECT") // all connections at once: as many may be kept
+		for _, conn := range held {
+			conn.Release()
+		}
+		require.NoError(t, clone.Close())
+	}
+	b.store.AwaitCopies()
+	clone, err := b.store.Clone(t.Context(), "state")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, clone.Close()) }()
+	require.Equal(t, former, nameOf(t, clone.Pool))
+	for _, pid := range pids {
+		require.True(t, isConnected(t, b, pid))
+	}
+	clone.Pool.Reset()
+	exec(t, b.pool, "CREATE DATABASE copy_test TEMPLATE "+former)
 }

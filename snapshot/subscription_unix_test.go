@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/groundhogdb/groundhog/fixtures"
 	"github.com/groundhogdb/groundhog/internal/fault"
 	"github.com/groundhogdb/groundhog/snapshot"
 )
@@ -260,4 +261,25 @@ func (s subscribed) heard(t *testing.T) string {
 		}
 	}
 	return strings.Join(order, ", ")
+}
+
+// A slot is the database's: the next test would find that of an earlier one.
+func TestAClonesSlotsEndWithIt(t *testing.T) {
+	t.Parallel()
+	fault.SkipShort(t)
+	server, err := fixtures.Start(t.Context(), fixtures.WithURL(fault.Logical(t, ownServer(t).URL())))
+	require.NoError(t, err)
+	fault.AtEnd(t, server.Close)
+	s := onServer(t, server, shelfSchema)
+	_, err = s.store.Create(t.Context(), "state")
+	require.NoError(t, err)
+	for range 2 {
+		clone, err := s.store.Clone(t.Context(), "state")
+		require.NoError(t, err)
+		for _, sql := range []string{"SELECT pg_create_logical_replication_slot('mine', 'pgoutput')", "SELECT pg_create_physical_replication_slot('temporary', true, true)"} {
+			exec(t, clone.Pool, sql)
+		}
+		require.NoError(t, clone.Close())
+		require.Eventually(t, func() bool { return text(t, s.pool, "SELECT count(*) FROM pg_replication_slots") == "(0)" }, 10*time.Second, time.Millisecond)
+	}
 }

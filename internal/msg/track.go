@@ -39,7 +39,7 @@ var (
 	WhyWraparound      = Define("the server's transaction ids are near wraparound", "サーバーのトランザクション ID が周回に近づいています")
 	WhyDatabaseAltered = Define("settings or rights of the database were changed", "データベースの設定または権限が変更されました")
 	WhyCostly          = Define("copying the database takes less time", "データベースを複製するほうが速いためです")
-	WhyInUse           = Define("a session is connected to the database, or a transaction is prepared in it", "データベースに接続しているセッション、または準備済みトランザクションがあります")
+	WhyInUse           = Define("a session is connected to the database, or it has a prepared transaction or a replication slot", "データベースに接続しているセッション、準備済みトランザクション、またはレプリケーションスロットがあります")
 	WhyUnwatched       = Define("its schema, or a table that no snapshot holds, was changed", "スキーマ、またはスナップショットに含まれないテーブルが変更されました")
 	WhyTruncated       = Define("it was truncated", "TRUNCATE されました")
 	WhyOverlappingTx   = Define("a transaction that began before the last restore wrote to it", "前回の復元より前に始まったトランザクションが書き込みました")

@@ -38,7 +38,7 @@ const (
 
 	DatabaseAltered Reason = "database_altered" // settings or rights of the database were changed: see Alternative
 	Costly          Reason = "costly"           // the caller's alternative takes less time: see Alternative
-	InUse           Reason = "in_use"           // a session of others is connected, or a transaction is prepared: see Reuse
+	InUse           Reason = "in_use"           // a session of others is connected, a transaction is prepared, or there is a replication slot: see Reuse
 	Unwatched       Reason = "unwatched"        // what the journal does not watch was written to: see Reuse
 )
 

@@ -30,7 +30,8 @@ type Alternative struct {
 }
 
 // Reuse is what Restore does before it undoes anything, for a database that is to be used again.
-// Where another session is connected to it, or a transaction is prepared, the outcome is InUse.
+// Where another session is connected to it, a transaction is prepared, or a replication slot is
+// its, the outcome is InUse.
 // Where anything was written that the journal does not watch, of what RecordFingerprint has
 // noted, the outcome is Unwatched.
 type Reuse struct {

@@ -2,7 +2,7 @@
 What a baseline has besides what the journal watches: see RecordFingerprint. These are
 tables of migration tools, and tables of extensions of which no row is the user's. xmin
 tells of each row that was written, at no cost of its width. No command on an event
-trigger fires one. A role that may make no event triggers sees no command at all: there
+trigger fires one, and REASSIGN OWNED neither: after it a role owns nothing. A role that may make no event triggers sees no command at all: there
 the privileges and what groundhog.schema_fingerprint leaves out are compared too.
 */}}
 {{define "fingerprint" -}}
@@ -14,6 +14,8 @@ DECLARE
 	r record;
 BEGIN
 	SELECT string_agg(concat_ws(' ', e.oid, e.xmin), ',' ORDER BY e.oid) INTO found FROM pg_event_trigger e;
+	SELECT concat_ws(',', found, string_agg(DISTINCT s.refobjid::text, ' ')) INTO found FROM pg_shdepend s
+		WHERE s.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database()) AND s.deptype = 'o' AND s.refclassid = 'pg_authid'::regclass;
 	FOR r IN SELECT c.oid::regclass AS name, c.oid, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 			WHERE c.relkind IN ('r', 'S') AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', 'groundhog')
 				AND c.oid NOT IN (SELECT t.rel FROM groundhog.journals_of t UNION ALL SELECT q.seq FROM groundhog.extension_sequences q)

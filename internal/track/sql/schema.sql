@@ -343,6 +343,7 @@ DECLARE
 	tables groundhog.journals[]; -- that were written to, with why as always
 	room bigint := 0;
 	certain boolean;
+	in_use boolean;
 	{{- if .Checked}}
 	roots oid[] := '{}'; -- that are undone
 	undone groundhog.journals[] := '{}';
@@ -360,11 +361,15 @@ BEGIN
 		PERFORM pg_catalog.set_config('enable_hashjoin', 'on', true);
 		{{- end}}
 	END IF;
+	-- First, since a session that is gone by then has left what the verdict sees. Of the sessions of
+	-- others, a role that is no superuser sees no kind.
+	in_use := application IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+		AND coalesce(a.application_name, '') OPERATOR(pg_catalog.<>) application AND a.pid OPERATOR(pg_catalog.<>) ALL (ours)
+		AND coalesce(a.backend_type OPERATOR(pg_catalog.=) ANY ('{client backend,walsender}'), a.usesysid IS NOT NULL));
 	SELECT * INTO s FROM groundhog.verdict(want, here, library);
 	IF NOT FOUND THEN
 		s.void := '{{.Reason.Crash}}';
-	ELSIF application IS NOT NULL AND EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
-			AND coalesce(a.application_name, '') OPERATOR(pg_catalog.<>) application AND a.pid OPERATOR(pg_catalog.<>) ALL (ours) AND a.backend_type OPERATOR(pg_catalog.=) 'client backend') THEN
+	ELSIF in_use THEN
 		s.void := '{{.Reason.InUse}}';
 	ELSIF likeness IS NOT NULL AND s.void IS DISTINCT FROM '{{.Reason.OtherVersion}}' THEN
 		-- As a part of the verdict's query it would have that planned each time.
@@ -373,7 +378,8 @@ BEGIN
 		END IF;
 	END IF;
 	IF application IS NOT NULL AND s.void IS NULL THEN
-		IF EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
+		IF EXISTS (SELECT FROM pg_catalog.pg_prepared_xacts p WHERE p.database OPERATOR(pg_catalog.=) pg_catalog.current_database())
+			OR EXISTS (SELECT FROM pg_catalog.pg_replication_slots r WHERE r.database OPERATOR(pg_catalog.=) pg_catalog.current_database()) THEN
 			s.void := '{{.Reason.InUse}}';
 		ELSIF NOT coalesce((SELECT pg_catalog.bool_and(b.fingerprint OPERATOR(pg_catalog.=) groundhog.unwatched_fingerprint()) FROM groundhog.unwatched b), false) THEN
 			s.void := '{{.Reason.Unwatched}}';
