@@ -396,8 +396,10 @@ func TestWhenClonesAreMadeAhead(t *testing.T) {
 		require.Equal(t, 1, use("INSERT INTO note VALUES ('x')"), "one is enough")
 	}
 	use("CREATE TABLE more ()")
-	require.Equal(t, 2, use("SELECT"))
-	require.Equal(t, 2, use("SELECT"), "one that nobody has is enough")
+	for range 2 { // one that nobody has is enough, and none is made where that takes long
+		clones := use("SELECT")
+		require.Equal(t, cond(b.store.CopiesAreQuick("a"), 2, 1), clones)
+	}
 }
 
 // TestClonesOfManySnapshots do not pile up while they wait for another test.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -132,4 +133,25 @@ func TestATestCopiesItsClone(t *testing.T) {
 	}
 	clone.Pool.Reset()
 	exec(t, b.pool, "CREATE DATABASE copy_test TEMPLATE "+former)
+}
+
+// groundhog's own session ends too when a test has closed or reset its pool.
+func TestATestCopiesItsDatabase(t *testing.T) {
+	t.Parallel()
+	fault.SkipShort(t)
+	b := setupAlone(t, fixtures.WithSchema("CREATE TABLE marks (a int PRIMARY KEY)"))
+	_, err := b.store.Create(t.Context(), "state")
+	require.NoError(t, err)
+	b.store.AwaitCopies()
+	_, err = b.store.Restore(t.Context(), "state")
+	require.NoError(t, err)
+	name := nameOf(t, b.pool)
+	admin := b.pool.Config().ConnConfig.Copy()
+	admin.Database = "postgres"
+	conn, err := pgx.ConnectConfig(t.Context(), admin)
+	require.NoError(t, err)
+	b.pool.Reset()
+	_, err = conn.Exec(t.Context(), "CREATE DATABASE copy_of_test TEMPLATE "+name)
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
 }

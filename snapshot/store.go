@@ -18,8 +18,8 @@ import (
 // Store keeps the snapshots of one database in one folder. It is the
 // error-returning form of this package's functions, for programs. It is safe for
 // use by several goroutines and processes at once. It needs no Close: a connection that
-// is kept for the next call is closed with the pool, and after a second where the database
-// is not one that package fixtures made.
+// is kept for the next call is closed a second after the pool has no connections any more, or
+// after a second where the database is not one that package fixtures made.
 type Store struct {
 	settings
 	pool *pgxpool.Pool
@@ -45,9 +45,11 @@ func NewStore(db *pgxpool.Pool, opts ...StoreOption) (*Store, error) {
 	s.db = databaseOf(db)
 	if testdb.MakerOf(db) != nil {
 		pool := weak.Make(db)
-		s.db.sessions.keepWhile(func() bool { // package fixtures forgets a pool that it closes
+		// Package fixtures forgets a pool that it closes. A pool without connections may be one that the
+		// test has closed or reset, to copy or rename the database.
+		s.db.sessions.keepWhile(func() bool {
 			p := pool.Value()
-			return p != nil && testdb.MakerOf(p) != nil
+			return p != nil && testdb.MakerOf(p) != nil && p.Stat().TotalConns() > 0
 		})
 	}
 	return s, nil
