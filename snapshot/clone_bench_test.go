@@ -19,8 +19,8 @@ const firstStatement = `UPDATE offices SET name = name || 'x' WHERE id IN (SELEC
 // BenchmarkClone gives a test a database of the welfare schema: cold, from a template
 // that is there; made ahead; and used before by a test that changed 10 rows. "whole" is the
 // time from the call of Clone until the first statement has its answer, and that of giving the
-// database back; "wait" is that of Clone alone, "back" that of giving back. Beside it, in the
-// same run, the same test with Restore; and pgtestdb's way: CREATE DATABASE from a template,
+// database back; "wait" is that of Clone alone, "back" that of giving back. In the same
+// run it measures the same test with Restore; and pgtestdb's way: CREATE DATABASE from a template,
 // connect, and DROP DATABASE. The larger one takes
 // GROUNDHOG_BENCH_LARGE=1.
 func BenchmarkClone(b *testing.B) {

@@ -396,7 +396,7 @@ func TestWhenClonesAreMadeAhead(t *testing.T) {
 		require.Equal(t, 1, use("INSERT INTO note VALUES ('x')"), "one is enough")
 	}
 	use("CREATE TABLE more ()")
-	for range 2 { // one that nobody has is enough, and none is made where that takes long
+	for range 2 { // one that no test has is enough, and none is made where that takes long
 		clones := use("SELECT")
 		require.Equal(t, cond(b.store.CopiesAreQuick("a"), 2, 1), clones)
 	}

@@ -106,15 +106,15 @@ func closeConn(conn *pgx.Conn) {
 	conn.Close(ctx)
 }
 
-// sessionIdle is how long a session is kept for the next call, or for longer where the
-// database is one of package fixtures, for as long as that lasts. Connecting takes several times as long as going back does;
-// another session that drops or copies the database should not find ours in the way.
+// sessionIdle is how long a session is kept for the next call: see keepWhile for where it is
+// longer. Connecting takes several times as long as going back does; another session that drops
+// or copies the database should not find ours in the way.
 const sessionIdle = time.Second
 
 // sessions keep one session for the next call.
 type sessions struct {
 	mu      sync.Mutex
-	stay    func() bool // reports whether the database is still one of package fixtures; nil: it is none
+	stay    func() bool // see keepWhile; nil: it is not kept for longer
 	idle    *session
 	timer   *time.Timer // closes it
 	opening *task       // of the one that is made ahead, or nil
@@ -122,8 +122,8 @@ type sessions struct {
 	work    sync.WaitGroup // of the timer, and of what makes one ahead
 }
 
-// keepWhile has the session kept as long as the database is one of package fixtures: nobody
-// but that drops or copies the database meanwhile.
+// keepWhile has the session kept as long as stay reports true: that package fixtures has the
+// database, and that its pool has connections.
 func (s *sessions) keepWhile(stay func() bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
