@@ -60,14 +60,6 @@ func (s *Store) CloneAhead(name string) {
 	p.makeAhead(&s.settings, f, nil)
 }
 
-// CopiesAreQuick reports whether the last copy took so little time that the next is made ahead.
-func (s *Store) CopiesAreQuick(name string) bool {
-	p, _ := s.copiesOf(name)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.quick
-}
-
 // Clones counts the clones at the snapshot called name, lent or not.
 func (s *Store) Clones(name string) int {
 	p, _ := s.copiesOf(name)
